@@ -1,0 +1,227 @@
+"""The four doors to the world: Clock, Ids, Net, Fs.
+
+Nothing else in the project reads a clock, draws a random number, opens a socket or a file, so the
+whole program runs under virtual time, an in-memory network and injected faults (`adapters/
+simulated.py` has that second set). Sleeping is `trio.sleep`, which the virtual clock drives too.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Protocol
+
+import trio
+
+NS_PER_S = 1_000_000_000
+
+
+class Clock(Protocol):
+    """Time as nanoseconds since the Unix epoch, never stepping back within one process."""
+
+    def now_ns(self) -> int: ...
+
+
+class Ids(Protocol):
+    """The only source of randomness."""
+
+    def token(self, size: int) -> str:
+        """Draw `size` random bytes as lower-case hexadecimal text."""
+        ...
+
+    def uniform(self) -> float:
+        """Draw a float in [0, 1), for jitter."""
+        ...
+
+
+Handler = Callable[[trio.abc.HalfCloseableStream], Awaitable[None]]
+
+
+class Net(Protocol):
+    """Byte streams to and from other processes."""
+
+    async def connect(self, host: str, port: int, *, tls: bool) -> trio.abc.Stream:
+        """Open a stream; raises OSError when nothing answers."""
+        ...
+
+    async def serve(
+        self,
+        handler: Handler,
+        host: str,
+        port: int,
+        *,
+        task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Accept streams for ever, each handled in a task of its own; reports the bound port."""
+        ...
+
+
+class AppendFile(Protocol):
+    """A file that only grows."""
+
+    def write(self, data: bytes) -> None:
+        """Append all of `data`; raises OSError if any byte was not accepted."""
+        ...
+
+    def sync(self) -> None:
+        """Return once everything written is durable (`fdatasync`)."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Lock(Protocol):
+    def release(self) -> None: ...
+
+
+class Fs(Protocol):
+    """Synchronous file access; paths are real paths or keys of an in-memory tree."""
+
+    def make_dir(self, path: Path) -> None:
+        """Create a directory and its parents, durable, or leave the one that exists."""
+        ...
+
+    def list_dir(self, path: Path) -> list[str]:
+        """Names in a directory, sorted; empty when there is no such directory."""
+        ...
+
+    def open_new(self, path: Path) -> AppendFile:
+        """Create a file for appending; raises FileExistsError. Its directory entry is durable."""
+        ...
+
+    def read(self, path: Path, start: int = 0) -> bytes:
+        """Bytes of a file from offset `start`; raises FileNotFoundError."""
+        ...
+
+    def size(self, path: Path) -> int: ...
+
+    def truncate(self, path: Path, size: int) -> None:
+        """Cut a file to `size` bytes, durable."""
+        ...
+
+    def lock(self, path: Path) -> Lock:
+        """Take an exclusive lock on a file, created if missing; raises BlockingIOError if held."""
+        ...
+
+
+class SystemClock:
+    """Wall time read once, then carried by the monotonic clock, so it never steps back."""
+
+    def __init__(self) -> None:
+        self._offset_ns = time.time_ns() - time.monotonic_ns()
+
+    def now_ns(self) -> int:
+        return self._offset_ns + time.monotonic_ns()
+
+
+class SystemIds:
+    """The operating system's randomness."""
+
+    def token(self, size: int) -> str:
+        return secrets.token_hex(size)
+
+    def uniform(self) -> float:
+        return secrets.randbits(53) / (1 << 53)
+
+
+class SystemNet:
+    """TCP, with TLS where asked."""
+
+    async def connect(self, host: str, port: int, *, tls: bool) -> trio.abc.Stream:
+        stream = await trio.open_tcp_stream(host, port)
+        if not tls:
+            return stream
+        context = ssl.create_default_context()
+        return trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
+
+    async def serve(
+        self,
+        handler: Handler,
+        host: str,
+        port: int,
+        *,
+        task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        listeners = await trio.open_tcp_listeners(port, host=host)
+        bound: int = listeners[0].socket.getsockname()[1]
+        task_status.started(bound)
+        await trio.serve_listeners(handler, listeners)
+
+
+class _SystemAppendFile:
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._fd, view) :]
+
+    def sync(self) -> None:
+        os.fdatasync(self._fd)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+class _SystemLock:
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def release(self) -> None:
+        os.close(self._fd)
+
+
+class SystemFs:
+    """The operating system's files."""
+
+    def make_dir(self, path: Path) -> None:
+        path.mkdir(parents=True, exist_ok=True)
+        _sync_dir(path.parent)
+
+    def list_dir(self, path: Path) -> list[str]:
+        return sorted(os.listdir(path)) if path.is_dir() else []
+
+    def open_new(self, path: Path) -> AppendFile:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+        _sync_dir(path.parent)
+        return _SystemAppendFile(fd)
+
+    def read(self, path: Path, start: int = 0) -> bytes:
+        with open(path, "rb") as file:
+            file.seek(start)
+            return file.read()
+
+    def size(self, path: Path) -> int:
+        return path.stat().st_size
+
+    def truncate(self, path: Path, size: int) -> None:
+        fd = os.open(path, os.O_WRONLY)
+        try:
+            os.ftruncate(fd, size)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def lock(self, path: Path) -> Lock:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+            raise
+        return _SystemLock(fd)
+
+
+def _sync_dir(path: Path) -> None:
+    # A new name is only durable once its directory is.
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
