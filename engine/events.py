@@ -1,0 +1,431 @@
+"""Every fact and every intent the journal can hold, as one tagged union.
+
+Facts are named in the past tense (`BookDelta` and the like as nouns), intents in the imperative.
+Schema rule: append fields with defaults, never change a meaning, never reuse a tag. Book sides are
+flat tuples `(price, qty, price, qty, ...)`, best first, in ticks and lots.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from engine.intents import Intent
+from engine.types import (
+    KillSwitchTimer,
+    MarginBalance,
+    Market,
+    Position,
+    Quoted,
+    Refusal,
+    Settings,
+    Side,
+    SpotBalance,
+    VenueFill,
+    VenueOrder,
+)
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Base of every event."""
+
+
+# --- market -----------------------------------------------------------------------------------
+
+
+class BookSnapshot(Event, frozen=True, tag="bs"):
+    """Full depth window; replaces the book (contract 11.5)."""
+
+    market: str
+    update_id: int
+    """0 when an old server sends none: no delta can chain from it."""
+    venue_us: int
+    """Time the venue sent it (`event_time`), microseconds."""
+    bids: tuple[int, ...]
+    asks: tuple[int, ...]
+
+
+class BookDelta(Event, frozen=True, tag="bd"):
+    """Changed levels; absolute sizes, 0 removes. Valid iff it chains from the last update id."""
+
+    market: str
+    update_id: int
+    past_update_id: int
+    venue_us: int
+    bids: tuple[int, ...]
+    asks: tuple[int, ...]
+
+
+class BestBidOffer(Event, frozen=True, tag="bbo"):
+    """Best bid and ask; price 0 means an empty side."""
+
+    market: str
+    update_id: int
+    venue_us: int
+    bid_price: int
+    bid_qty: int
+    ask_price: int
+    ask_qty: int
+
+
+class PublicTrade(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    trade_id: int
+    price: int
+    qty: int
+    side: Side
+    """The taker's side."""
+    rpi: bool
+    venue_us: int
+
+
+class PublicTrades(Event, frozen=True, tag="pt"):
+    """Trades of one frame, newest first; the first frame after subscribing is history."""
+
+    market: str
+    trades: tuple[PublicTrade, ...]
+
+
+# --- account ----------------------------------------------------------------------------------
+
+
+class OrderOpened(Event, frozen=True, tag="oo"):
+    """ordersPending event 1: new, or a stop activated."""
+
+    order: VenueOrder
+
+
+class OrderUpdated(Event, frozen=True, tag="ou"):
+    """ordersPending event 2: partly filled."""
+
+    order: VenueOrder
+
+
+class OrderClosed(Event, frozen=True, tag="oc"):
+    """ordersPending event 3: filled or cancelled."""
+
+    order: VenueOrder
+
+
+class Filled(Event, frozen=True, tag="fi"):
+    fill: VenueFill
+
+
+class SpotBalancesChanged(Event, frozen=True, tag="sb"):
+    """Absolute balances of the assets that changed."""
+
+    balances: tuple[SpotBalance, ...]
+
+
+class MarginBalancesChanged(Event, frozen=True, tag="mb"):
+    """Absolute collateral balances of the assets that changed."""
+
+    balances: tuple[MarginBalance, ...]
+
+
+class PositionsReported(Event, frozen=True, tag="ps"):
+    """Every open position; one that is missing is flat."""
+
+    positions: tuple[Position, ...]
+
+
+# --- responses (the record's cause_seq is the seq of the RequestSent they answer) ---------------
+
+
+class PlaceResult(msgspec.Struct, frozen=True, array_like=True):
+    """Outcome of one order of a place request: exactly one of the two is set."""
+
+    order: VenueOrder | None
+    refusal: Refusal | None
+
+
+class OrdersPlaced(Event, frozen=True, tag="rp"):
+    """Per-order outcomes in request order; missing ones at the end are unknown (G-6)."""
+
+    market: str
+    results: tuple[PlaceResult, ...]
+
+
+class OrderModified(Event, frozen=True, tag="rm"):
+    order: VenueOrder
+
+
+class OrderCancelled(Event, frozen=True, tag="rc"):
+    order: VenueOrder
+
+
+class OrdersAllCancelled(Event, frozen=True, tag="ra"):
+    market: str
+
+
+class RequestRefused(Event, frozen=True, tag="rr"):
+    """The venue refused the whole request, with evidence."""
+
+    refusal: Refusal
+
+
+class RequestThrottled(Event, frozen=True, tag="rt"):
+    """429 from the gateway: not queued, nothing happened (contract 13)."""
+
+
+class OutcomeUnknown(Event, frozen=True, tag="un"):
+    """The request ended without an answer that proves anything (contract section 9)."""
+
+    reason: str
+
+
+class KillSwitchArmed(Event, frozen=True, tag="ka"):
+    timer: KillSwitchTimer
+
+
+class KillSwitchDisarmed(Event, frozen=True, tag="kd"):
+    market: str
+
+
+class OpenOrdersListed(Event, frozen=True, tag="lo"):
+    market: str
+    offset: int
+    orders: tuple[VenueOrder, ...]
+    complete: bool
+    """No further page follows."""
+
+
+class FillsListed(Event, frozen=True, tag="lf"):
+    """Deals of one page, newest first."""
+
+    market: str
+    offset: int
+    fills: tuple[VenueFill, ...]
+    complete: bool
+
+
+class SpotBalancesListed(Event, frozen=True, tag="lb"):
+    """Every non-zero spot balance."""
+
+    balances: tuple[SpotBalance, ...]
+
+
+class MarginBalancesListed(Event, frozen=True, tag="lm"):
+    """Every collateral balance."""
+
+    balances: tuple[MarginBalance, ...]
+
+
+class PositionsListed(Event, frozen=True, tag="lp"):
+    """Every open position of the market asked for, or of all when it is empty."""
+
+    market: str
+    positions: tuple[Position, ...]
+
+
+class FeesListed(Event, frozen=True, tag="le"):
+    """Effective fee ratios of a market on this account (contract section 7)."""
+
+    market: str
+    maker_fee_rate: Decimal
+    taker_fee_rate: Decimal
+    rpi_premium: Decimal
+
+
+class KillSwitchesListed(Event, frozen=True, tag="lk"):
+    timers: tuple[KillSwitchTimer, ...]
+
+
+class ServerTimeReported(Event, frozen=True, tag="lt"):
+    server_s: int
+
+
+class MarketsListed(Event, frozen=True, tag="ml"):
+    markets: tuple[Market, ...]
+
+
+# --- session ----------------------------------------------------------------------------------
+
+
+class StreamOpened(Event, frozen=True, tag="so"):
+    stream: str
+
+
+class StreamAuthorised(Event, frozen=True, tag="sa"):
+    stream: str
+
+
+class StreamSubscribed(Event, frozen=True, tag="su"):
+    stream: str
+    method: str
+
+
+class StreamReady(Event, frozen=True, tag="sr"):
+    """Every subscription of the stream is confirmed."""
+
+    stream: str
+
+
+class StreamClosed(Event, frozen=True, tag="sc"):
+    """The stream ended or could not be opened."""
+
+    stream: str
+    reason: str
+    jitter_permille: int
+    """Drawn by the shell, 0..999, so that the back-off is a function of events."""
+
+
+class PongReceived(Event, frozen=True, tag="po"):
+    stream: str
+
+
+class FrameRefused(Event, frozen=True, tag="fr"):
+    """A frame or response that is malformed, unknown, or does not fit the market's precision."""
+
+    stream: str
+    market: str
+    """Empty when the frame does not tell."""
+    reason: str
+
+
+# --- local ------------------------------------------------------------------------------------
+
+
+class RunStarted(Event, frozen=True, tag="rs"):
+    """First record of a run; whatever an earlier run had in flight becomes unknown."""
+
+    run_id: str
+    mode: str
+    """`paper`, `observe` or `live`."""
+    versions: tuple[tuple[str, str], ...]
+    """Project, Python and package versions."""
+    config: str
+    """The configuration as JSON, without secrets."""
+    settings: Settings
+    quoted: tuple[Quoted, ...]
+
+
+class TimerFired(Event, frozen=True, tag="ti"):
+    """The loop's own tick; with every record it advances `now_ns`."""
+
+
+class LoopStalled(Event, frozen=True, tag="ls"):
+    """The loop did not run for `gap_ns`: what waits in the sockets only looks fresh."""
+
+    gap_ns: int
+
+
+class TailCut(Event, frozen=True, tag="tc"):
+    """A torn tail of an earlier run was cut off at recovery."""
+
+    segment: str
+    offset: int
+    bytes_cut: int
+
+
+class StopRequested(Event, frozen=True, tag="sp"):
+    """Stop quoting, cancel everything, disarm once that is proved."""
+
+    reason: str
+
+
+class ParametersChanged(Event, frozen=True, tag="pc"):
+    market: str
+    parameters: str
+    """All of the strategy's parameters as a JSON object."""
+
+
+class RiskRefusal(msgspec.Struct, frozen=True, array_like=True):
+    """An intent that risk did not let pass."""
+
+    market: str
+    rule: str
+    reason: str
+    """What was found and what is allowed, in words with figures."""
+
+
+class Decided(Event, frozen=True, tag="de"):
+    """One decision: its intents, or none, and what risk refused. One record, never torn apart."""
+
+    intents: tuple[Intent, ...]
+    refusals: tuple[RiskRefusal, ...]
+
+
+class RequestSent(Event, frozen=True, tag="rq"):
+    """What is put on the wire for intent `index` of the decision named by cause_seq."""
+
+    index: int
+    nonce: int
+    """Venue nonce in ms, or the frame id on a WebSocket; 0 where the wire has none."""
+    method: str
+    path: str
+    body: bytes
+
+
+class Fingerprint(Event, frozen=True, tag="fp"):
+    """Hash of every field of the state after the record before this one."""
+
+    digest: bytes
+
+
+class RunEnded(Event, frozen=True, tag="re"):
+    """Orderly end; `clean` when no own order and no armed timer was left."""
+
+    clean: bool
+    reason: str
+
+
+AnyEvent = (
+    BookSnapshot
+    | BookDelta
+    | BestBidOffer
+    | PublicTrades
+    | OrderOpened
+    | OrderUpdated
+    | OrderClosed
+    | Filled
+    | SpotBalancesChanged
+    | MarginBalancesChanged
+    | PositionsReported
+    | OrdersPlaced
+    | OrderModified
+    | OrderCancelled
+    | OrdersAllCancelled
+    | RequestRefused
+    | RequestThrottled
+    | OutcomeUnknown
+    | KillSwitchArmed
+    | KillSwitchDisarmed
+    | OpenOrdersListed
+    | FillsListed
+    | SpotBalancesListed
+    | MarginBalancesListed
+    | PositionsListed
+    | FeesListed
+    | KillSwitchesListed
+    | ServerTimeReported
+    | MarketsListed
+    | StreamOpened
+    | StreamAuthorised
+    | StreamSubscribed
+    | StreamReady
+    | StreamClosed
+    | PongReceived
+    | FrameRefused
+    | RunStarted
+    | TimerFired
+    | LoopStalled
+    | TailCut
+    | StopRequested
+    | ParametersChanged
+    | Decided
+    | RequestSent
+    | Fingerprint
+    | RunEnded
+)
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An event in its place: what the journal stores and the reducer folds."""
+
+    seq: int
+    recv_ns: int
+    """When this process took the event in, nanoseconds since the Unix epoch."""
+    cause_seq: int
+    """The record this one follows from; 0 when it came from outside."""
+    event: AnyEvent

@@ -1,0 +1,76 @@
+"""Exact decimal arithmetic for balances, fees and P&L.
+
+Prices and quantities are integers (ticks and lots); amounts of an asset are `Decimal`. Every
+operation here is exact or raises, never rounded, and every result is in one canonical form, so
+that equal amounts are equal bytes in a journal.
+"""
+
+from __future__ import annotations
+
+from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
+
+# 60 digits hold 10^30 units of an asset at 30 decimals; a result that needs more raises.
+EXACT = Context(prec=60, traps=[Inexact, InvalidOperation, Overflow])
+ZERO = Decimal(0)
+
+
+def canonical(value: Decimal) -> Decimal:
+    """Strip trailing zeros and any exponent: `0.10` -> `0.1`, `1E+2` -> `100`, `-0` -> `0`."""
+    if not value:
+        return ZERO
+    stripped = value.normalize(EXACT)
+    exponent = stripped.as_tuple().exponent
+    if isinstance(exponent, int) and exponent > 0:
+        return stripped.quantize(Decimal(1), context=EXACT)
+    return stripped
+
+
+def parse(text: str) -> Decimal:
+    """Read a decimal string from the wire; raises ValueError unless finite and plain."""
+    try:
+        value = EXACT.create_decimal(text)
+    except (InvalidOperation, Inexact) as error:
+        raise ValueError(f"expected a decimal number, found {text!r}") from error
+    if not value.is_finite():
+        raise ValueError(f"expected a finite decimal number, found {text!r}")
+    return canonical(value)
+
+
+def add(a: Decimal, b: Decimal) -> Decimal:
+    """Return a + b, exact and canonical."""
+    return canonical(EXACT.add(a, b))
+
+
+def subtract(a: Decimal, b: Decimal) -> Decimal:
+    """Return a - b, exact and canonical."""
+    return canonical(EXACT.subtract(a, b))
+
+
+def multiply(a: Decimal, b: Decimal) -> Decimal:
+    """Return a * b, exact and canonical."""
+    return canonical(EXACT.multiply(a, b))
+
+
+def from_units(units: int, decimals: int) -> Decimal:
+    """Return units * 10^-decimals: ticks, lots or ticks x lots as an amount."""
+    return canonical(Decimal(units).scaleb(-decimals, context=EXACT))
+
+
+def to_units(value: Decimal, decimals: int) -> int:
+    """Return value * 10^decimals as an integer; raises ValueError if it does not fit exactly."""
+    scaled = value.scaleb(decimals, context=EXACT)
+    units = int(scaled)
+    if units != scaled:
+        raise ValueError(f"{value} has more than {decimals} decimals")
+    return units
+
+
+def format_units(units: int, decimals: int) -> str:
+    """Write units * 10^-decimals as the shortest plain decimal string (contract section 3)."""
+    if decimals == 0:
+        return str(units)
+    sign = "-" if units < 0 else ""
+    whole, part = divmod(abs(units), 10**decimals)
+    if part == 0:
+        return f"{sign}{whole}"
+    return f"{sign}{whole}.{part:0{decimals}d}".rstrip("0")

@@ -1,0 +1,248 @@
+"""Words of the trade that events, state, strategies and adapters share.
+
+Prices are integer ticks, quantities integer lots, both at the market's own precision; a product of
+the two is an amount of the quote asset in units of 10^-(price_decimals + qty_decimals).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import IntEnum, StrEnum
+
+import msgspec
+
+
+class Side(IntEnum):
+    """Side of an order, numbered as on the wire (contract 11.5)."""
+
+    SELL = 1
+    BUY = 2
+
+    @property
+    def sign(self) -> int:
+        """+1 for a buy, -1 for a sell."""
+        return 1 if self is Side.BUY else -1
+
+
+class Role(IntEnum):
+    """Role in a fill, numbered as on the wire (contract 5.8)."""
+
+    MAKER = 1
+    TAKER = 2
+
+
+class Stp(StrEnum):
+    """Self-trade prevention mode of the incoming order (contract 10.4)."""
+
+    NO = "no"
+    CANCEL_BOTH = "cb"
+    CANCEL_NEW = "cn"
+    CANCEL_OLD = "co"
+
+
+class Product(StrEnum):
+    SPOT = "spot"
+    PERPETUAL = "perpetual"
+
+
+class OrderStatus(StrEnum):
+    """What the venue says of an order, normalised from its many texts (contract section 8)."""
+
+    OPEN = "open"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+
+
+class Market(msgspec.Struct, frozen=True, array_like=True):
+    """A market as `public/markets` describes it (contract 4.1)."""
+
+    name: str
+    base_asset: str
+    quote_asset: str
+    product: Product
+    price_decimals: int
+    """Decimals of a price: one tick is 10^-price_decimals of the quote asset."""
+    qty_decimals: int
+    """Decimals of a quantity: one lot is 10^-qty_decimals of the base asset."""
+    qty_min: int
+    """Smallest order, lots."""
+    notional_min: int
+    """Smallest price x quantity, ticks x lots."""
+    notional_max: int
+    """Largest price x quantity, ticks x lots; 0 means no limit."""
+    maker_fee_rate: Decimal
+    """Ratio (0.001 is 0.1 %); negative is a rebate."""
+    taker_fee_rate: Decimal
+    """Ratio, as `maker_fee_rate`."""
+
+    @property
+    def notional_decimals(self) -> int:
+        """Decimals of a product of ticks and lots."""
+        return self.price_decimals + self.qty_decimals
+
+
+class Level(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One wanted order of a two-sided quote; illegal settings cannot be built."""
+
+    price: int
+    """Ticks, > 0."""
+    qty: int
+    """Lots, > 0."""
+    stp: Stp
+    """There is no default: whoever quotes two sides must choose."""
+    rpi: bool = False
+    """Hidden order that only retail flow meets; implies post-only (contract 10.2)."""
+    post_only: bool = True
+    """Refused rather than taking; must be False on an RPI level, which implies it."""
+
+    def __post_init__(self) -> None:
+        if self.rpi and self.post_only:
+            raise ValueError(
+                "rpi with explicit post_only is refused by the venue (contract 5.1); "
+                "rpi implies post-only, so set post_only=False"
+            )
+        if self.price <= 0 or self.qty <= 0:
+            raise ValueError(f"price and qty must be positive, found {self.price} and {self.qty}")
+
+
+class TwoSidedQuote(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The orders a strategy wants to have resting, best first on each side; empty means none."""
+
+    bids: tuple[Level, ...] = ()
+    asks: tuple[Level, ...] = ()
+
+
+class Limits(msgspec.Struct, frozen=True, array_like=True):
+    """Risk limits of one market, checked on the only path to the wire (engine/risk.py)."""
+
+    position_max: int
+    """Largest inventory either way, lots, with every live order filled at its worst."""
+    order_notional_max: int
+    """Largest price x quantity of one order, ticks x lots."""
+    collar_bps: int
+    """Furthest an order may be priced from the mid and from the last trade, basis points."""
+    open_orders_max: int
+    """Most live orders on the market."""
+
+
+class Quoted(msgspec.Struct, frozen=True, array_like=True):
+    """A market this run quotes, with what it quotes it by."""
+
+    market: Market
+    strategy: str
+    """Name under which the strategy is registered."""
+    parameters: str
+    """The strategy's parameters as a JSON object."""
+    limits: Limits
+    inventory_target: int
+    """Base quantity the account should hold, lots; inventory is counted from it (spot)."""
+    price_tolerance: int
+    """A working order this many ticks or fewer from its wanted price is kept."""
+    uptime_bps: int
+    """A side counts as quoted while an acknowledged order is this close to the mid."""
+
+
+class Settings(msgspec.Struct, frozen=True, array_like=True):
+    """Engine settings of a run, the same for every market. Durations are nanoseconds."""
+
+    kill_switch_timeout_s: int = 15
+    """Seconds the venue waits for a refresh before it cancels everything, 5..600 (10.8)."""
+    request_deadline_ns: int = 3_000_000_000
+    """A request unanswered for so long has an unknown outcome."""
+    feed_max_age_ns: int = 12_000_000_000
+    """Depth is silent for up to 10 s by contract 11.5; older than this it is stale."""
+    ping_every_ns: int = 5_000_000_000
+    pong_deadline_ns: int = 10_000_000_000
+    """No pong for so long means the link is dead (contract 11.1)."""
+    fresh_after_stall_ns: int = 1_000_000_000
+    """After a stall, a frame is believed once the venue stamped it within this of now."""
+    shutdown_deadline_ns: int = 8_000_000_000
+    """How long a stopping run tries to see its orders gone before it leaves the timer armed."""
+    depth_limit: int = 20
+    """Levels a side to subscribe, one of 1, 5, 10, 20, 30, 50, 100 (contract 11.4)."""
+
+
+class VenueOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An order as the venue reports it, on any surface (contract 5.0, 11.5)."""
+
+    market: str
+    order_id: int
+    client_order_id: str
+    side: Side
+    price: int
+    """Ticks; 0 for an order without a price."""
+    qty: int
+    """Lots."""
+    leaves_qty: int
+    """Lots not executed yet."""
+    filled_qty: int
+    """Lots executed."""
+    status: OrderStatus
+    status_text: str
+    """The venue's own word."""
+    post_only: bool
+    rpi: bool
+    stp: str
+    modified_us: int
+    """Venue time of the last change, microseconds; 0 where the surface does not say."""
+
+
+class VenueFill(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A deal of ours as the venue reports it (contract 5.8, 11.5)."""
+
+    market: str
+    deal_id: int
+    order_id: int
+    client_order_id: str
+    side: Side
+    role: Role
+    price: int
+    qty: int
+    fee: Decimal
+    """Amount of `fee_asset` paid; negative is a rebate."""
+    fee_asset: str
+    venue_us: int
+
+
+class SpotBalance(msgspec.Struct, frozen=True, array_like=True):
+    asset: str
+    available: Decimal
+    frozen: Decimal
+
+
+class MarginBalance(msgspec.Struct, frozen=True, array_like=True):
+    asset: str
+    balance: Decimal
+    borrow: Decimal
+    available_without_borrow: Decimal
+    available_with_borrow: Decimal
+
+
+class Position(msgspec.Struct, frozen=True, array_like=True):
+    """An open perpetual position (contract 6.5, 11.5)."""
+
+    market: str
+    position_id: int
+    qty: int
+    """Lots, signed: negative is short."""
+    entry_price: Decimal | None
+    """Average entry; None where the venue sends none."""
+    unrealized_pnl: Decimal | None
+
+
+class KillSwitchTimer(msgspec.Struct, frozen=True, array_like=True):
+    market: str
+    start_s: int
+    """Unix seconds, venue time."""
+    expiry_s: int
+    """Unix seconds, venue time."""
+
+
+class Refusal(msgspec.Struct, frozen=True, array_like=True):
+    """An explicit refusal by the venue (contract section 9)."""
+
+    http_status: int
+    code: int
+    key: str
+    """First key of `errors`, which tells colliding codes apart; empty when absent."""
+    text: str
