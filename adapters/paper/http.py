@@ -1,0 +1,228 @@
+"""HTTP/1.1 on one stream: h11 for the protocol, limits against slow and garbage clients.
+
+A connection is served by one task until it closes, breaks, or asks to become a WebSocket; the
+bytes of that last request are then replayed to the WebSocket library through `ReplayStream`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from urllib.parse import unquote
+
+import h11
+import msgspec
+import trio
+
+# A bulk of 20 orders is about 5 kB, and its payload header a third more.
+HEADER_MAX = 64 * 1024
+BODY_MAX = 256 * 1024
+RECEIVE_MAX = 64 * 1024
+# One request must arrive whole in this time once it began; an idle keep-alive connection may wait.
+REQUEST_TIMEOUT_S = 10
+IDLE_TIMEOUT_S = 300
+# A client that does not read its answer is cut off.
+SEND_TIMEOUT_S = 10
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One received request; header names are lower case, of repeated headers the last counts."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Response(msgspec.Struct, frozen=True):
+    """One answer; an empty body is sent without content type."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+
+
+class Upgrade(msgspec.Struct, frozen=True):
+    """The client asked for a WebSocket; `received` are all bytes since the request line."""
+
+    path: str
+    received: bytes
+
+
+class _Refused(Exception):
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+
+Respond = Callable[[Request], Awaitable[Response]]
+
+
+async def serve_http(
+    stream: trio.abc.Stream, respond: Respond, *, upgrade_path: str | None = None
+) -> Upgrade | None:
+    """Answer requests until the connection ends; returns only to hand over an upgrade.
+
+    Args:
+        stream: The accepted connection; the caller closes it.
+        respond: Answers one request; must not raise.
+        upgrade_path: The only path on which a WebSocket may be opened.
+    """
+    connection = _Connection(stream)
+    try:
+        while True:
+            request = await connection.read_request()
+            if request is None:
+                return None
+            if upgrade_path is not None and _wants_websocket(request):
+                if request.path == upgrade_path and _handshake_complete(request):
+                    return Upgrade(request.path, connection.received)
+                raise _Refused(404 if request.path != upgrade_path else 400)
+            if not await connection.answer(await respond(request)):
+                return None
+    except _Refused as refused:
+        await connection.refuse(refused.status)
+    except h11.RemoteProtocolError as error:
+        await connection.refuse(error.error_status_hint)
+    except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
+        pass  # The client is gone or stuck; its stream is closed by the caller.
+    return None
+
+
+class _Connection:
+    """h11's server side on one stream."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self._stream = stream
+        self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=HEADER_MAX)
+        # Kept only until the head of a request is complete, in case it is an upgrade.
+        self.received = b""
+
+    async def read_request(self) -> Request | None:
+        """Next request, or None when the client closed or stayed silent too long."""
+        self.received = bytes(self._h11.trailing_data[0])
+        if not self.received:
+            with trio.move_on_after(IDLE_TIMEOUT_S):
+                await self._receive()
+            if not self.received:
+                return None
+        with trio.fail_after(REQUEST_TIMEOUT_S):
+            head = await self._next_event()
+            if isinstance(head, h11.ConnectionClosed):
+                return None
+            assert isinstance(head, h11.Request)
+            body = await self._read_body()
+        return _request(head, body)
+
+    async def _read_body(self) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            event = await self._next_event()
+            if isinstance(event, h11.EndOfMessage):
+                return b"".join(parts)
+            assert isinstance(event, h11.Data)
+            size += len(event.data)
+            if size > BODY_MAX:
+                raise _Refused(413)
+            parts.append(bytes(event.data))
+
+    async def _next_event(self) -> h11.Event:
+        while True:
+            event = self._h11.next_event()
+            if event is h11.NEED_DATA:
+                if self._h11.they_are_waiting_for_100_continue:
+                    go_on = h11.InformationalResponse(status_code=100, headers=[])
+                    await self._send(self._h11.send(go_on))
+                await self._receive()
+            else:
+                assert isinstance(event, h11.Event)
+                return event
+
+    async def _receive(self) -> None:
+        data = bytes(await self._stream.receive_some(RECEIVE_MAX))
+        self.received += data
+        self._h11.receive_data(data)
+
+    async def answer(self, response: Response) -> bool:
+        """Send an answer; False when the connection must close after it."""
+        await self._send(self._encode(response))
+        if self._h11.our_state is not h11.DONE or self._h11.their_state is not h11.DONE:
+            return False
+        self._h11.start_next_cycle()
+        return True
+
+    async def refuse(self, status: int) -> None:
+        """Answer a request that was not understood, as far as the protocol still allows."""
+        if self._h11.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            return
+        # The client may have left without waiting for the refusal.
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
+            await self._send(self._encode(Response(status), close=True))
+
+    def _encode(self, response: Response, *, close: bool = False) -> bytes:
+        headers = [("content-length", str(len(response.body)))]
+        if response.body:
+            headers.append(("content-type", response.content_type))
+        if response.status == 405:
+            headers.append(("allow", "GET, POST"))
+        if close:
+            headers.append(("connection", "close"))
+        head = self._h11.send(h11.Response(status_code=response.status, headers=headers))
+        # A HEAD request gets the headers alone, which h11 does by itself.
+        body = self._h11.send(h11.Data(data=response.body)) if response.body else b""
+        end = self._h11.send(h11.EndOfMessage())
+        return (head or b"") + (body or b"") + (end or b"")
+
+    async def _send(self, data: bytes | None) -> None:
+        with trio.fail_after(SEND_TIMEOUT_S):
+            await self._stream.send_all(data or b"")
+
+
+def _request(head: h11.Request, body: bytes) -> Request:
+    path, _, query = head.target.decode("latin-1").partition("?")
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
+    return Request(head.method.decode("latin-1"), unquote(path), query, headers, body)
+
+
+def _wants_websocket(request: Request) -> bool:
+    return "websocket" in request.headers.get("upgrade", "").lower()
+
+
+def _handshake_complete(request: Request) -> bool:
+    # Checked here, because the WebSocket library waits for ever after a handshake it refuses.
+    return (
+        request.method == "GET"
+        and not request.body
+        and "upgrade" in request.headers.get("connection", "").lower()
+        and request.headers.get("sec-websocket-version") == "13"
+        and bool(request.headers.get("sec-websocket-key"))
+    )
+
+
+class ReplayStream(trio.abc.Stream):
+    """A stream that first gives back what was already read, and sends whole messages in turn."""
+
+    def __init__(self, stream: trio.abc.Stream, received: bytes) -> None:
+        self._stream = stream
+        self._received = received
+        self._send_lock = trio.StrictFIFOLock()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        if self._received:
+            size = len(self._received) if max_bytes is None else max_bytes
+            part, self._received = self._received[:size], self._received[size:]
+            await trio.lowlevel.checkpoint()
+            return part
+        return await self._stream.receive_some(max_bytes)
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        # Pushes and the library's own pongs come from different tasks.
+        async with self._send_lock:
+            await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()

@@ -1,0 +1,133 @@
+"""HTTP on a stream: keep-alive, limits and garbage."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+import trio
+import trio.testing
+
+from adapters.paper import http
+from adapters.paper.http import Request, Response, Upgrade, serve_http
+from adapters.paper.limits import RestLimiter, SlidingWindow
+from adapters.paper.outbox import Outbox, frame
+
+
+async def echo(request: Request) -> Response:
+    return Response(200, msgspec.json.encode([request.method, request.path, request.query]))
+
+
+async def talk(sent: bytes) -> tuple[bytes, Upgrade | None]:
+    """Send bytes, close the sending side, and return all that came back."""
+    client, server = trio.testing.memory_stream_pair()
+    await client.send_all(sent)
+    await client.send_eof()
+    result = await serve_http(server, echo, upgrade_path="/ws")
+    await server.send_eof()
+    received = b""
+    while part := await client.receive_some(65536):
+        received += part
+    return received, result
+
+
+async def test_keep_alive_answers_pipelined_requests_in_order() -> None:
+    received, _ = await talk(
+        b"GET /a?x=1 HTTP/1.1\r\nHost: v\r\n\r\nPOST /b HTTP/1.1\r\nHost: v\r\n"
+        b"Content-Length: 2\r\n\r\n{}GET /c HTTP/1.1\r\nHost: v\r\nConnection: close\r\n\r\n"
+        b"GET /never HTTP/1.1\r\nHost: v\r\n\r\n"
+    )
+    assert received.count(b"HTTP/1.1 200 ") == 3
+    places = [received.index(text) for text in (b'["GET","/a","x=1"]', b'"/b"', b'"/c"')]
+    assert places == sorted(places)
+
+
+GARBAGE = [
+    ("binary noise", b"\x00\xff\x16\x03\x01" * 50 + b"\r\n\r\n", b"HTTP/1.1 400 "),
+    ("a request without host", b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 400 "),
+    (
+        "a body cut short",
+        b"POST / HTTP/1.1\r\nHost: v\r\nContent-Length: 9\r\n\r\n{",
+        b"HTTP/1.1 400 ",
+    ),
+    ("nothing at all", b"", b""),
+    ("endless headers", b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 20000, b"HTTP/1.1 431 "),
+    (
+        "a body over the limit",
+        b"POST / HTTP/1.1\r\nHost: v\r\nContent-Length: 999999\r\n\r\n" + b"x" * 300_000,
+        b"HTTP/1.1 413 ",
+    ),
+    (
+        "an upgrade elsewhere",
+        b"GET /nope HTTP/1.1\r\nHost: v\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+        b"HTTP/1.1 404 ",
+    ),
+    (
+        "an upgrade without its key",
+        b"GET /ws HTTP/1.1\r\nHost: v\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+        b"HTTP/1.1 400 ",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "sent", "start"), GARBAGE, ids=[case[0] for case in GARBAGE])
+async def test_garbage_is_refused_and_the_connection_ends(
+    name: str, sent: bytes, start: bytes
+) -> None:
+    received, upgrade = await talk(sent)
+    assert received[: len(start)] == start
+    assert upgrade is None
+
+
+async def test_an_upgrade_hands_over_every_byte_of_its_own_request() -> None:
+    first = b"GET /a HTTP/1.1\r\nHost: v\r\n\r\n"
+    second = (
+        b"GET /ws HTTP/1.1\r\nHost: v\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\nSec-WebSocket-Version: 13\r\n\r\nEXTRA"
+    )
+    received, upgrade = await talk(first + second)
+    assert received.count(b"HTTP/1.1 200 ") == 1
+    assert upgrade == Upgrade("/ws", second)
+
+
+async def test_a_request_that_never_completes_is_dropped(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    client, server = trio.testing.memory_stream_pair()
+    await client.send_all(b"GET / HTTP/1.1\r\n")
+    started = trio.current_time()
+    assert await serve_http(server, echo) is None
+    assert trio.current_time() - started == http.REQUEST_TIMEOUT_S
+
+
+async def test_an_outbox_past_its_limit_closes() -> None:
+    outbox = Outbox(max_bytes=10)
+    outbox.push(frame(b"12345"))
+    assert await outbox.take() == b"\x81\x0512345"
+    outbox.push(frame(b"12345"))
+    outbox.push(frame(b"12345"))
+    assert outbox.closed
+    assert await outbox.take() == b""
+
+
+@pytest.mark.parametrize(
+    ("size", "head"),
+    [(125, b"\x81\x7d"), (126, b"\x81\x7e\x00\x7e"), (65536, b"\x81\x7f" + (65536).to_bytes(8))],
+)
+def test_frame_lengths(size: int, head: bytes) -> None:
+    assert frame(b"x" * size) == head + b"x" * size
+
+
+def test_the_window_slides() -> None:
+    window = SlidingWindow(2, 10)
+    at = [window.allow(second * 1_000_000_000) for second in (0, 6, 9, 10, 15, 16)]
+    assert at == [True, True, False, True, False, True]
+
+
+def test_limits_are_per_address_and_endpoint() -> None:
+    limiter = RestLimiter({"/api/v4/orders": 1})
+    assert limiter.allow("a", "/api/v4/orders", 0)
+    assert not limiter.allow("a", "/api/v4/orders", 1)
+    assert limiter.allow("b", "/api/v4/orders", 1)
+    assert limiter.allow("a", "/api/v4/order/new", 1)
+    tokens = [limiter.allow("a", "/api/v4/profile/websocket_token", n) for n in range(11)]
+    assert tokens == [True] * 10 + [False]
