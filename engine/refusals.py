@@ -1,4 +1,4 @@
-"""What an explicit refusal by the venue means for us: the error table of contract section 9 as data.
+"""What an explicit refusal by the venue means for us: contract section 9 as data.
 
 Numeric codes collide between endpoints (10, 13, 36, 40-43), so a row is picked by HTTP status,
 then code, then the first key of `errors`, then text, and the first row that fits wins. Whatever
