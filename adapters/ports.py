@@ -64,7 +64,7 @@ class Net(Protocol):
 class AppendFile(Protocol):
     """A file that only grows."""
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | bytearray) -> None:
         """Append all of `data`; raises OSError if any byte was not accepted."""
         ...
 
@@ -102,6 +102,10 @@ class Fs(Protocol):
 
     def truncate(self, path: Path, size: int) -> None:
         """Cut a file to `size` bytes, durable."""
+        ...
+
+    def remove(self, path: Path) -> None:
+        """Remove a file, durable; raises FileNotFoundError."""
         ...
 
     def lock(self, path: Path) -> Lock:
@@ -157,7 +161,7 @@ class _SystemAppendFile:
     def __init__(self, fd: int) -> None:
         self._fd = fd
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | bytearray) -> None:
         view = memoryview(data)
         while view:
             view = view[os.write(self._fd, view) :]
@@ -207,6 +211,10 @@ class SystemFs:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+    def remove(self, path: Path) -> None:
+        path.unlink()
+        _sync_dir(path.parent)
 
     def lock(self, path: Path) -> Lock:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -1,0 +1,138 @@
+"""Reading a journal: never writes, and works beside the writer of a live one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain, pairwise
+from pathlib import Path
+
+from adapters.ports import Fs
+from adapters.runtime.journal_format import (
+    FIRST_SEQ,
+    HEADER_SIZE,
+    Damage,
+    Header,
+    Kind,
+    Walk,
+    decode_header,
+    segment_name,
+    segment_number,
+)
+from engine.errors import JournalError
+
+RAW_DIR = "raw"
+LOCK_NAME = "lock"
+
+
+def list_segments(fs: Fs, directory: Path) -> list[int]:
+    """Numbers of the segments in a directory, ascending."""
+    numbers = (segment_number(name) for name in fs.list_dir(directory))
+    return [number for number in numbers if number is not None]
+
+
+def damage_error(path: Path, damage: Damage) -> JournalError:
+    return JournalError(
+        f"{path} offset {damage.offset} seq {damage.seq}: expected {damage.expected},"
+        f" found {damage.found}; `quotefold journal verify` lists all damage,"
+        " `quotefold journal salvage` copies out what is whole"
+    )
+
+
+class SegmentFile:
+    """One segment of a journal, its header read and its frames not yet looked at."""
+
+    def __init__(self, path: Path, data: bytes, header: Header, *, is_last: bool) -> None:
+        self.path = path
+        self.header = header
+        self.is_last = is_last
+        self._walk = Walk(data, header, check_digest=False)
+
+    @property
+    def next_seq(self) -> int:
+        """The seq behind the records that were read so far."""
+        return self._walk.next_seq
+
+    @property
+    def end(self) -> int:
+        """Offset behind the records that were read so far."""
+        return self._walk.end
+
+    def records(self) -> Iterator[tuple[int, memoryview]]:
+        """Yield seq and payload of each record; to be called once.
+
+        An older segment may lack its closing frame, and the last one may end in the middle of a
+        record: its writer is still at work, or a crash stopped it. Other damage raises.
+
+        Raises:
+            JournalError: naming file, offset and seq of what is damaged.
+        """
+        yield from self._walk.records()
+        damage = self._walk.damage
+        if damage is not None and not (self.is_last and self._walk.is_torn()):
+            raise damage_error(self.path, damage)
+
+
+def read_segments(fs: Fs, directory: Path, kind: Kind = Kind.EVENTS) -> Iterator[SegmentFile]:
+    """Read the segments of a journal one after the other, oldest first.
+
+    Raises:
+        JournalError: if there is no segment, one is missing, or a header is damaged.
+    """
+    numbers = list_segments(fs, directory)
+    if not numbers:
+        raise JournalError(f"{directory}: expected a journal with segments, found none")
+    for position, number in enumerate(numbers):
+        path = directory / segment_name(number)
+        if number != position + 1:
+            missing = segment_name(position + 1)
+            raise JournalError(f"{directory}: expected {missing}, found {path.name} next")
+        data = fs.read(path)
+        is_last = number == numbers[-1]
+        header = decode_header(data, number, kind)
+        if isinstance(header, Header):
+            yield SegmentFile(path, data, header, is_last=is_last)
+        elif not (is_last and is_unborn(data)):
+            raise damage_error(path, header)
+
+
+def is_unborn(data: bytes) -> bool:
+    """Say whether a crash can have left this before the header was durable: it holds nothing."""
+    return len(data) <= HEADER_SIZE
+
+
+def missing_records(segment: SegmentFile, follower: SegmentFile) -> Damage:
+    first_seq = follower.header.first_seq
+    expected = f"records up to seq {first_seq - 1}"
+    return Damage(segment.end, segment.next_seq, expected, f"the last one {segment.next_seq - 1}")
+
+
+class JournalReader:
+    """The events of a journal, in order of seq."""
+
+    def __init__(self, fs: Fs, directory: Path) -> None:
+        self._fs = fs
+        self._directory = directory
+
+    def payloads(self, from_seq: int = FIRST_SEQ) -> Iterator[tuple[int, memoryview]]:
+        """Yield seq and encoded record from `from_seq` on; the views share the segment's bytes.
+
+        Raises:
+            JournalError: where the journal is damaged, after all records before the place.
+        """
+        segments = read_segments(self._fs, self._directory)
+        for segment, follower in pairwise(chain(segments, (None,))):
+            assert segment is not None
+            if follower is not None and follower.header.first_seq <= from_seq:
+                continue
+            yield from _from(segment, from_seq)
+            if follower is not None and follower.header.first_seq != segment.next_seq:
+                raise damage_error(segment.path, missing_records(segment, follower))
+
+
+def _from(segment: SegmentFile, from_seq: int) -> Iterator[tuple[int, memoryview]]:
+    if segment.header.first_seq >= from_seq:
+        yield from segment.records()
+        return
+    for seq, payload in segment.records():
+        if seq >= from_seq:
+            yield seq, payload

@@ -1,0 +1,122 @@
+"""Opening a journal again: prove what is there, cut the torn tail that a crash left."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from adapters.ports import Fs
+from adapters.runtime.journal_format import (
+    FIRST_SEQ,
+    NO_HASH,
+    Damage,
+    Header,
+    Kind,
+    TornTail,
+    Walk,
+    decode_header,
+    segment_name,
+)
+from adapters.runtime.journal_read import damage_error, is_unborn, list_segments
+from engine.errors import JournalError
+
+
+class Recovered(msgspec.Struct, frozen=True):
+    """What opening found.
+
+    Attributes:
+        next_seq: The seq that follows the last whole record.
+        segments: How many segments there are.
+        prev_hash: sha256 of the last one as it is now.
+        torn: The tail that had to be cut, if any.
+    """
+
+    next_seq: int = FIRST_SEQ
+    segments: int = 0
+    prev_hash: bytes = NO_HASH
+    torn: TornTail | None = None
+
+    def next_header(
+        self, kind: Kind, first_seq: int, schema_hash: bytes, config_hash: bytes
+    ) -> Header:
+        """Describe the segment that a new writer begins behind what was found."""
+        return Header(
+            number=self.segments + 1,
+            kind=kind,
+            rolled=False,
+            first_seq=first_seq,
+            schema_hash=schema_hash,
+            config_hash=config_hash,
+            prev_hash=self.prev_hash,
+        )
+
+
+def recover(fs: Fs, directory: Path, kind: Kind) -> Recovered:
+    """Check the chain of all segments and every frame of the last; cut its torn tail.
+
+    The hash of an older segment proves it: whoever wrote that hash had walked the segment.
+
+    Raises:
+        JournalError: with file, offset and seq of damage that no crash can explain.
+    """
+    numbers = list_segments(fs, directory)
+    if numbers != list(range(1, len(numbers) + 1)):
+        raise JournalError(f"{directory}: expected segments 1 to {len(numbers)}, found {numbers}")
+    found = Recovered()
+    for number in numbers:
+        found = _recover_segment(fs, directory, kind, found, is_last=number == numbers[-1])
+    return found
+
+
+def _recover_segment(
+    fs: Fs, directory: Path, kind: Kind, before: Recovered, *, is_last: bool
+) -> Recovered:
+    number = before.segments + 1
+    path = directory / segment_name(number)
+    data = fs.read(path)
+    header = decode_header(data, number, kind)
+    if isinstance(header, Damage):
+        if not (is_last and is_unborn(data)):
+            raise damage_error(path, header)
+        # It held no record yet, and with it in place the chain would lose the segment before.
+        fs.remove(path)
+        return msgspec.structs.replace(before, torn=TornTail(path.name, 0, len(data)))
+    if header.prev_hash != before.prev_hash:
+        raise chain_error(fs, directory, kind, header, before.prev_hash)
+    if not is_last:
+        return msgspec.structs.replace(
+            before, segments=number, prev_hash=hashlib.sha256(data).digest()
+        )
+    return _recover_last(fs, path, data, header)
+
+
+def _recover_last(fs: Fs, path: Path, data: bytes, header: Header) -> Recovered:
+    walk = Walk(data, header, check_digest=True).finish()
+    torn = None
+    if walk.damage is not None:
+        if not walk.is_torn():
+            raise damage_error(path, walk.damage)
+        torn = TornTail(path.name, walk.end, len(data) - walk.end)
+        fs.truncate(path, walk.end)
+    prev_hash = hashlib.sha256(memoryview(data)[: walk.end]).digest()
+    return Recovered(walk.next_seq, header.number, prev_hash, torn)
+
+
+def chain_error(
+    fs: Fs, directory: Path, kind: Kind, header: Header, found_hash: bytes
+) -> JournalError:
+    """Say which place of segment `header.number - 1` made its hash differ from the recorded one."""
+    number = header.number - 1
+    path = directory / segment_name(number)
+    if number == 0:
+        damage = Damage(0, 0, "the first segment to follow none", header.prev_hash.hex())
+        return damage_error(directory / segment_name(1), damage)
+    data = fs.read(path)
+    before = decode_header(data, number, kind)
+    if isinstance(before, Damage):
+        return damage_error(path, before)
+    walk = Walk(data, before, check_digest=True).finish()
+    mismatch = Damage(walk.end, walk.next_seq, f"sha256 {header.prev_hash.hex()}", found_hash.hex())
+    return damage_error(path, walk.damage or mismatch)
