@@ -1,0 +1,154 @@
+"""Turn a typed order request into ticks and lots, or refuse it as 5.1 documents.
+
+Order of the checks [C]: market, flags, amount, price, client id, total. Funds and post-only are
+the matcher's, since they need its state.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from adapters.paper import rejects
+from adapters.paper.ledger import Seat
+from adapters.paper.market import Market
+from adapters.paper.model import EXACT, NewOrder, Reject, Side, decimal_text
+
+# Fifty characters hold every amount that the exact context can scale without rounding.
+_NUMERIC = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?", re.ASCII)
+_LENGTH_MAX = 50
+_EXPONENT_MAX = 30
+_CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+
+
+def to_decimal(value: str | Decimal) -> Decimal | None:
+    """Read a number of a request; None when it is not one that any market could mean."""
+    if isinstance(value, str):
+        if len(value) > _LENGTH_MAX or not _NUMERIC.fullmatch(value):
+            return None
+        value = Decimal(value)
+    if not value.is_finite() or len(value.as_tuple().digits) > _LENGTH_MAX:
+        return None
+    return value if abs(value.adjusted()) <= _EXPONENT_MAX else None
+
+
+def _steps(value: Decimal, decimals: int) -> tuple[int, bool]:
+    """Return (whole steps, rounded down; whether it is a whole number of them)."""
+    scaled = EXACT.scaleb(value, decimals)
+    steps = int(scaled)
+    return steps, steps == scaled
+
+
+def check_amount(market: Market, value: str | Decimal) -> int | Reject:
+    """Return lots, or the refusal with code 32."""
+    amount = to_decimal(value)
+    if amount is None:
+        return rejects.AMOUNT_NOT_NUMERIC
+    if amount <= 0:
+        return rejects.AMOUNT_NOT_POSITIVE
+    lots, whole = _steps(amount, market.spec.stock_prec)
+    texts = []
+    if lots < market.qty_min_lots:
+        minimum = market.spec.qty_text(market.qty_min_lots)
+        texts.append(f"Given amount is less than min amount {minimum}")
+    if not whole:
+        texts.append(f"Min amount step = {market.spec.lot_size}")
+    return rejects.reject(32, {"amount": texts}) if texts else lots
+
+
+def check_price(market: Market, value: str | Decimal) -> int | Reject:
+    """Return ticks, or the refusal with code 33."""
+    price = to_decimal(value)
+    if price is None:
+        return rejects.PRICE_NOT_NUMERIC
+    if price <= 0:
+        return rejects.PRICE_NOT_POSITIVE
+    ticks, whole = _steps(price, market.spec.money_prec)
+    texts = []
+    if ticks < 1:
+        texts.append(f"Price field should be at least {market.spec.tick_size}")
+    if not whole:
+        texts.append(f"Min price step = {market.spec.tick_size}")
+    return rejects.reject(33, {"price": texts}) if texts else ticks
+
+
+def check_total(market: Market, ticks: int, lots: int) -> Reject | None:
+    """Refuse an order whose amount x price is outside the market's limits (5.1)."""
+    total = ticks * lots
+    if total < market.total_min:
+        text = decimal_text(Decimal(market.spec.total_min))
+        return rejects.reject(30, {"total": [f"Total (amount * price) is less than {text}"]})
+    if market.total_max and total > market.total_max:
+        text = decimal_text(Decimal(market.spec.total_max))
+        return rejects.reject(30, {"total": [f"Total (amount * price) is greater than {text}"]})
+    return None
+
+
+def check_flags(seat: Seat, request: NewOrder) -> Reject | None:
+    """Refuse flags that exclude each other or that the account may not use (5.1)."""
+    account = seat.account.spec
+    if request.ioc and request.post_only:
+        return rejects.IOC_POST_ONLY
+    if request.ioc and request.rpi:
+        return rejects.IOC_RPI
+    if request.retail and request.rpi:
+        return rejects.RETAIL_RPI
+    if request.retail and not account.retail_allowed:
+        return rejects.RETAIL_NOT_ALLOWED
+    if request.rpi and not account.rpi_allowed:
+        return rejects.RPI_NOT_ALLOWED
+    if request.post_only and request.rpi:
+        return rejects.POST_ONLY_RPI
+    if request.bbo_role is not None and (
+        request.post_only or request.rpi or (request.ioc and request.bbo_role != 2)
+    ):
+        return rejects.BBO_ROLE_FLAGS
+    return None
+
+
+def check_client_id(seat: Seat, client_order_id: str) -> Reject | None:
+    """Refuse a malformed id or one of an open order of the same market (10.6)."""
+    if client_order_id:
+        if not _CLIENT_ID.fullmatch(client_order_id):
+            return rejects.CLIENT_ID_CHARSET
+        if client_order_id in seat.client_ids:
+            return rejects.CLIENT_ID_DUPLICATE
+    return None
+
+
+def bbo_price(market: Market, side: Side, role: int) -> int | Reject:
+    """Return the visible best of the own side (role 1) or the opposite one (role 2) (10.2)."""
+    own, other = (market.bids, market.asks) if side is Side.BUY else (market.asks, market.bids)
+    ticks, _ = own.best() if role == 1 else other.best()
+    return ticks or rejects.no_book()
+
+
+def check_price_of(market: Market, request: NewOrder) -> int | Reject:
+    """Return the price of a request in ticks, from its text or its `bboRole`."""
+    if request.bbo_role is not None:
+        return bbo_price(market, request.side, request.bbo_role)
+    if request.price is None:
+        return rejects.PRICE_MISSING
+    return check_price(market, request.price)
+
+
+def check_new(seat: Seat, request: NewOrder) -> tuple[int, int] | Reject:
+    """Return (ticks, lots) of an acceptable request; lots of a reduce-only one are cut (10.9)."""
+    market = seat.market
+    refused = check_flags(seat, request)
+    if refused is not None:
+        return refused
+    lots = check_amount(market, request.amount)
+    if isinstance(lots, Reject):
+        return lots
+    ticks = check_price_of(market, request)
+    if isinstance(ticks, Reject):
+        return ticks
+    refused = check_client_id(seat, request.client_order_id) or check_total(market, ticks, lots)
+    if refused is not None:
+        return refused
+    if request.reduce_only and request.collateral:
+        lots = min(lots, seat.reducible_lots(request.side))
+        if not lots:
+            return rejects.REDUCE_ONLY
+    return ticks, lots

@@ -1,0 +1,69 @@
+"""The exchange's refusals with the contract's verbatim texts (5.1 table, 5.5, section 9)."""
+
+from __future__ import annotations
+
+from adapters.paper.model import Reject
+
+# The venue rule of section 9 for the HTTP status and the message, G-8.
+_HTTP_400 = frozenset((1, 2, 6, 20, 24, 101, 158))
+_MODIFY_INNER = frozenset((1, 2, 6, 20, 24))
+_POST_ONLY = "This order couldn't be executed as a maker order and was canceled."
+
+
+def reject(code: int, errors: dict[str, list[str]], *, modify: bool = False) -> Reject:
+    """Build a refusal with the status and message that section 9 gives its code."""
+    if modify:
+        inner = code in _MODIFY_INNER
+    else:
+        inner = 1 <= code <= 29 or 150 <= code <= 153
+    message = "Inner validation failed" if inner else "Validation failed"
+    return Reject(400 if code in _HTTP_400 else 422, code, message, errors)
+
+
+UNKNOWN_MARKET = reject(31, {"market": ["Market is not available."]})
+NOT_FOUND = reject(2, {"orderId": ["Unexecuted order was not found."]})
+BULK_NOT_FOUND = Reject(
+    422, 404, "Order not found", {"orderId": ["Order does not exist or already cancelled"]}
+)
+AMOUNT_NOT_NUMERIC = reject(32, {"amount": ["Amount field should be numeric string or number."]})
+AMOUNT_NOT_POSITIVE = reject(32, {"amount": ["Amount should be greater than 0."]})
+PRICE_MISSING = reject(30, {"price": ["Price field is required."]})
+PRICE_NOT_NUMERIC = reject(33, {"price": ["Price field should be numeric string or number."]})
+PRICE_NOT_POSITIVE = reject(33, {"price": ["Price should be greater than 0."]})
+CLIENT_ID_CHARSET = reject(
+    36,
+    {
+        "clientOrderId": [
+            "ClientOrderId field should contain only latin letters, numbers and dashes."
+        ]
+    },
+)
+CLIENT_ID_DUPLICATE = reject(
+    36, {"clientOrderId": ["This client order id is already used by the current account."]}
+)
+IOC_POST_ONLY = reject(37, {"ioc": ["Either IOC or PostOnly flag in true state is allowed."]})
+# The texts of the next three are not documented [C].
+IOC_RPI = reject(40, {"ioc": ["Either IOC or RPI flag in true state is allowed."]})
+POST_ONLY_RPI = reject(30, {"postOnly": ["validation error"]})
+BBO_ROLE_FLAGS = reject(30, {"bboRole": ["validation error"]})
+RETAIL_RPI = reject(41, {"retail": ["api.tradeErrors.flagsCantBeCombined.rpiRetail"]})
+RETAIL_NOT_ALLOWED = reject(42, {"retail": ["api.validation.retail.not_allowed"]})
+RPI_NOT_ALLOWED = reject(43, {"rpi": ["api.validation.rpi.not_allowed"]})
+FLIP_REFUSED = reject(
+    115, {"hedgeMode": ["Order would result in a new position in the opposite direction"]}
+)
+REDUCE_ONLY = reject(116, {"reduceOnly": ["Reduce-only: Position doesn't exist or wrong side"]})
+
+
+def no_book() -> Reject:
+    return reject(12, {"amount": ["The amount field value, that the API unable to process."]})
+
+
+def no_funds(*, modify: bool) -> Reject:
+    """Code 10 on new, bulk, modify and collateral (G-27)."""
+    return reject(10, {"amount": ["Not enough balance."]}, modify=modify)
+
+
+def post_only(*, collateral: bool, modify: bool) -> Reject:
+    """Code 13 on spot, 14 on collateral (G-34)."""
+    return reject(14 if collateral else 13, {"postOnly": [_POST_ONLY]}, modify=modify)

@@ -1,0 +1,132 @@
+"""What an account can ask for, as copies that later actions do not change (5.6-5.9, 6.5, 6.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import ROUND_DOWN, Context, Decimal
+
+from adapters.paper.ledger import Account, Seat
+from adapters.paper.market import Market
+from adapters.paper.model import (
+    UNIT_DECIMALS,
+    Balance,
+    CollateralBalance,
+    Deal,
+    KillSwitch,
+    Order,
+    PositionView,
+)
+
+# The average entry is for display only and need not be a finite decimal.
+_DISPLAY = Context(prec=60, rounding=ROUND_DOWN)
+_DISPLAY_STEP = Decimal(1).scaleb(-UNIT_DECIMALS)
+
+
+class AccountViews:
+    """The reading half of the exchange."""
+
+    accounts: dict[str, Account]
+    markets: dict[str, Market]
+
+    def open_orders(self, account: str, market: str | None = None) -> list[Order]:
+        """Return copies of the open orders, newest first (5.7)."""
+        orders = [
+            order.copy()
+            for name, seat in self.accounts[account].seats.items()
+            if market in (None, name)
+            for order in seat.orders.values()
+        ]
+        orders.sort(key=lambda order: order.order_id, reverse=True)
+        return orders
+
+    def finished_orders(self, account: str) -> Iterable[Order]:
+        """Return finished orders, newest first, at most `finished_max` (5.8)."""
+        return reversed(self.accounts[account].finished)
+
+    def deals(self, account: str) -> Iterable[Deal]:
+        """Return the account's deals, newest first, at most `deals_max` (5.8)."""
+        return reversed(self.accounts[account].deals)
+
+    def kill_switches(self, account: str, market: str | None = None) -> list[KillSwitch]:
+        """Return the running timers (5.6), by market name."""
+        timers = self.accounts[account].timers
+        return [timers[name] for name in sorted(timers) if market in (None, name)]
+
+    def spot_balances(self, account: str) -> dict[str, Balance]:
+        """Return the spot balance of every asset of the exchange, in units (5.9)."""
+        spot = self.accounts[account].spot
+        return {asset: Balance(funds.available, funds.freeze) for asset, funds in spot.items()}
+
+    def collateral(self, account: str) -> dict[str, CollateralBalance]:
+        """Return the collateral of every asset that perpetuals settle in (6.6)."""
+        held = self.accounts[account]
+        balances = {}
+        for asset, balance in held.collateral.items():
+            seats = held.margin_seats(asset)
+            pnl = sum(seat.unrealized_pnl() for seat in seats)
+            margin = sum(seat.margin() for seat in seats)
+            balances[asset] = CollateralBalance(
+                asset=asset,
+                balance=balance,
+                unrealized_pnl=pnl,
+                margin=margin,
+                available=max(balance + pnl - margin, 0),
+            )
+        return balances
+
+    def positions(self, account: str, market: str | None = None) -> list[PositionView]:
+        """Return the open positions (6.5)."""
+        held = self.accounts[account]
+        balances = self.collateral(account)
+        return [
+            _position(seat, balances[seat.market.spec.quote_asset].available)
+            for name, seat in held.seats.items()
+            if seat.lots and market in (None, name)
+        ]
+
+    def leverage(self, account: str) -> int:
+        """Return the account-wide leverage (6.6)."""
+        return self.accounts[account].leverage
+
+    def fee_rates(self, account: str, market: str) -> tuple[int, int, int]:
+        """Return (maker, taker, RPI maker) rates in 10^-8, as they will be charged (7)."""
+        seat = self.accounts[account].seats[market]
+        return seat.maker_rate, seat.taker_rate, seat.rpi_maker_rate
+
+    def take_dirty_spot(self) -> dict[str, dict[str, None]]:
+        """Return and forget {account: {asset: None}} whose spot balance changed, in order."""
+        dirty: dict[str, dict[str, None]] = {}
+        for name, account in self.accounts.items():
+            if account.dirty_spot:
+                dirty[name] = account.dirty_spot
+                account.dirty_spot = {}
+        return dirty
+
+    def take_dirty_collateral(self) -> dict[str, None]:
+        """Return and forget the accounts whose collateral, margin or position changed."""
+        dirty: dict[str, None] = {}
+        for name, account in self.accounts.items():
+            if account.dirty_collateral and not account.background:
+                dirty[name] = None
+            account.dirty_collateral = False
+        return dirty
+
+
+def _position(seat: Seat, free_margin: int) -> PositionView:
+    market = seat.market
+    shares = abs(seat.lots) * market.notional_unit
+    ticks = _DISPLAY.divide(Decimal(abs(seat.cost)), Decimal(shares))
+    price = _DISPLAY.scaleb(ticks, -market.spec.money_prec)
+    return PositionView(
+        position_id=seat.position_id,
+        market=market.spec.name,
+        lots=seat.lots,
+        cost=seat.cost,
+        base_price=price.quantize(_DISPLAY_STEP, context=_DISPLAY),
+        realized_pnl=seat.realized_pnl,
+        unrealized_pnl=seat.unrealized_pnl(),
+        margin=-(-abs(seat.cost) // seat.account.leverage),
+        free_margin=free_margin,
+        opened_us=seat.opened_us,
+        modified_us=seat.modified_us,
+    )
