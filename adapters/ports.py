@@ -94,8 +94,8 @@ class Fs(Protocol):
         """Create a file for appending; raises FileExistsError. Its directory entry is durable."""
         ...
 
-    def read(self, path: Path, start: int = 0) -> bytes:
-        """Bytes of a file from offset `start`; raises FileNotFoundError."""
+    def read(self, path: Path, start: int = 0, size: int = -1) -> bytes:
+        """At most `size` bytes (-1: all) of a file from `start`; raises FileNotFoundError."""
         ...
 
     def size(self, path: Path) -> int: ...
@@ -196,10 +196,10 @@ class SystemFs:
         _sync_dir(path.parent)
         return _SystemAppendFile(fd)
 
-    def read(self, path: Path, start: int = 0) -> bytes:
+    def read(self, path: Path, start: int = 0, size: int = -1) -> bytes:
         with open(path, "rb") as file:
             file.seek(start)
-            return file.read()
+            return file.read(size)
 
     def size(self, path: Path) -> int:
         return path.stat().st_size

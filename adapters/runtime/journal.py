@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -193,16 +195,10 @@ class JournalWriter(SegmentWriter):
         Raises:
             JournalError: if another writer holds the journal, or it is damaged.
         """
-        lock = lock_journal(fs, directory)
-        try:
+        with taken_lock(fs, directory) as lock:
             found = recover(fs, directory, Kind.EVENTS)
             header = found.next_header(Kind.EVENTS, found.next_seq, schema_hash, config_hash)
             return cls(fs, directory, lock, header, segment_bytes), found
-        except BaseException as error:
-            lock.release()
-            if isinstance(error, OSError):
-                raise JournalError(f"{directory}: cannot open the journal: {error}") from error
-            raise
 
     def append(self, seq: int, payload: bytes) -> None:
         """Frame one encoded record; it is written by the next `flush` or `sync`.
@@ -227,12 +223,13 @@ class JournalWriter(SegmentWriter):
         raise JournalError(f"{self._path}: expected {expected}, found seq {seq} with {size} bytes")
 
 
-def lock_journal(fs: Fs, directory: Path) -> Lock:
-    """Take the one writer's place of a journal, and make its directory if it is missing."""
+@contextmanager
+def taken_lock(fs: Fs, directory: Path) -> Iterator[Lock]:
+    """Take the one writer's place of a journal; given back only if the body fails."""
     path = directory / LOCK_NAME
     try:
         fs.make_dir(directory)
-        return fs.lock(path)
+        lock = fs.lock(path)
     except BlockingIOError as error:
         raise JournalError(
             f"{path}: expected no other writer, found the lock held; stop the other engine"
@@ -240,3 +237,11 @@ def lock_journal(fs: Fs, directory: Path) -> Lock:
         ) from error
     except OSError as error:
         raise JournalError(f"{path}: cannot take the lock: {error}") from error
+    try:
+        yield lock
+    except OSError as error:
+        lock.release()
+        raise JournalError(f"{directory}: cannot open the journal: {error}") from error
+    except BaseException:
+        lock.release()
+        raise

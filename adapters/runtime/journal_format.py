@@ -198,28 +198,35 @@ class Walk:
         self.closed = False
         self.damage: Damage | None = None
 
-    def records(self) -> Iterator[tuple[int, memoryview]]:
+    def records(self) -> Iterator[tuple[int, bytes]]:
         """Yield seq and payload of each record until the file, or what is good of it, ends."""
         data, size, unpack, crc_of = self.data, len(self.data), _FRAME.unpack_from, crc32c
-        view = memoryview(data)
         strict = self.header.kind is Kind.EVENTS
         step = 1 if strict else 0  # raw records may share a seq, and may leave some out
         pos, expected = self.end, self.next_seq
         while pos < size:
             length, crc, seq = unpack(data, pos) if pos + FRAME_SIZE <= size else (size, 0, 0)
             end = pos + FRAME_SIZE + length
-            if end > size or crc_of(view[pos + 8 : end], length) != crc:
+            body = data[pos + 8 : end]
+            if end > size or crc_of(body, length) != crc:
                 self.damage = self._bad_frame(pos)
                 return
             if seq == expected or (not strict and expected < seq < _SEQ_LIMIT):
-                yield seq, view[pos + FRAME_SIZE : end]
                 self.next_seq = expected = seq + step
                 self.count += 1
+                self.end = pos = end
+                yield seq, body[8:]
             else:
                 self.damage = self._special(pos, end, seq)
                 if self.damage is not None:
                     return
-            self.end = pos = end
+                self.end = pos = end
+
+    @property
+    def last_seq(self) -> int:
+        """The seq of the last good record; 0 if there is none."""
+        step = 1 if self.header.kind is Kind.EVENTS else 0
+        return self.next_seq - step if self.count else 0
 
     def finish(self) -> Walk:
         """Walk to the end without looking at the payloads."""

@@ -57,7 +57,7 @@ class SegmentFile:
         """Offset behind the records that were read so far."""
         return self._walk.end
 
-    def records(self) -> Iterator[tuple[int, memoryview]]:
+    def records(self) -> Iterator[tuple[int, bytes]]:
         """Yield seq and payload of each record; to be called once.
 
         An older segment may lack its closing frame, and the last one may end in the middle of a
@@ -78,6 +78,27 @@ def read_segments(fs: Fs, directory: Path, kind: Kind = Kind.EVENTS) -> Iterator
     Raises:
         JournalError: if there is no segment, one is missing, or a header is damaged.
     """
+    for path, number, is_last in _segment_paths(fs, directory):
+        data = fs.read(path)
+        header = decode_header(data, number, kind)
+        if isinstance(header, Header):
+            yield SegmentFile(path, data, header, is_last=is_last)
+        elif not (is_last and is_unborn(data, header)):
+            raise damage_error(path, header)
+
+
+def read_headers(fs: Fs, directory: Path, kind: Kind = Kind.EVENTS) -> Iterator[Header]:
+    """Read only the headers of the segments of a journal, oldest first; raises as above."""
+    for path, number, is_last in _segment_paths(fs, directory):
+        data = fs.read(path, 0, HEADER_SIZE)
+        header = decode_header(data, number, kind)
+        if isinstance(header, Header):
+            yield header
+        elif not (is_last and fs.size(path) <= HEADER_SIZE):
+            raise damage_error(path, header)
+
+
+def _segment_paths(fs: Fs, directory: Path) -> Iterator[tuple[Path, int, bool]]:
     numbers = list_segments(fs, directory)
     if not numbers:
         raise JournalError(f"{directory}: expected a journal with segments, found none")
@@ -86,18 +107,12 @@ def read_segments(fs: Fs, directory: Path, kind: Kind = Kind.EVENTS) -> Iterator
         if number != position + 1:
             missing = segment_name(position + 1)
             raise JournalError(f"{directory}: expected {missing}, found {path.name} next")
-        data = fs.read(path)
-        is_last = number == numbers[-1]
-        header = decode_header(data, number, kind)
-        if isinstance(header, Header):
-            yield SegmentFile(path, data, header, is_last=is_last)
-        elif not (is_last and is_unborn(data)):
-            raise damage_error(path, header)
+        yield path, number, number == numbers[-1]
 
 
-def is_unborn(data: bytes) -> bool:
-    """Say whether a crash can have left this before the header was durable: it holds nothing."""
-    return len(data) <= HEADER_SIZE
+def is_unborn(data: bytes, header: Header | Damage) -> bool:
+    """Say whether a crash can have left this before its header was durable: it holds nothing."""
+    return isinstance(header, Damage) and len(data) <= HEADER_SIZE
 
 
 def missing_records(segment: SegmentFile, follower: SegmentFile) -> Damage:
@@ -113,8 +128,8 @@ class JournalReader:
         self._fs = fs
         self._directory = directory
 
-    def payloads(self, from_seq: int = FIRST_SEQ) -> Iterator[tuple[int, memoryview]]:
-        """Yield seq and encoded record from `from_seq` on; the views share the segment's bytes.
+    def payloads(self, from_seq: int = FIRST_SEQ) -> Iterator[tuple[int, bytes]]:
+        """Yield seq and encoded record from `from_seq` on.
 
         Raises:
             JournalError: where the journal is damaged, after all records before the place.
@@ -129,7 +144,7 @@ class JournalReader:
                 raise damage_error(segment.path, missing_records(segment, follower))
 
 
-def _from(segment: SegmentFile, from_seq: int) -> Iterator[tuple[int, memoryview]]:
+def _from(segment: SegmentFile, from_seq: int) -> Iterator[tuple[int, bytes]]:
     if segment.header.first_seq >= from_seq:
         yield from segment.records()
         return

@@ -64,32 +64,35 @@ def recover(fs: Fs, directory: Path, kind: Kind) -> Recovered:
     numbers = list_segments(fs, directory)
     if numbers != list(range(1, len(numbers) + 1)):
         raise JournalError(f"{directory}: expected segments 1 to {len(numbers)}, found {numbers}")
-    found = Recovered()
+    unborn = _remove_unborn(fs, directory, kind, numbers)
+    prev_hash = NO_HASH
     for number in numbers:
-        found = _recover_segment(fs, directory, kind, found, is_last=number == numbers[-1])
-    return found
-
-
-def _recover_segment(
-    fs: Fs, directory: Path, kind: Kind, before: Recovered, *, is_last: bool
-) -> Recovered:
-    number = before.segments + 1
-    path = directory / segment_name(number)
-    data = fs.read(path)
-    header = decode_header(data, number, kind)
-    if isinstance(header, Damage):
-        if not (is_last and is_unborn(data)):
+        path = directory / segment_name(number)
+        data = fs.read(path)
+        header = decode_header(data, number, kind)
+        if isinstance(header, Damage):
             raise damage_error(path, header)
-        # It held no record yet, and with it in place the chain would lose the segment before.
-        fs.remove(path)
-        return msgspec.structs.replace(before, torn=TornTail(path.name, 0, len(data)))
-    if header.prev_hash != before.prev_hash:
-        raise chain_error(fs, directory, kind, header, before.prev_hash)
-    if not is_last:
-        return msgspec.structs.replace(
-            before, segments=number, prev_hash=hashlib.sha256(data).digest()
-        )
-    return _recover_last(fs, path, data, header)
+        if header.prev_hash != prev_hash:
+            raise chain_error(fs, directory, kind, header, prev_hash)
+        if number == numbers[-1]:
+            found = _recover_last(fs, path, data, header)
+            return msgspec.structs.replace(found, torn=found.torn or unborn)
+        prev_hash = hashlib.sha256(data).digest()
+    return Recovered(torn=unborn)
+
+
+def _remove_unborn(fs: Fs, directory: Path, kind: Kind, numbers: list[int]) -> TornTail | None:
+    # A header is synced before any record follows, so a shorter file never held one; left in
+    # place it would break the chain.
+    if not numbers:
+        return None
+    path = directory / segment_name(numbers[-1])
+    data = fs.read(path)
+    if not is_unborn(data, decode_header(data, numbers[-1], kind)):
+        return None
+    fs.remove(path)
+    numbers.pop()
+    return TornTail(path.name, 0, len(data))
 
 
 def _recover_last(fs: Fs, path: Path, data: bytes, header: Header) -> Recovered:
