@@ -1,8 +1,4 @@
-"""The depth channel: windows, differences and update-id chains (contract 11.5, depth_update).
-
-A chain is what a subscriber has been told so far. Subscribers that were told the same share one
-`Chain` object, so a difference is computed and encoded once for all of them.
-"""
+"""Windows on a book and their differences (contract 11.5, depth_update). Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +6,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-Levels = tuple[tuple[int, int], ...]
+from adapters.paper.market import Levels
 
 LIMITS = (1, 5, 10, 20, 30, 50, 100)
-# Smallest step first; "0" is no aggregation.
+# Decimals of an aggregated price; "0" is no aggregation.
 INTERVALS = {
     "0": 0,
     "0.00000001": 8,
@@ -25,8 +21,6 @@ INTERVALS = {
     "0.01": 2,
     "0.1": 1,
 }
-TICK_NS = 100_000_000
-KEEPALIVE_NS = 10_000_000_000
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -34,14 +28,6 @@ class Window(msgspec.Struct, frozen=True):
 
     asks: Levels
     bids: Levels
-
-
-class Chain(msgspec.Struct, frozen=True, eq=False):
-    """What was last sent to a group of subscribers, and when."""
-
-    window: Window
-    update_id: int
-    sent_ns: int
 
 
 def step_ticks(interval: str, price_decimals: int) -> int:
@@ -54,11 +40,6 @@ def step_ticks(interval: str, price_decimals: int) -> int:
     if interval == "0" or decimals >= price_decimals:
         return 1
     return int(10 ** (price_decimals - decimals))
-
-
-def window(asks: Iterable[tuple[int, int]], bids: Iterable[tuple[int, int]], limit: int) -> Window:
-    """Cut both sides to the best `limit` levels."""
-    return Window(tuple(asks)[:limit], tuple(bids)[:limit])
 
 
 def aggregate(levels: Iterable[tuple[int, int]], step: int, limit: int, *, up: bool) -> Levels:

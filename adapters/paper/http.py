@@ -169,7 +169,6 @@ class _Connection:
         if close:
             headers.append(("connection", "close"))
         head = self._h11.send(h11.Response(status_code=response.status, headers=headers))
-        # A HEAD request gets the headers alone, which h11 does by itself.
         body = self._h11.send(h11.Data(data=response.body)) if response.body else b""
         end = self._h11.send(h11.EndOfMessage())
         return (head or b"") + (body or b"") + (end or b"")

@@ -1,0 +1,65 @@
+"""Settings of the venue's server and its accounts' keys; every [C] rule of the wire is here."""
+
+from __future__ import annotations
+
+import msgspec
+
+from adapters.paper.auth import ApiKey
+from adapters.paper.model import FLOW_ACCOUNTS, ExchangeConfig
+from adapters.ports import Ids
+
+
+class VenueConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a venue is started with; the defaults are the documented behaviour."""
+
+    exchange: ExchangeConfig = ExchangeConfig()
+    # Keys of accounts; an account without one gets a key drawn at start.
+    keys: tuple[ApiKey, ...] = ()
+    # Refuse JSON bodies with spaces between tokens (G-2).
+    strict_payload: bool = False
+    # Status of a nonce that does not grow: 429 as seen live, 401 as documented (G-3).
+    nonce_status: int = 429
+    # Exceptions to the limits of section 13: path -> requests in that path's span.
+    rest_limits: dict[str, int] = {}
+    # Requests per minute and connection (G-56).
+    ws_requests_per_minute: int = 200
+    # Seconds without a client message after which a WebSocket is closed (11.1).
+    ws_inactivity_s: int = 60
+    # Seconds in which a token must be used for the first time (11.2) [C].
+    token_first_use_s: int = 60
+
+
+def with_flow_accounts(config: VenueConfig) -> VenueConfig:
+    """Add the accounts that the market flow trades with, where a file left them out."""
+    present = {account.name for account in config.exchange.accounts}
+    missing = tuple(account for account in FLOW_ACCOUNTS if account.name not in present)
+    accounts = (*config.exchange.accounts, *missing)
+    exchange = msgspec.structs.replace(config.exchange, accounts=accounts)
+    return msgspec.structs.replace(config, exchange=exchange)
+
+
+def check(config: VenueConfig) -> str | None:
+    """What is wrong with a configuration that has the right types, None for nothing."""
+    accounts = [account.name for account in config.exchange.accounts]
+    markets = [market.name for market in config.exchange.markets]
+    keys = [key.key for key in config.keys]
+    for what, names in (("account", accounts), ("market", markets), ("key", keys)):
+        for name in names:
+            if names.count(name) > 1:
+                return f"{what} {name!r} is given twice"
+    for key in config.keys:
+        if key.account not in accounts:
+            return f"keys: account {key.account!r} does not exist"
+    if config.nonce_status not in (401, 429):
+        return f"nonce_status: expected 401 or 429, found {config.nonce_status}"
+    return None
+
+
+def keys_of(config: VenueConfig, ids: Ids) -> list[ApiKey]:
+    """Configured keys, and a drawn one for every trading account that has none."""
+    keys = list(config.keys)
+    owners = {key.account for key in keys}
+    for account in config.exchange.accounts:
+        if not account.background and account.name not in owners:
+            keys.append(ApiKey(account.name, ids.token(16), ids.token(32)))
+    return keys

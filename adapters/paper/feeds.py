@@ -1,0 +1,200 @@
+"""What subscribers are pushed: on each event of the exchange, and on the ticks of the channels.
+
+A frame is encoded once for all its receivers. Order within one engine action is the core's
+(10.13): deals, pending, executed; balances follow on their own tick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from adapters.paper import feeds_depth, ws_objects
+from adapters.paper.exchange import Exchange
+from adapters.paper.feeds_depth import DepthFeed
+from adapters.paper.model import (
+    BboChanged,
+    BookChanged,
+    Deal,
+    Executed,
+    Notice,
+    Pending,
+    PublicTrade,
+)
+from adapters.paper.session import Session, push_frame
+from adapters.paper.wire import seconds
+
+LAST_PRICE_US = 1_000_000
+SPOT_US = 1_000_000
+MARGIN_US = 1_500_000
+POSITIONS_US = 1_000_000
+
+
+class _Tick:
+    """Something done every `period_us`, never twice for one period."""
+
+    def __init__(self, period_us: int, now_us: int, act: Callable[[int], None]) -> None:
+        self.period_us = period_us
+        self.due_us = now_us + period_us
+        self.act = act
+
+    def run(self, now_us: int) -> None:
+        if now_us >= self.due_us:
+            # Periods missed in a stall are skipped: a push shows the present state anyway.
+            self.due_us += ((now_us - self.due_us) // self.period_us + 1) * self.period_us
+            self.act(now_us)
+
+
+class Feeds:
+    """All connections and the ticks of their channels; times are engine microseconds."""
+
+    def __init__(self, exchange: Exchange, now_us: int) -> None:
+        self._exchange = exchange
+        # In order of connecting.
+        self.sessions: list[Session] = []
+        self.depth = DepthFeed(exchange)
+        self._ticks = (
+            _Tick(feeds_depth.TICK_US, now_us, self._tick_depth),
+            _Tick(LAST_PRICE_US, now_us, self._tick_last_price),
+            _Tick(SPOT_US, now_us, self._tick_spot),
+            _Tick(MARGIN_US, now_us, self._tick_margin),
+            _Tick(POSITIONS_US, now_us, self._tick_positions),
+        )
+
+    def next_us(self) -> int:
+        """When `tick` has something to do."""
+        return min(tick.due_us for tick in self._ticks)
+
+    def tick(self, now_us: int) -> None:
+        """Push what is due by the clock."""
+        for tick in self._ticks:
+            tick.run(now_us)
+
+    def publish(self, notices: Iterable[Notice], now_us: int) -> None:
+        """Push what is sent on each event, in the order of the events."""
+        for notice in notices:
+            match notice:
+                case Deal() | Pending() | Executed():
+                    self._private(notice)
+                case PublicTrade():
+                    self._trade(notice)
+                case BboChanged():
+                    self._book_ticker(notice, now_us)
+                case BookChanged():
+                    pass  # The depth tick compares update ids by itself.
+
+    def _private(self, notice: Deal | Pending | Executed) -> None:
+        subject = notice if isinstance(notice, Deal) else notice.order
+        framed: bytes | None = None
+        for session in self.sessions:
+            if session.account == subject.account and _wants(session, notice):
+                framed = framed or self._private_frame(notice)
+                session.outbox.push(framed)
+
+    def _private_frame(self, notice: Deal | Pending | Executed) -> bytes:
+        if isinstance(notice, Deal):
+            spec = self._exchange.markets[notice.market].spec
+            return push_frame("deals_update", ws_objects.deal_tuple(notice, spec))
+        spec = self._exchange.markets[notice.order.market].spec
+        if isinstance(notice, Pending):
+            shown = ws_objects.pending_order(notice.order, spec)
+            return push_frame("ordersPending_update", [int(notice.event), shown])
+        return push_frame("ordersExecuted_update", [ws_objects.executed_order(notice.order, spec)])
+
+    def _trade(self, trade: PublicTrade) -> None:
+        framed: bytes | None = None
+        for session in self.sessions:
+            if session.wants("trades", trade.market):
+                framed = framed or self.trades_frame(trade.market, [trade])
+                session.outbox.push(framed)
+
+    def trades_frame(self, market: str, trades: Iterable[PublicTrade]) -> bytes:
+        """One trades_update of one market."""
+        spec = self._exchange.markets[market].spec
+        shown = [ws_objects.trade(trade, spec) for trade in trades]
+        return push_frame("trades_update", [market, shown])
+
+    def _book_ticker(self, change: BboChanged, now_us: int) -> None:
+        framed: bytes | None = None
+        for session in self.sessions:
+            if change.market in session.book_ticker:
+                framed = framed or self.book_ticker_frame(change, now_us)
+                session.outbox.push(framed)
+
+    def book_ticker_frame(self, best: BboChanged, now_us: int) -> bytes:
+        """One bookTicker_update, doubly nested; an empty side is "0", "0" [C]."""
+        spec = self._exchange.markets[best.market].spec
+        row = [
+            seconds(best.time_us),
+            seconds(now_us),
+            best.market,
+            best.update_id,
+            spec.price_text(best.bid_ticks),
+            spec.qty_text(best.bid_lots),
+            spec.price_text(best.ask_ticks),
+            spec.qty_text(best.ask_lots),
+        ]
+        return push_frame("bookTicker_update", [row])
+
+    def book_ticker_snapshot(self, market_name: str, now_us: int) -> bytes:
+        """The present best of a market, with the time of its last change."""
+        market = self._exchange.markets[market_name]
+        best = BboChanged(market_name, market.update_id, market.changed_us, *market.best())
+        return self.book_ticker_frame(best, now_us)
+
+    def _tick_depth(self, now_us: int) -> None:
+        self.depth.tick(self.sessions, now_us)
+
+    def _tick_last_price(self, now_us: int) -> None:
+        for session in self.sessions:
+            for name, told in session.last_price.items():
+                market = self._exchange.markets[name]
+                last = market.last_ticks
+                if last is not None and last != told:
+                    session.last_price[name] = last
+                    params = [name, market.spec.price_text(last)]
+                    session.outbox.push(push_frame("lastprice_update", params))
+
+    def _tick_spot(self, now_us: int) -> None:
+        dirty = self._exchange.take_dirty_spot()
+        for session in self.sessions:
+            changed = list(dirty.get(session.account, ())) if session.account else []
+            wanted = session.chosen("balanceSpot", changed)
+            if wanted and session.account is not None:
+                balances = self._exchange.spot_balances(session.account)
+                shown = {asset: ws_objects.spot_balance(balances[asset]) for asset in wanted}
+                session.outbox.push(push_frame("balanceSpot_update", [shown]))
+
+    def _tick_margin(self, now_us: int) -> None:
+        dirty = self._exchange.take_dirty_collateral()
+        for session in self.sessions:
+            if session.account is None or session.account not in dirty:
+                continue
+            balances = self._exchange.collateral(session.account)
+            wanted = session.chosen("balanceMargin", list(balances))
+            if wanted:
+                shown = [ws_objects.margin_balance_update(balances[asset]) for asset in wanted]
+                session.outbox.push(push_frame("balanceMargin_update", shown))
+
+    def _tick_positions(self, now_us: int) -> None:
+        # While a position is open, and one empty snapshot after the last closed (G-50).
+        for session in self.sessions:
+            if session.account is None or "positionsMargin" not in session.sets:
+                continue
+            held = self._exchange.positions(session.account)
+            if held or session.positions_shown:
+                specs = self._exchange.markets
+                records = [ws_objects.position(each, specs[each.market].spec) for each in held]
+                params = {"total": len(records), "records": records}
+                session.outbox.push(push_frame("positionsMargin_update", params))
+            session.positions_shown = bool(held)
+
+
+def _wants(session: Session, notice: Deal | Pending | Executed) -> bool:
+    if isinstance(notice, Deal):
+        return session.wants("deals", notice.market)
+    if isinstance(notice, Pending):
+        return session.wants("ordersPending", notice.order.market)
+    types = session.executed_types
+    return session.wants("ordersExecuted", notice.order.market) and (
+        not types or int(notice.order.type) in types
+    )

@@ -1,0 +1,110 @@
+"""Routes of the REST surface: from one HTTP request to one HTTP response, without awaiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qsl
+
+from adapters.paper import rest_account, rest_public, rest_trade
+from adapters.paper.auth import AuthRefusal
+from adapters.paper.fields import Body
+from adapters.paper.http import Request, Response
+from adapters.paper.refusals import ApiError, error_body
+from adapters.paper.rest_public import PublicError, Query
+from adapters.paper.venue import Venue
+from adapters.paper.wire import encode
+
+PRIVATE: dict[str, Callable[[Venue, str, Body], Any]] = {
+    "/api/v4/profile/websocket_token": rest_account.websocket_token,
+    "/api/v4/market/fee": rest_account.market_fee,
+    "/api/v4/orders": rest_account.orders,
+    "/api/v4/trade-account/executed-history": rest_account.executed_history,
+    "/api/v4/trade-account/balance": rest_account.spot_balances,
+    "/api/v4/collateral-account/balance": rest_account.collateral_balance,
+    "/api/v4/collateral-account/balance-summary": rest_account.collateral_summary,
+    "/api/v4/collateral-account/positions/open": rest_account.positions,
+    "/api/v4/order/new": rest_trade.new_order,
+    "/api/v4/order/bulk": rest_trade.bulk,
+    "/api/v4/order/modify": rest_trade.modify,
+    "/api/v4/order/cancel": rest_trade.cancel,
+    "/api/v4/order/cancel/all": rest_trade.cancel_all,
+    "/api/v4/order/kill-switch": rest_trade.set_kill_switch,
+    "/api/v4/order/kill-switch/status": rest_trade.kill_switch_status,
+    "/api/v4/order/collateral/limit": rest_trade.collateral_limit,
+    "/api/v4/order/collateral/bulk": rest_trade.collateral_bulk,
+}
+PUBLIC: dict[str, Callable[[Venue, Query], Any]] = {
+    "/api/v4/public/ping": rest_public.ping,
+    "/api/v4/public/time": rest_public.time,
+    "/api/v4/public/platform/status": rest_public.platform_status,
+    "/api/v4/public/markets": rest_public.markets,
+    "/api/v4/public/ticker": rest_public.ticker,
+}
+# The market is the rest of the path.
+PUBLIC_MARKET: dict[str, Callable[[Venue, str, Query], Any]] = {
+    "/api/v4/public/orderbook/": rest_public.orderbook,
+    "/api/v4/public/trades/": rest_public.trades,
+}
+NOT_FOUND = Response(404)
+WRONG_METHOD = Response(405)
+# A gateway answers over-limit requests, so the body is no JSON (3.1, G-3).
+OVER_LIMIT = Response(
+    429, b"<html><body><h1>429 Too Many Requests</h1></body></html>\n", "text/html"
+)
+
+
+def respond(venue: Venue, address: str, request: Request) -> Response:
+    """Answer one request from a client at `address`."""
+    handler = PRIVATE.get(request.path)
+    if handler is not None:
+        if request.method != "POST":
+            return WRONG_METHOD
+        return _private(venue, address, request, handler)
+    endpoint = _public_endpoint(request.path)
+    if endpoint is None:
+        return NOT_FOUND
+    if request.method != "GET":
+        return WRONG_METHOD
+    return _public(venue, address, request, endpoint)
+
+
+def _private(
+    venue: Venue, address: str, request: Request, handler: Callable[[Venue, str, Body], Any]
+) -> Response:
+    venue.bodies.add(request.path, request.body)
+    now_ns = venue.clock.now_ns()
+    try:
+        signed = venue.authenticator.check(request.headers, request.body, request.path, now_ns)
+        if not venue.limiter.allow(address, request.path, now_ns):
+            return OVER_LIMIT
+        venue.catch_up()
+        answer = handler(venue, signed.account, signed.body)
+        venue.publish()
+        return Response(200, encode(answer))
+    except AuthRefusal as refusal:
+        return Response(refusal.status, encode(refusal.body))
+    except ApiError as error:
+        return Response(error.reject.http, encode(error_body(error.reject)))
+
+
+def _public_endpoint(path: str) -> str | None:
+    if path in PUBLIC:
+        return path
+    for prefix in PUBLIC_MARKET:
+        if path.startswith(prefix) and "/" not in path[len(prefix) :]:
+            return prefix
+    return None
+
+
+def _public(venue: Venue, address: str, request: Request, endpoint: str) -> Response:
+    if not venue.limiter.allow(address, endpoint, venue.clock.now_ns()):
+        return OVER_LIMIT
+    query = dict(parse_qsl(request.query))
+    try:
+        if endpoint in PUBLIC:
+            return Response(200, encode(PUBLIC[endpoint](venue, query)))
+        market = request.path[len(endpoint) :]
+        return Response(200, encode(PUBLIC_MARKET[endpoint](venue, market, query)))
+    except PublicError as error:
+        return Response(422, encode(error.body))

@@ -1,0 +1,198 @@
+"""How orders, deals, trades and positions look in REST answers (contract 4, 5.0, 5.8, 6.5)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from adapters.paper.model import (
+    CollateralBalance,
+    Deal,
+    KillSwitch,
+    MarketSpec,
+    Order,
+    OrderType,
+    PositionView,
+    PublicTrade,
+    Side,
+    decimal_text,
+    scaled_text,
+    units_text,
+)
+from adapters.paper.wire import seconds
+
+RATE_PERCENT_DECIMALS = 6
+_SIDES = {Side.BUY: "buy", Side.SELL: "sell"}
+_LIMIT_TYPES = (OrderType.LIMIT, OrderType.MARGIN_LIMIT)
+
+
+def percent(rate: int) -> str:
+    """Write a fee rate of 10^-8 steps in percent, as `market/fee` and `markets` do (3)."""
+    return scaled_text(rate, RATE_PERCENT_DECIMALS)
+
+
+def ratio_percent(ratio: str) -> str:
+    """Write a fee ratio given as text in percent."""
+    return decimal_text(Decimal(ratio) * 100)
+
+
+def created_spot(order: Order, spec: MarketSpec) -> dict[str, Any]:
+    """Answer of order/new and its bulk items."""
+    return _with_fee_asset(_common(order, spec), order)
+
+
+def created_collateral(order: Order, spec: MarketSpec, *, bulk: bool = False) -> dict[str, Any]:
+    """Answer of order/collateral/limit; bulk items have no `oto` member."""
+    shown = _common(order, spec)
+    shown["positionSide"] = "BOTH"
+    shown["reduceOnly"] = order.reduce_only
+    if not bulk:
+        shown["oto"] = None
+    return shown
+
+
+def listed(order: Order, spec: MarketSpec) -> dict[str, Any]:
+    """Shape of `orders`, cancel and modify, for every product."""
+    shown = _with_fee_asset(_common(order, spec), order)
+    shown["positionSide"] = "BOTH"
+    shown["reduceOnly"] = order.reduce_only
+    shown["oto"] = None
+    return shown
+
+
+def _common(order: Order, spec: MarketSpec) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "orderId": order.order_id,
+        "clientOrderId": order.client_order_id,
+        "market": order.market,
+        "side": _SIDES[order.side],
+        "type": order.type.wire_name,
+        "timestamp": seconds(order.ctime_us),
+        "dealMoney": units_text(order.deal_money),
+        "dealStock": spec.qty_text(order.deal_lots),
+        "amount": spec.qty_text(order.lots),
+        "left": spec.qty_text(order.leaves_lots),
+        "dealFee": units_text(order.deal_fee),
+        "ioc": order.ioc,
+        "status": order.status,
+        "stp": order.stp,
+        "rpi": order.rpi,
+    }
+    if order.type in _LIMIT_TYPES:
+        shown["price"] = spec.price_text(order.ticks)
+        shown["postOnly"] = order.post_only
+    if order.retail:
+        shown["retail"] = True
+    return shown
+
+
+def _with_fee_asset(shown: dict[str, Any], order: Order) -> dict[str, Any]:
+    if order.fee_asset:
+        shown["feeAsset"] = order.fee_asset
+    return shown
+
+
+def deal(fill: Deal, spec: MarketSpec) -> dict[str, Any]:
+    """One record of executed-history (5.8)."""
+    return {
+        "id": fill.deal_id,
+        "clientOrderId": fill.client_order_id,
+        "time": seconds(fill.time_us),
+        "side": _SIDES[fill.side],
+        "role": int(fill.role),
+        "amount": spec.qty_text(fill.lots),
+        "price": spec.price_text(fill.ticks),
+        "deal": units_text(fill.money),
+        "fee": units_text(fill.fee),
+        "orderId": fill.order_id,
+        "feeAsset": fill.fee_asset,
+    }
+
+
+def public_trade(trade: PublicTrade, spec: MarketSpec) -> dict[str, Any]:
+    """One record of public/trades, where the volume names are the wrong way round (4)."""
+    money = Decimal(spec.price_text(trade.ticks)) * Decimal(spec.qty_text(trade.lots))
+    return {
+        "tradeID": trade.trade_id,
+        "price": spec.price_text(trade.ticks),
+        "quote_volume": spec.qty_text(trade.lots),
+        "base_volume": decimal_text(money),
+        "trade_timestamp": trade.time_us // 1_000_000,
+        "type": _SIDES[trade.side],
+        "rpi": trade.rpi,
+    }
+
+
+def market(spec: MarketSpec) -> dict[str, Any]:
+    """One record of public/markets (4.1)."""
+    return {
+        "name": spec.name,
+        "stock": spec.base_asset,
+        "money": spec.quote_asset,
+        "stockPrec": str(spec.stock_prec),
+        "moneyPrec": str(spec.money_prec),
+        "feePrec": str(spec.fee_prec),
+        "makerFee": ratio_percent(spec.maker_rate),
+        "takerFee": ratio_percent(spec.taker_rate),
+        "minAmount": spec.qty_min,
+        "minTotal": spec.total_min,
+        "maxTotal": spec.total_max,
+        "tradesEnabled": True,
+        "isCollateral": spec.is_perpetual,
+        "type": "futures" if spec.is_perpetual else "spot",
+        "isTradFiFutures": False,
+        "delistedAt": None,
+    }
+
+
+def kill_switch(timer: KillSwitch) -> dict[str, Any]:
+    """Answer of order/kill-switch and its status (5.6)."""
+    return {
+        "market": timer.market,
+        "startTime": timer.start_s,
+        "cancellationTime": timer.cancellation_s,
+        "types": None if timer.types is None else list(timer.types),
+    }
+
+
+def pnl_percent(position: PositionView) -> str:
+    """Unrealized P&L in percent of the entry value, cut to two decimals [C]."""
+    cost = abs(position.cost)
+    if not cost:
+        return "0"
+    sign = -1 if position.unrealized_pnl < 0 else 1
+    return scaled_text(sign * (abs(position.unrealized_pnl) * 10_000 // cost), 2)
+
+
+def position(held: PositionView, spec: MarketSpec) -> dict[str, Any]:
+    """One record of positions/open (6.5), where `pnl` is the realized part (G-18)."""
+    return {
+        "positionId": held.position_id,
+        "market": held.market,
+        "openDate": seconds(held.opened_us),
+        "modifyDate": seconds(held.modified_us),
+        "amount": spec.qty_text(held.lots),
+        "basePrice": decimal_text(held.base_price),
+        "pnl": units_text(held.realized_pnl),
+        "unrealizedPnl": units_text(held.unrealized_pnl),
+        "pnlPercent": pnl_percent(held),
+        "margin": units_text(held.margin),
+        "freeMargin": units_text(held.free_margin),
+        "funding": "0",
+        "unrealizedFunding": "0",
+        "positionSide": "BOTH",
+        "liquidationPrice": None,
+        "liquidationState": None,
+        "tpsl": None,
+    }
+
+
+def balance_summary(balance: CollateralBalance) -> dict[str, Any]:
+    """One record of collateral-account/balance-summary (6.6); the venue lends nothing."""
+    return {
+        "asset": balance.asset,
+        "balance": units_text(balance.balance),
+        "borrow": "0",
+        "availableWithoutBorrow": units_text(balance.available),
+        "availableWithBorrow": units_text(balance.available),
+    }

@@ -1,0 +1,202 @@
+"""Private REST handlers that change orders (contract 5.1-5.6, 6.1).
+
+A handler takes the venue, the account and the decoded body, and returns the JSON answer or raises
+`ApiError`. It never awaits, so each is one action of the exchange.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from adapters.paper import fields
+from adapters.paper.fields import Body
+from adapters.paper.model import (
+    CancelOrder,
+    MarketSpec,
+    ModifyOrder,
+    NewOrder,
+    Order,
+    Reject,
+)
+from adapters.paper.refusals import MARKET, VALIDATION, ApiError, error_body, refuse
+from adapters.paper.rest_objects import created_collateral, created_spot, kill_switch, listed
+from adapters.paper.venue import Venue
+
+BULK_MAX = 20
+TIMEOUT_MIN_S = 5
+TIMEOUT_MAX_S = 600
+
+Render = Callable[[Order, MarketSpec], dict[str, Any]]
+
+
+def new_order(venue: Venue, account: str, body: Body) -> Any:
+    """POST order/new."""
+    return _place(venue, account, _new(body, collateral=False), created_spot)
+
+
+def collateral_limit(venue: Venue, account: str, body: Body) -> Any:
+    """POST order/collateral/limit."""
+    return _place(venue, account, _new(body, collateral=True), created_collateral)
+
+
+def bulk(venue: Venue, account: str, body: Body) -> Any:
+    """POST order/bulk."""
+    return _place_bulk(venue, account, body, created_spot, collateral=False)
+
+
+def collateral_bulk(venue: Venue, account: str, body: Body) -> Any:
+    """POST order/collateral/bulk."""
+
+    def render(order: Order, spec: MarketSpec) -> dict[str, Any]:
+        return created_collateral(order, spec, bulk=True)
+
+    return _place_bulk(venue, account, body, render, collateral=True)
+
+
+def _new(body: Body, *, collateral: bool) -> NewOrder:
+    role = None if collateral else fields.bbo_role(body)
+    fields.require(body, "market", "side", "amount", *(("price",) if role is None else ()))
+    if collateral and (body.get("stopLoss") is not None or body.get("takeProfit") is not None):
+        text = "Stop loss and take profit are not available."
+        raise refuse(VALIDATION, {"stopLoss": [text]})
+    return NewOrder(
+        market=fields.market(body),
+        side=fields.side(body),
+        amount=fields.numeric(body, "amount"),
+        price=None if role is not None else fields.numeric(body, "price"),
+        client_order_id=fields.client_order_id(body),
+        post_only=fields.flag(body, "postOnly"),
+        ioc=fields.flag(body, "ioc"),
+        rpi=fields.flag(body, "rpi"),
+        retail=not collateral and fields.flag(body, "retail"),
+        bbo_role=role,
+        stp=fields.stp(body),
+        reduce_only=collateral and fields.flag(body, "reduceOnly"),
+        collateral=collateral,
+    )
+
+
+def _place(venue: Venue, account: str, request: NewOrder, render: Render) -> Any:
+    order = _accepted(venue.exchange.place(account, request, venue.now_us()))
+    return render(order, venue.spec(order.market))
+
+
+def _accepted(result: Order | Reject) -> Order:
+    if isinstance(result, Reject):
+        raise ApiError(result)
+    return result
+
+
+def _place_bulk(
+    venue: Venue, account: str, body: Body, render: Render, *, collateral: bool
+) -> list[dict[str, Any]]:
+    items = _items(body, BULK_MAX)
+    stop_on_fail = fields.flag(body, "stopOnFail")
+    requests = [_bulk_item(item, collateral=collateral) for item in items]
+    results = venue.exchange.place_bulk(account, requests, stop_on_fail, venue.now_us())
+    return [
+        {"result": None, "error": error_body(result)}
+        if isinstance(result, Reject)
+        else {"result": render(result, venue.spec(result.market)), "error": None}
+        for result in results
+    ]
+
+
+def _items(body: Body, most: int) -> list[Any]:
+    orders = body.get("orders")
+    if not isinstance(orders, list):
+        raise refuse(VALIDATION, {"orders": ["The orders must be an array."]})
+    if not 1 <= len(orders) <= most:
+        text = f"The orders must have between 1 and {most} items."
+        raise refuse(VALIDATION, {"orders": [text]})
+    return orders
+
+
+def _bulk_item(item: Any, *, collateral: bool) -> NewOrder | Reject:
+    try:
+        # An item that is no object has none of the required fields.
+        return _new(item if isinstance(item, dict) else {}, collateral=collateral)
+    except ApiError as error:
+        return error.reject
+
+
+def modify(venue: Venue, account: str, body: Body) -> Any:
+    """POST order/modify, for limit orders."""
+    market, order_id, client_id = fields.one_order(body)
+    amount, price = fields.optional_numeric(body, "amount"), fields.optional_numeric(body, "price")
+    if body.get("activationPrice") is not None:
+        text = "Activation price is not allowed for this order type."
+        raise refuse(158, {"activation_price": [text]})
+    if body.get("total") is not None:
+        raise refuse(157, {"total": ["Total is not allowed for this order type."]})
+    if amount is None and price is None:
+        raise refuse(VALIDATION, {"amount": ["Amount field is required."]})
+    request = ModifyOrder(
+        market=market,
+        order_id=order_id,
+        client_order_id=client_id,
+        amount=amount,
+        price=price,
+        stp=fields.stp(body),
+    )
+    order = _accepted(venue.exchange.modify(account, request, venue.now_us()))
+    return listed(order, venue.spec(order.market))
+
+
+def cancel(venue: Venue, account: str, body: Body) -> Any:
+    """POST order/cancel."""
+    market, order_id, client_id = fields.one_order(body)
+    request = CancelOrder(market=market, order_id=order_id, client_order_id=client_id)
+    order = _accepted(venue.exchange.cancel(account, request, venue.now_us()))
+    return listed(order, venue.spec(order.market))
+
+
+def cancel_all(venue: Venue, account: str, body: Body) -> Any:
+    """POST order/cancel/all; one-way accounts have no position side but `both`."""
+    market = fields.optional_market(body)
+    types = fields.types(body, "type")
+    result = venue.exchange.cancel_all(account, market, types, venue.now_us())
+    if isinstance(result, Reject):
+        raise ApiError(result)
+    return []
+
+
+def set_kill_switch(venue: Venue, account: str, body: Body) -> Any:
+    """POST order/kill-switch; a null timeout deletes the timer, an absent one is refused."""
+    missing = {}
+    if body.get("market") is None:
+        missing["market"] = ["Market field is required."]
+    if "timeout" not in body:
+        missing["timeout"] = ["Timeout field is required."]
+    if missing:
+        raise refuse(VALIDATION, missing)
+    market = fields.market(body)
+    timeout_s = _timeout(body["timeout"])
+    types = fields.types(body, "types")
+    result = venue.exchange.set_kill_switch(account, market, timeout_s, types, venue.now_us())
+    if isinstance(result, Reject):
+        raise ApiError(result)
+    return [] if result is None else kill_switch(result)
+
+
+def _timeout(value: Any) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise refuse(VALIDATION, {"timeout": ["Timeout field should be a string."]})
+    if not (value.isascii() and value.isdigit() and len(value) <= 9):
+        raise refuse(VALIDATION, {"timeout": ["Timeout field should be an integer."]})
+    if int(value) < TIMEOUT_MIN_S:
+        raise refuse(VALIDATION, {"timeout": [f"Timeout should be at least {TIMEOUT_MIN_S}."]})
+    if int(value) > TIMEOUT_MAX_S:
+        raise refuse(VALIDATION, {"timeout": [f"Timeout should be at most {TIMEOUT_MAX_S}."]})
+    return int(value)
+
+
+def kill_switch_status(venue: Venue, account: str, body: Body) -> Any:
+    """POST order/kill-switch/status."""
+    market = fields.optional_market(body)
+    if market is not None and market not in venue.exchange.markets:
+        raise refuse(MARKET, {"market": ["Market is not available."]})
+    return [kill_switch(timer) for timer in venue.exchange.kill_switches(account, market)]

@@ -1,0 +1,121 @@
+"""The running venue: one port for REST and WebSocket, and the task that lets time pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import trio
+
+from adapters.paper.auth import ApiKey
+from adapters.paper.body_log import BodyHash
+from adapters.paper.config import VenueConfig, with_flow_accounts
+from adapters.paper.exchange import Exchange
+from adapters.paper.flow import Flow
+from adapters.paper.http import Request, Response, serve_http
+from adapters.paper.rest import respond
+from adapters.paper.venue import Venue
+from adapters.paper.ws import serve_websocket
+from adapters.ports import AppendFile, Clock, Ids, Net
+
+WS_PATH = "/ws"
+# A socket without a peer name (in memory) still needs some address for the limits of section 13.
+NO_ADDRESS = "local"
+
+MakeFlow = Callable[[Exchange, int], Flow]
+
+
+class VenueHandle:
+    """What a started venue offers to the process it runs in."""
+
+    def __init__(self, venue: Venue, port: int) -> None:
+        self.venue = venue
+        self.port = port
+
+    @property
+    def accounts(self) -> list[ApiKey]:
+        """Accounts with a key each."""
+        return self.venue.accounts
+
+    @property
+    def exchange(self) -> Exchange:
+        return self.venue.exchange
+
+    @property
+    def body_hashes(self) -> list[BodyHash]:
+        """Hashes of all private request bodies, in order of arrival."""
+        return self.venue.bodies.hashes()
+
+    def cut_sockets(self) -> int:
+        """Drop every WebSocket at once without a close frame; returns how many."""
+        sessions = list(self.venue.feeds.sessions)
+        for session in sessions:
+            session.outbox.close()
+        return len(sessions)
+
+
+async def serve_venue(
+    config: VenueConfig,
+    *,
+    clock: Clock,
+    ids: Ids,
+    net: Net,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    make_flow: MakeFlow | None = None,
+    body_file: AppendFile | None = None,
+    task_status: trio.TaskStatus[VenueHandle] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run a venue until cancelled.
+
+    Args:
+        config: Markets, accounts and switches; checked by the caller.
+        clock: The venue's time.
+        ids: Where keys and tokens come from.
+        net: Where to listen.
+        host: Address to bind; anything but loopback exposes a venue without TLS.
+        port: Port to bind, 0 for a free one.
+        make_flow: Builds the background participants for (exchange, start in microseconds).
+        body_file: Where to append the hashes of private request bodies.
+        task_status: Reports the handle once the port is bound.
+    """
+    venue = Venue(with_flow_accounts(config), clock=clock, ids=ids, body_file=body_file)
+    if make_flow is not None:
+        venue.flow = make_flow(venue.exchange, venue.now_us())
+
+    async def handle(stream: trio.abc.HalfCloseableStream) -> None:
+        await _serve_connection(stream, venue)
+
+    async with trio.open_nursery() as nursery:
+        bound: int = await nursery.start(net.serve, handle, host, port)
+        # The first orders of the flow are in the book before anyone can look.
+        venue.step()
+        task_status.started(VenueHandle(venue, bound))
+        await _let_time_pass(venue)
+
+
+async def _let_time_pass(venue: Venue) -> None:
+    while True:
+        await trio.sleep(venue.step())
+
+
+async def _serve_connection(stream: trio.abc.HalfCloseableStream, venue: Venue) -> None:
+    address = _address(stream)
+
+    async def answer(request: Request) -> Response:
+        return respond(venue, address, request)
+
+    try:
+        upgrade = await serve_http(stream, answer, upgrade_path=WS_PATH)
+        if upgrade is not None:
+            await serve_websocket(stream, upgrade, venue)
+    finally:
+        await trio.aclose_forcefully(stream)
+
+
+def _address(stream: trio.abc.HalfCloseableStream) -> str:
+    if isinstance(stream, trio.SocketStream):
+        try:
+            return str(stream.socket.getpeername()[0])
+        except OSError:
+            return NO_ADDRESS  # The client was gone before it was served.
+    return NO_ADDRESS

@@ -1,0 +1,59 @@
+"""One WebSocket connection as the feeds see it: its account, its subscriptions, its outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from adapters.paper.depth import Window
+from adapters.paper.limits import SlidingWindow
+from adapters.paper.outbox import Outbox, frame
+from adapters.paper.wire import encode
+
+Names = tuple[str, ...]
+
+
+def push_frame(method: str, params: Any) -> bytes:
+    """One push, ready to send to any number of sessions (11.1)."""
+    return frame(encode({"method": method, "params": params, "id": None}))
+
+
+class DepthSubscription:
+    """One market's depth for one connection, and what it was told last: its chain."""
+
+    def __init__(self, market: str, limit: int, step: int) -> None:
+        """`step` is ticks per level, 1 for no aggregation."""
+        self.market = market
+        self.limit = limit
+        self.step = step
+        self.window = Window((), ())
+        self.update_id = 0
+        self.sent_us = 0
+
+
+class Session:
+    """State of one connection; a set of names that is None means all, absent nothing."""
+
+    def __init__(self, requests_per_minute: int) -> None:
+        self.outbox = Outbox()
+        self.requests = SlidingWindow(requests_per_minute, 60)
+        self.account: str | None = None
+        self.depth: dict[str, DepthSubscription] = {}
+        self.book_ticker: dict[str, None] = {}
+        # Market -> the price last pushed, None before the first.
+        self.last_price: dict[str, int | None] = {}
+        # Channel -> subscribed markets or assets; the empty tuple stands for all of them.
+        self.sets: dict[str, Names] = {}
+        # Type numbers wanted of ordersExecuted, empty for all.
+        self.executed_types: tuple[int, ...] = ()
+        # Whether the last positions snapshot showed any.
+        self.positions_shown = False
+
+    def wants(self, channel: str, name: str) -> bool:
+        """Whether a channel's set holds a market or asset."""
+        names = self.sets.get(channel)
+        return names is not None and (not names or name in names)
+
+    def chosen(self, channel: str, names: Sequence[str]) -> list[str]:
+        """Those of `names` that a channel's set holds."""
+        return [name for name in names if self.wants(channel, name)]

@@ -1,0 +1,37 @@
+"""WebSocket tokens: one account each, first use within a minute (contract 11.2, G-11)."""
+
+from __future__ import annotations
+
+from adapters.ports import NS_PER_S, Ids
+
+# The endpoint gives 10 a minute and address; the oldest of so many have long been replaced.
+TOKENS_MAX = 1000
+
+
+class Tokens:
+    """Issued tokens; one that was used in time stays valid for reconnects [C]."""
+
+    def __init__(self, ids: Ids, first_use_s: int) -> None:
+        self._ids = ids
+        self._first_use_ns = first_use_s * NS_PER_S
+        # Token -> (account, last moment of first use, or None once used).
+        self._issued: dict[str, tuple[str, int | None]] = {}
+
+    def issue(self, account: str, now_ns: int) -> str:
+        token = self._ids.token(32)
+        self._issued[token] = (account, now_ns + self._first_use_ns)
+        if len(self._issued) > TOKENS_MAX:
+            del self._issued[next(iter(self._issued))]
+        return token
+
+    def redeem(self, token: str, now_ns: int) -> str | None:
+        """Account that a token stands for, None when it is unknown or came too late."""
+        found = self._issued.get(token)
+        if found is None:
+            return None
+        account, deadline_ns = found
+        if deadline_ns is not None and now_ns > deadline_ns:
+            del self._issued[token]
+            return None
+        self._issued[token] = (account, None)
+        return account

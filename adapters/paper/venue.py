@@ -1,0 +1,84 @@
+"""The venue without its sockets: exchange, keys, tokens, limits, connections and their feeds.
+
+Everything here is synchronous and runs in one thread, so no request can see another half done:
+handlers call the exchange and publish what it announced before they return.
+"""
+
+from __future__ import annotations
+
+from adapters.paper.auth import ApiKey, Authenticator
+from adapters.paper.body_log import BodyLog
+from adapters.paper.config import VenueConfig, keys_of
+from adapters.paper.exchange import Exchange
+from adapters.paper.feeds import Feeds
+from adapters.paper.flow import Flow
+from adapters.paper.limits import RestLimiter
+from adapters.paper.model import US_PER_S, MarketSpec
+from adapters.paper.tickers import Tickers
+from adapters.paper.tokens import Tokens
+from adapters.paper.wire import NS_PER_US
+from adapters.ports import AppendFile, Clock, Ids
+
+# Bounds how late a kill-switch set meanwhile may fire; its own resolution is 1 s (10.8).
+STEP_MAX_US = 100_000
+
+
+class Venue:
+    """One running exchange and all that a connection may touch of it."""
+
+    def __init__(
+        self,
+        config: VenueConfig,
+        *,
+        clock: Clock,
+        ids: Ids,
+        body_file: AppendFile | None = None,
+    ) -> None:
+        self.config = config
+        self.clock = clock
+        self.exchange = Exchange(config.exchange, self.now_us())
+        self.accounts: list[ApiKey] = keys_of(config, ids)
+        self.authenticator = Authenticator(
+            self.accounts, strict_payload=config.strict_payload, nonce_status=config.nonce_status
+        )
+        self.limiter = RestLimiter(config.rest_limits)
+        self.tokens = Tokens(ids, config.token_first_use_s)
+        self.bodies = BodyLog(body_file)
+        self.tickers = Tickers()
+        self.feeds = Feeds(self.exchange, self.now_us())
+        self.flow: Flow | None = None
+
+    def now_us(self) -> int:
+        """The venue's clock in microseconds since the epoch."""
+        return self.clock.now_ns() // NS_PER_US
+
+    def spec(self, market: str) -> MarketSpec:
+        return self.exchange.markets[market].spec
+
+    def catch_up(self) -> None:
+        """Let the background and the timers act up to now, before a request is applied."""
+        now_us = self.now_us()
+        if self.flow is not None:
+            self.flow.run_until(now_us)
+        self.exchange.advance(now_us)
+
+    def publish(self) -> None:
+        """Push what the exchange announced since the last time."""
+        notices = self.exchange.drain()
+        if notices:
+            self.tickers.count(notices)
+            self.feeds.publish(notices, self.now_us())
+
+    def step(self) -> float:
+        """Let everything happen that is due and return the seconds until the next thing."""
+        self.catch_up()
+        self.publish()
+        now_us = self.now_us()
+        self.feeds.tick(now_us)
+        due = [now_us + STEP_MAX_US, self.feeds.next_us()]
+        if self.flow is not None:
+            due.append(self.flow.next_us())
+        timer_us = self.exchange.next_timer_us()
+        if timer_us is not None:
+            due.append(timer_us)
+        return max(min(due) - self.now_us(), 0) / US_PER_S

@@ -1,0 +1,82 @@
+"""The vocabulary of WebSocket methods: answers, errors and checked params (contract 9.1, 11.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from adapters.paper.session import Session
+from adapters.paper.venue import Venue
+
+INVALID_ARGUMENT = 1
+METHOD_NOT_FOUND = 4
+REQUIRE_AUTHENTICATION = 6
+TOO_MANY_REQUESTS = 7
+UNKNOWN_MARKET = 9
+MESSAGES = {
+    INVALID_ARGUMENT: "invalid argument",
+    METHOD_NOT_FOUND: "method not found",
+    REQUIRE_AUTHENTICATION: "require authentication",
+    TOO_MANY_REQUESTS: "too many requests",
+}
+PAGE_MAX = 100
+SUCCESS = {"status": "success"}
+
+
+class WsError(Exception):
+    """A refused WebSocket request."""
+
+    def __init__(self, code: int, message: str | None = None) -> None:
+        self.code = code
+        self.message = MESSAGES[code] if message is None else message
+        super().__init__(code, self.message)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """Result of a request, and the frames that follow its confirmation."""
+
+    result: Any
+    pushes: tuple[bytes, ...] = ()
+
+
+Method = Callable[[Venue, Session, list[Any]], Answer]
+CONFIRMED = Answer(SUCCESS)
+
+
+def invalid() -> WsError:
+    return WsError(INVALID_ARGUMENT)
+
+
+def market(venue: Venue, name: Any) -> str:
+    """A market that exists, else code 9 with the name as sent."""
+    if not isinstance(name, str):
+        raise invalid()
+    if name not in venue.exchange.markets:
+        raise WsError(UNKNOWN_MARKET, f"market {name} does not exist")
+    return name
+
+
+def markets(venue: Venue, names: Any) -> tuple[str, ...]:
+    """A list of markets, each once; empty means all where the channel allows it."""
+    if not isinstance(names, list):
+        raise invalid()
+    return tuple(dict.fromkeys(market(venue, name) for name in names))
+
+
+def page(offset: Any, limit: Any) -> tuple[int, int]:
+    """Offset and limit of a query, the limit at most 100."""
+    if not _is_int(offset) or not _is_int(limit) or offset < 0 or not 0 < limit <= PAGE_MAX:
+        raise invalid()
+    return offset, limit
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def expect(params: list[Any], *sizes: int) -> None:
+    """Refuse params of another length."""
+    if len(params) not in sizes:
+        raise invalid()

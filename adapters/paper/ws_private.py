@@ -1,0 +1,188 @@
+"""Private WebSocket methods: authorize, balances, orders, deals, positions (11.2-11.5)."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+from adapters.paper import ws_objects
+from adapters.paper.model import Order, OrderType
+from adapters.paper.session import Session
+from adapters.paper.venue import Venue
+from adapters.paper.ws_methods import (
+    CONFIRMED,
+    REQUIRE_AUTHENTICATION,
+    Answer,
+    Method,
+    WsError,
+    expect,
+    invalid,
+    market,
+    markets,
+    page,
+)
+
+# ordersExecuted_subscribe's filter: 0 everything, 1 limit orders, 2 market orders (11.4).
+_FILTERS: dict[int, tuple[int, ...]] = {
+    0: (),
+    1: (int(OrderType.LIMIT), int(OrderType.MARGIN_LIMIT)),
+    2: (int(OrderType.MARKET), int(OrderType.MARGIN_MARKET)),
+}
+
+
+def authorize(venue: Venue, session: Session, params: list[Any]) -> Answer:
+    """Bind the connection to the token's account, once; a second account is refused [C]."""
+    if len(params) != 2 or not isinstance(params[0], str):
+        raise invalid()
+    account = venue.tokens.redeem(params[0], venue.clock.now_ns())
+    if account is None or session.account not in (None, account):
+        raise invalid()
+    session.account = account
+    return CONFIRMED
+
+
+def _account(session: Session) -> str:
+    if session.account is None:
+        raise WsError(REQUIRE_AUTHENTICATION)
+    return session.account
+
+
+def _assets(params: list[Any], known: list[str]) -> list[str]:
+    """Named assets, all when none is named; an unknown one is refused."""
+    if any(not isinstance(asset, str) or asset not in known for asset in params):
+        raise invalid()
+    return list(dict.fromkeys(params)) or known
+
+
+def spot_request(venue: Venue, session: Session, params: list[Any]) -> Answer:
+    balances = venue.exchange.spot_balances(_account(session))
+    wanted = _assets(params, list(balances))
+    return Answer({asset: ws_objects.spot_balance(balances[asset]) for asset in wanted})
+
+
+def spot_subscribe(venue: Venue, session: Session, params: list[Any]) -> Answer:
+    _assets(params, list(venue.exchange.spot_balances(_account(session))))
+    session.sets["balanceSpot"] = tuple(dict.fromkeys(params))
+    return CONFIRMED
+
+
+def margin_request(venue: Venue, session: Session, params: list[Any]) -> Answer:
+    balances = venue.exchange.collateral(_account(session))
+    wanted = _assets(params, list(balances))
+    return Answer({asset: ws_objects.margin_balance(balances[asset]) for asset in wanted})
+
+
+def margin_subscribe(venue: Venue, session: Session, params: list[Any]) -> Answer:
+    _assets(params, list(venue.exchange.collateral(_account(session))))
+    session.sets["balanceMargin"] = tuple(dict.fromkeys(params))
+    return CONFIRMED
+
+
+def pending_request(venue: Venue, session: Session, params: list[Any]) -> Answer:
+    account = _account(session)
+    expect(params, 3)
+    name = market(venue, params[0])
+    offset, limit = page(params[1], params[2])
+    found = venue.exchange.open_orders(account, name)
+    spec = venue.spec(name)
+    records = [ws_objects.pending_order(order, spec) for order in found[offset : offset + limit]]
+    return Answer({"limit": limit, "offset": offset, "total": len(found), "records": records})
+
+
+def pending_subscribe(venue: Venue, session: Session, params: list[Any]) -> Answer:
+    _account(session)
+    session.sets["ordersPending"] = markets(venue, params)
+    return CONFIRMED
+
+
+def executed_request(venue: Venue, session: Session, params: list[Any]) -> Answer:
+    account = _account(session)
+    expect(params, 3)
+    if not isinstance(params[0], dict):
+        raise invalid()
+    name, types = params[0].get("market"), params[0].get("order_types", [])
+    name = None if name is None else market(venue, name)
+    if not isinstance(types, list):
+        raise invalid()
+    offset, limit = page(params[1], params[2])
+    matching = (
+        order
+        for order in venue.exchange.finished_orders(account)
+        if (name is None or order.market == name) and (not types or int(order.type) in types)
+    )
+    found = islice(matching, offset, offset + limit)
+    records = [_executed(venue, order) for order in found]
+    return Answer({"limit": limit, "offset": offset, "records": records})
+
+
+def _executed(venue: Venue, order: Order) -> dict[str, Any]:
+    return ws_objects.executed_order(order, venue.spec(order.market))
+
+
+def executed_subscribe(venue: Venue, session: Session, params: list[Any]) -> Answer:
+    """`[[market, ...], filter]`; a missing filter is 0 [C]."""
+    _account(session)
+    expect(params, 1, 2)
+    chosen = params[1] if len(params) == 2 else 0
+    if not isinstance(chosen, int) or isinstance(chosen, bool) or chosen not in _FILTERS:
+        raise invalid()
+    session.sets["ordersExecuted"] = markets(venue, params[0])
+    session.executed_types = _FILTERS[chosen]
+    return CONFIRMED
+
+
+def deals_request(venue: Venue, session: Session, params: list[Any]) -> Answer:
+    account = _account(session)
+    expect(params, 3)
+    name = market(venue, params[0])
+    offset, limit = page(params[1], params[2])
+    matching = (fill for fill in venue.exchange.deals(account) if fill.market == name)
+    found = islice(matching, offset, offset + limit)
+    spec = venue.spec(name)
+    records = [ws_objects.deal_record(fill, spec) for fill in found]
+    return Answer({"limit": limit, "offset": offset, "records": records})
+
+
+def deals_subscribe(venue: Venue, session: Session, params: list[Any]) -> Answer:
+    """`[[market, ...]]`, nested; `[[]]` is all."""
+    _account(session)
+    expect(params, 1)
+    session.sets["deals"] = markets(venue, params[0])
+    return CONFIRMED
+
+
+def positions_subscribe(venue: Venue, session: Session, params: list[Any]) -> Answer:
+    _account(session)
+    session.sets["positionsMargin"] = ()
+    return CONFIRMED
+
+
+def _unsubscribe(channel: str) -> Method:
+    def method(venue: Venue, session: Session, params: list[Any]) -> Answer:
+        _account(session)
+        session.sets.pop(channel, None)
+        return CONFIRMED
+
+    return method
+
+
+METHODS: dict[str, Method] = {
+    "authorize": authorize,
+    "balanceSpot_request": spot_request,
+    "balanceSpot_subscribe": spot_subscribe,
+    "balanceSpot_unsubscribe": _unsubscribe("balanceSpot"),
+    "balanceMargin_request": margin_request,
+    "balanceMargin_subscribe": margin_subscribe,
+    "balanceMargin_unsubscribe": _unsubscribe("balanceMargin"),
+    "ordersPending_request": pending_request,
+    "ordersPending_subscribe": pending_subscribe,
+    "ordersPending_unsubscribe": _unsubscribe("ordersPending"),
+    "ordersExecuted_request": executed_request,
+    "ordersExecuted_subscribe": executed_subscribe,
+    "ordersExecuted_unsubscribe": _unsubscribe("ordersExecuted"),
+    "deals_request": deals_request,
+    "deals_subscribe": deals_subscribe,
+    "deals_unsubscribe": _unsubscribe("deals"),
+    "positionsMargin_subscribe": positions_subscribe,
+    "positionsMargin_unsubscribe": _unsubscribe("positionsMargin"),
+}
