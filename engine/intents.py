@@ -24,6 +24,8 @@ class NewOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):
     stp: Stp
     rpi: bool
     post_only: bool
+    level: int
+    """Place in the ladder, 0 is the best; not sent to the venue."""
 
 
 class PlaceOrders(IntentBase, frozen=True, tag="P"):

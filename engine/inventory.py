@@ -1,0 +1,176 @@
+"""Inventory and P&L of one market: the exact fold of its deals.
+
+Everything is an integer (lots, ticks x lots, half ticks x lots) or an exact `Decimal`, so cash,
+inventory, fees and P&L balance to the last digit:
+
+    pnl(mark) = cash + net_qty x mark - quote fees - base fees x mark
+              = spread + inventory - fees
+
+where `spread` is what each fill earned against the mid at its time and `inventory` is what the
+mid's moves then did to what was held.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+from msgspec.structs import replace
+
+from engine.money import ZERO, add, from_units, multiply, subtract
+from engine.types import Market, Product, Role, Side, VenueFill
+
+# Deals of one market whose ids are remembered one by one; older ones count as seen when their id
+# is not above `deal_floor`. A history page is 100 deals, so this spans several pages.
+RECENT_DEALS = 500
+
+
+class Inventory(msgspec.Struct, frozen=True, array_like=True):
+    """Fold of the deals of one market since the journal began, over a reported baseline."""
+
+    baseline: Decimal | None = None
+    """Base total (spot) or signed position (perpetual) before the first counted deal; None until
+    the first reconciliation reported it."""
+    quote_baseline: Decimal | None = None
+    """Quote asset total at the same moment (spot only)."""
+    net_qty: int = 0
+    """Lots bought minus lots sold."""
+    cash: int = 0
+    """Ticks x lots received minus paid."""
+    spread: int = 0
+    """Half ticks x lots earned against the mid at each fill."""
+    base_fees: Decimal = ZERO
+    """Fees paid in the base asset; negative is a rebate."""
+    quote_fees: Decimal = ZERO
+    """Fees paid in the quote asset; negative is a rebate."""
+    other_fees: tuple[tuple[str, Decimal], ...] = ()
+    """Fees paid in any further asset, by asset name."""
+    bought_qty: int = 0
+    sold_qty: int = 0
+    maker_fills: int = 0
+    taker_fills: int = 0
+    deal_floor: int = 0
+    """Deals with an id not above this are counted already, or from before the baseline."""
+    recent_deals: tuple[int, ...] = ()
+    """Ids above `deal_floor` that are counted, ascending."""
+
+    @property
+    def fills(self) -> int:
+        return self.maker_fills + self.taker_fills
+
+    @property
+    def last_deal(self) -> int:
+        """Highest deal id known of."""
+        return self.recent_deals[-1] if self.recent_deals else self.deal_floor
+
+    def knows(self, deal_id: int) -> bool:
+        """True when the deal is counted already or lies before the baseline."""
+        return deal_id <= self.deal_floor or deal_id in self.recent_deals
+
+    def check(self) -> None:
+        """Assert every invariant."""
+        assert self.net_qty == self.bought_qty - self.sold_qty, "net is not bought minus sold"
+        assert list(self.recent_deals) == sorted(set(self.recent_deals)), "deal ids out of order"
+        assert not self.recent_deals or self.recent_deals[0] > self.deal_floor
+        assert len(self.recent_deals) <= RECENT_DEALS
+
+
+def add_fill(inventory: Inventory, market: Market, fill: VenueFill, mid2: int) -> Inventory:
+    """Count a deal that `inventory` does not know yet.
+
+    Args:
+        inventory: Fold so far.
+        market: The deal's market.
+        fill: The deal.
+        mid2: Best bid plus best ask at the time, ticks (twice the mid); 0 when there was none.
+    """
+    sign = fill.side.sign
+    notional = fill.price * fill.qty
+    spread = sign * (mid2 - 2 * fill.price) * fill.qty if mid2 else 0
+    base_fees, quote_fees, other_fees = inventory.base_fees, inventory.quote_fees, None
+    if fill.fee_asset == market.quote_asset:
+        quote_fees = add(quote_fees, fill.fee)
+    elif fill.fee_asset == market.base_asset:
+        base_fees = add(base_fees, fill.fee)
+    elif fill.fee:
+        paid = dict(inventory.other_fees)
+        paid[fill.fee_asset] = add(paid.get(fill.fee_asset, ZERO), fill.fee)
+        other_fees = tuple(sorted(paid.items()))
+    floor, recent = _remember(inventory, fill.deal_id)
+    is_buy, is_maker = fill.side is Side.BUY, fill.role is Role.MAKER
+    return replace(
+        inventory,
+        net_qty=inventory.net_qty + sign * fill.qty,
+        cash=inventory.cash - sign * notional,
+        spread=inventory.spread + spread,
+        base_fees=base_fees,
+        quote_fees=quote_fees,
+        other_fees=inventory.other_fees if other_fees is None else other_fees,
+        bought_qty=inventory.bought_qty + (fill.qty if is_buy else 0),
+        sold_qty=inventory.sold_qty + (0 if is_buy else fill.qty),
+        maker_fills=inventory.maker_fills + (1 if is_maker else 0),
+        taker_fills=inventory.taker_fills + (0 if is_maker else 1),
+        deal_floor=floor,
+        recent_deals=recent,
+    )
+
+
+def _remember(inventory: Inventory, deal_id: int) -> tuple[int, tuple[int, ...]]:
+    recent = tuple(sorted((*inventory.recent_deals, deal_id)))
+    if len(recent) <= RECENT_DEALS:
+        return inventory.deal_floor, recent
+    return recent[0], recent[1:]
+
+
+def base_total(inventory: Inventory, market: Market) -> Decimal | None:
+    """Base asset held (spot) or signed position (perpetual) by the fold; None before a baseline."""
+    if inventory.baseline is None:
+        return None
+    traded = from_units(inventory.net_qty, market.qty_decimals)
+    return subtract(add(inventory.baseline, traded), inventory.base_fees)
+
+
+def quote_total(inventory: Inventory, market: Market) -> Decimal | None:
+    """Quote asset held by the fold (spot); None before a baseline."""
+    if inventory.quote_baseline is None:
+        return None
+    cash = from_units(inventory.cash, market.notional_decimals)
+    return subtract(add(inventory.quote_baseline, cash), inventory.quote_fees)
+
+
+def position_lots(inventory: Inventory, market: Market, target: int) -> int:
+    """Inventory against its target, whole lots (a part of a lot is dropped towards zero)."""
+    total = base_total(inventory, market)
+    if total is None:
+        return 0
+    lots = int(total.scaleb(market.qty_decimals))
+    return lots - target if market.product is Product.SPOT else lots
+
+
+class Pnl(msgspec.Struct, frozen=True, array_like=True):
+    """P&L of the deals counted so far, quote asset, exact: total = spread + inventory - fees."""
+
+    total: Decimal
+    spread: Decimal
+    inventory: Decimal
+    fees: Decimal
+    """Fees paid, base fees at the mark; negative is a rebate."""
+
+
+def pnl(inventory: Inventory, market: Market, mid2: int) -> Pnl:
+    """Value the deals at a mark.
+
+    Args:
+        inventory: The fold.
+        market: Its market.
+        mid2: Twice the mid price, ticks; 0 when there is no two-sided market, which values what
+            is held at nothing.
+    """
+    half_tick_decimals = market.notional_decimals
+    gross2 = 2 * inventory.cash + inventory.net_qty * mid2
+    half = Decimal("0.5")
+    gross = multiply(from_units(gross2, half_tick_decimals), half)
+    spread = multiply(from_units(inventory.spread, half_tick_decimals), half)
+    mark = multiply(from_units(mid2, market.price_decimals), half)
+    fees = add(inventory.quote_fees, multiply(inventory.base_fees, mark))
+    return Pnl(subtract(gross, fees), spread, subtract(gross, spread), fees)

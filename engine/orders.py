@@ -1,0 +1,330 @@
+"""Life of one order of ours, on two independent axes.
+
+Theory of operation. `status` is what the venue has shown: NEW (not shown), OPEN (shown resting),
+CLOSED (over). `pending` is what we have asked and not heard of: a place, a modify, a cancel. A
+request whose outcome is unknown stays pending with `unknown` set, and counts at its worst case,
+until the venue shows a fact. The REST answer, the pending event, the deal and a listing arrive in
+any interleaving (contract 10.13), so each fact is folded by itself and none waits for another.
+
+A modify is a cancel plus a new order with a new `order_id` under the same `client_order_id`
+(contract 10.5). Ids that are over are kept in `past_ids`; news of those is old news.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+from msgspec.structs import replace
+
+from engine.intents import ModifyOrder, NewOrder
+from engine.types import OrderStatus, Side, Stp, VenueFill, VenueOrder
+
+
+class Status(StrEnum):
+    """What the venue has shown."""
+
+    NEW = "new"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class Pending(StrEnum):
+    """What we have asked and not heard of."""
+
+    NONE = "none"
+    PLACE = "place"
+    MODIFY = "modify"
+    CANCEL = "cancel"
+
+
+class Trigger(StrEnum):
+    """What happened, as far as `status` is concerned."""
+
+    SHOWN = "shown resting"
+    FINISHED = "filled or cancelled"
+    HALF_REPLACED = "old half of a modify ended"
+    REFUSED = "place refused"
+    NEVER_ACCEPTED = "proved never accepted"
+    GONE = "not found at the venue"
+
+
+# A pair that is missing is illegal: it changes nothing and is reported as an anomaly.
+TRANSITIONS: dict[tuple[Status, Trigger], Status] = {
+    (Status.NEW, Trigger.SHOWN): Status.OPEN,
+    (Status.NEW, Trigger.FINISHED): Status.CLOSED,
+    (Status.NEW, Trigger.HALF_REPLACED): Status.NEW,
+    (Status.NEW, Trigger.REFUSED): Status.CLOSED,
+    (Status.NEW, Trigger.NEVER_ACCEPTED): Status.CLOSED,
+    (Status.NEW, Trigger.GONE): Status.CLOSED,
+    (Status.OPEN, Trigger.SHOWN): Status.OPEN,
+    (Status.OPEN, Trigger.FINISHED): Status.CLOSED,
+    (Status.OPEN, Trigger.HALF_REPLACED): Status.NEW,
+    (Status.OPEN, Trigger.GONE): Status.CLOSED,
+    (Status.CLOSED, Trigger.SHOWN): Status.OPEN,
+    (Status.CLOSED, Trigger.FINISHED): Status.CLOSED,
+    (Status.CLOSED, Trigger.GONE): Status.CLOSED,
+}
+
+
+class Order(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One order of ours; quantities in lots, prices in ticks, times in ns."""
+
+    client_order_id: str
+    side: Side
+    level: int
+    """Place in the ladder, 0 is the best."""
+    price: int
+    qty: int
+    leaves_qty: int
+    """Lots that may still fill under `order_id`; the lowest that any fact has shown."""
+    stp: Stp
+    rpi: bool
+    post_only: bool
+    sent_ns: int
+    """When the pending (or last) request was put on the wire."""
+    status: Status = Status.NEW
+    pending: Pending = Pending.PLACE
+    unknown: bool = False
+    """The pending request's outcome is unknown."""
+    wanted_price: int = 0
+    """Price a pending modify asks for."""
+    wanted_qty: int = 0
+    """Size a pending modify asks for."""
+    order_id: int = 0
+    """0 until the venue has told."""
+    filled_qty: int = 0
+    """Lots filled under `order_id`, by deals."""
+    past_ids: tuple[int, ...] = ()
+    updated_seq: int = 0
+    """Record that changed it last."""
+    closed_ns: int = 0
+    close_reason: str = ""
+
+    @property
+    def worst_qty(self) -> int:
+        """Most lots that may still fill, whatever the outcome of what is in flight.
+
+        A modify in flight may find the order partly filled and then rest its full new size, so
+        both count.
+        """
+        if self.status is Status.CLOSED:
+            return 0
+        if self.pending is Pending.MODIFY:
+            return self.leaves_qty + self.wanted_qty
+        return self.leaves_qty
+
+    def check(self) -> None:
+        """Assert every invariant of an order."""
+        assert min(self.qty, self.price) > 0, "price and qty must be positive"
+        assert 0 <= self.leaves_qty <= self.qty, "leaves outside 0..qty"
+        assert self.order_id == 0 or self.order_id not in self.past_ids or self.closed_ns, (
+            "a live order id among the past ones"
+        )
+        assert not (self.status is Status.CLOSED and self.pending is not Pending.NONE)
+        assert not (self.unknown and self.pending is Pending.NONE), "unknown without a request"
+
+
+# Old ids of an order that are remembered; news of older ones cannot arrive any more, since each
+# modify waits for the answer of the one before.
+PAST_IDS = 16
+
+Moved = tuple[Order, str]
+"""The order after a fact, and the anomaly it revealed (empty when there was none)."""
+
+
+def placed(new: NewOrder, sent_ns: int, seq: int) -> Order:
+    """Start the life of an order at the moment its place request goes out."""
+    return Order(
+        client_order_id=new.client_order_id,
+        side=new.side,
+        level=new.level,
+        price=new.price,
+        qty=new.qty,
+        leaves_qty=new.qty,
+        stp=new.stp,
+        rpi=new.rpi,
+        post_only=new.post_only,
+        sent_ns=sent_ns,
+        updated_seq=seq,
+    )
+
+
+def modify_sent(order: Order, intent: ModifyOrder, sent_ns: int) -> Order:
+    return replace(
+        order,
+        pending=Pending.MODIFY,
+        wanted_price=intent.price,
+        wanted_qty=intent.qty,
+        sent_ns=sent_ns,
+    )
+
+
+def cancel_sent(order: Order, sent_ns: int) -> Order:
+    return replace(order, pending=Pending.CANCEL, sent_ns=sent_ns)
+
+
+def outcome_lost(order: Order) -> Order:
+    """The pending request's deadline passed, or it ended without proof: unknown."""
+    return order if order.pending is Pending.NONE else replace(order, unknown=True)
+
+
+def shown(order: Order, venue: VenueOrder, seq: int) -> Moved:
+    """The venue shows the order resting: a pending event 1 or 2, an answer, a listing."""
+    if venue.order_id in order.past_ids:
+        return order, ""
+    after, anomaly = _status_after(order, Trigger.SHOWN)
+    if order.status is Status.CLOSED:
+        anomaly = f"{order.client_order_id}: closed ({order.close_reason}) but shown resting"
+    if order.order_id == venue.order_id:
+        leaves = min(order.leaves_qty, venue.leaves_qty)
+        settled = order.pending is Pending.PLACE
+        past, filled, price, qty = order.past_ids, order.filled_qty, order.price, order.qty
+    else:
+        # The first id we hear of, or the replacement of a modify.
+        leaves, filled = venue.leaves_qty, 0
+        price, qty = venue.price, venue.qty
+        settled = order.pending in (Pending.PLACE, Pending.MODIFY)
+        past = _retire(order)
+    return replace(
+        order,
+        status=after,
+        order_id=venue.order_id,
+        past_ids=past,
+        price=price,
+        qty=qty,
+        leaves_qty=leaves,
+        filled_qty=filled,
+        pending=Pending.NONE if settled else order.pending,
+        unknown=False if settled else order.unknown,
+        updated_seq=seq,
+        closed_ns=0,
+        close_reason="",
+    ), anomaly
+
+
+def finished(order: Order, venue: VenueOrder, seq: int, now_ns: int) -> Moved:
+    """The venue says an id is over: a pending event 3, or an answer with a final status."""
+    if venue.order_id in order.past_ids:
+        return order, ""
+    old_half = (
+        order.pending is Pending.MODIFY
+        and venue.order_id == order.order_id
+        and venue.status is OrderStatus.CANCELLED
+        and venue.leaves_qty > 0
+    )
+    if old_half:
+        # The modify took this id away; the replacement is still to be shown.
+        after, anomaly = _status_after(order, Trigger.HALF_REPLACED)
+        return replace(
+            order,
+            status=after,
+            past_ids=_retire(order),
+            order_id=0,
+            leaves_qty=0,
+            filled_qty=0,
+            updated_seq=seq,
+        ), anomaly
+    _, anomaly = _status_after(order, Trigger.FINISHED)
+    identified = replace(order, order_id=venue.order_id)
+    return close(identified, venue.status_text, seq, now_ns), anomaly
+
+
+def modified(order: Order, venue: VenueOrder, seq: int, now_ns: int) -> Moved:
+    """The answer to a modify: the replacement, resting or already over."""
+    if venue.status is OrderStatus.OPEN:
+        after, anomaly = shown(order, venue, seq)
+    else:
+        after, anomaly = finished(order, venue, seq, now_ns)
+    if after.pending is Pending.MODIFY:
+        # A venue that kept the id, or an answer that lost its race against newer news.
+        after = request_refused(after, seq, now_ns)
+    return after, anomaly
+
+
+def dealt(order: Order, fill: VenueFill, seq: int, now_ns: int) -> Moved:
+    """A deal, counted once by its caller."""
+    if fill.order_id in order.past_ids:
+        return order, ""
+    if fill.order_id != order.order_id and order.pending is Pending.MODIFY:
+        # The replacement filled before anything else told of it.
+        order = replace(
+            order,
+            order_id=fill.order_id,
+            past_ids=_retire(order),
+            price=order.wanted_price,
+            qty=order.wanted_qty,
+            leaves_qty=order.wanted_qty,
+            filled_qty=0,
+            pending=Pending.NONE,
+            unknown=False,
+            status=Status.OPEN,
+        )
+    filled = order.filled_qty + fill.qty
+    if filled > order.qty:
+        return order, f"{order.client_order_id}: deals of {filled} lots exceed its {order.qty}"
+    leaves = min(order.leaves_qty, order.qty - filled)
+    after = replace(
+        order, order_id=fill.order_id, filled_qty=filled, leaves_qty=leaves, updated_seq=seq
+    )
+    if filled == order.qty:
+        return close(after, "filled by deals", seq, now_ns), ""
+    return after, ""
+
+
+def place_refused(order: Order, reason: str, seq: int, now_ns: int) -> Moved:
+    """The venue refused the place with per-order evidence."""
+    after, anomaly = _status_after(order, Trigger.REFUSED)
+    if after is order.status:
+        return order, anomaly
+    return close(order, reason, seq, now_ns), anomaly
+
+
+def never_accepted(order: Order, seq: int, now_ns: int) -> Moved:
+    """A listing asked after the nonce window lacks an order the venue never showed."""
+    after, anomaly = _status_after(order, Trigger.NEVER_ACCEPTED)
+    if after is order.status:
+        return order, anomaly
+    return close(order, "never accepted", seq, now_ns), anomaly
+
+
+def gone(order: Order, reason: str, seq: int, now_ns: int) -> Moved:
+    """The venue does not find an order that it had shown before."""
+    _, anomaly = _status_after(order, Trigger.GONE)
+    return close(order, reason, seq, now_ns), anomaly
+
+
+def request_refused(order: Order, seq: int, now_ns: int) -> Order:
+    """A modify or cancel was refused while the order lives on as it was."""
+    if order.pending is Pending.NONE:
+        return order
+    if order.order_id == 0:
+        # Its old id had ended and the replacement is refused: nothing is left.
+        return close(order, "ended during a modify", seq, now_ns)
+    return replace(order, pending=Pending.NONE, unknown=False, updated_seq=seq)
+
+
+def close(order: Order, reason: str, seq: int, now_ns: int) -> Order:
+    return replace(
+        order,
+        status=Status.CLOSED,
+        pending=Pending.NONE,
+        unknown=False,
+        past_ids=_retire(order),
+        updated_seq=seq,
+        closed_ns=now_ns,
+        close_reason=reason,
+    )
+
+
+def _status_after(order: Order, trigger: Trigger) -> tuple[Status, str]:
+    after = TRANSITIONS.get((order.status, trigger))
+    if after is None:
+        return order.status, f"{order.client_order_id}: {order.status} but {trigger}"
+    return after, ""
+
+
+def _retire(order: Order) -> tuple[int, ...]:
+    if order.order_id == 0 or order.order_id in order.past_ids:
+        return order.past_ids
+    return (*order.past_ids, order.order_id)[-PAST_IDS:]

@@ -1,0 +1,156 @@
+"""The planner: wanted quotes against working orders, in the fewest requests.
+
+What is good enough is kept with its place in the queue. What is not is modified in one request
+(the venue's modify is a cancel plus a new order at the back, so it loses no more than those two
+would). What has no order yet is placed, in one bulk. An order with a request in flight is left
+alone until the venue has answered. No plan lets an own bid reach an own ask at any interleaving
+of what is in flight.
+"""
+
+from __future__ import annotations
+
+from engine.events import RiskRefusal
+from engine.intents import CancelOrder, Intent, ModifyOrder, NewOrder, PlaceOrders
+from engine.orders import Order, Pending, Status
+from engine.risk import Exposure
+from engine.state import MarketState, State
+from engine.types import Level, Side, TwoSidedQuote
+
+NOTHING = TwoSidedQuote()
+
+BULK_MAX = 20
+"""Most orders of one bulk place (contract 5.2)."""
+
+
+def plan(
+    state: State, market: MarketState, wanted: TwoSidedQuote
+) -> tuple[list[Intent], list[RiskRefusal]]:
+    """Return the intents that bring the market's orders to the wanted quotes.
+
+    Args:
+        state: The state the plan is made in; its seq makes the new client order ids.
+        market: The market's part of it.
+        wanted: Levels best first on each side; empty sides mean no orders there.
+    """
+    cancels: list[Intent] = []
+    moves: list[tuple[Order, Level]] = []
+    taken: set[tuple[Side, int]] = set()
+    for order in market.live:
+        side, level = order.side, order.level
+        levels = wanted.bids if side is Side.BUY else wanted.asks
+        slot = (side, level)
+        want = levels[level] if level < len(levels) and slot not in taken else None
+        if want is not None:
+            taken.add(slot)
+        if order.pending is not Pending.NONE or order.status is not Status.OPEN:
+            continue
+        if want is None or want.rpi != order.rpi or want.stp is not order.stp:
+            name = market.quoted.market.name
+            cancels.append(CancelOrder(name, order.client_order_id))
+        elif not _good_enough(order, want, market.quoted.price_tolerance):
+            moves.append((order, want))
+    missing = len(wanted.bids) + len(wanted.asks) > len(taken)
+    if not moves and not missing:
+        return cancels, []
+    if state.now_ns < market.hold_until_ns:
+        return cancels, []
+    return _fill_in(state, market, wanted, cancels, moves, taken)
+
+
+def _good_enough(order: Order, want: Level, tolerance: int) -> bool:
+    # A partly filled order keeps its place while at least half of what is wanted is left.
+    return (
+        abs(order.price - want.price) <= tolerance
+        and order.leaves_qty <= want.qty
+        and 2 * order.leaves_qty >= want.qty
+    )
+
+
+def _fill_in(
+    state: State,
+    market: MarketState,
+    wanted: TwoSidedQuote,
+    intents: list[Intent],
+    moves: list[tuple[Order, Level]],
+    taken: set[tuple[Side, int]],
+) -> tuple[list[Intent], list[RiskRefusal]]:
+    name = market.quoted.market.name
+    exposure = Exposure(market)
+    refusals: list[RiskRefusal] = []
+    crossing = _Crossing(market)
+    for order, want in moves:
+        if not crossing.allows(order.side, want.price):
+            continue
+        refusal = exposure.approve(order.side, want.price, want.qty, is_new=False)
+        if refusal is not None:
+            # A modify counts old and new size at once; near the position limit that is too much,
+            # and the order is cancelled first, to be placed anew once that is confirmed.
+            if refusal.rule != "position":
+                refusals.append(refusal)
+            intents.append(CancelOrder(name, order.client_order_id))
+            continue
+        crossing.note(order.side, want.price)
+        client_id = order.client_order_id
+        intents.append(ModifyOrder(name, client_id, want.price, want.qty, want.stp))
+    new: list[NewOrder] = []
+    for side, levels in ((Side.BUY, wanted.bids), (Side.SELL, wanted.asks)):
+        for index, want in enumerate(levels):
+            if (side, index) in taken or not crossing.allows(side, want.price):
+                continue
+            if len(new) == BULK_MAX:
+                break
+            refusal = exposure.approve(side, want.price, want.qty, is_new=True)
+            if refusal is not None:
+                refusals.append(refusal)
+                continue
+            crossing.note(side, want.price)
+            new.append(_new_order(state, side, index, len(new), want, name))
+    if new:
+        intents.append(PlaceOrders(name, tuple(new)))
+    return intents, refusals
+
+
+def _new_order(
+    state: State, side: Side, level: int, index: int, want: Level, name: str
+) -> NewOrder:
+    return NewOrder(
+        client_order_id=client_order_id(state.run_id, state.seq + 1, name, index),
+        side=side,
+        price=want.price,
+        qty=want.qty,
+        stp=want.stp,
+        rpi=want.rpi,
+        post_only=want.post_only,
+        level=level,
+    )
+
+
+def client_order_id(run_id: str, seq: int, market: str, index: int) -> str:
+    """Name an order by run, decision, market and place in it: at most 32 characters (G-9)."""
+    letters = market.replace("_", "")[:10]
+    return f"{run_id}-{seq}-{letters}-{index}"
+
+
+class _Crossing:
+    """Keeps own bids below own asks, whichever request arrives first."""
+
+    def __init__(self, market: MarketState) -> None:
+        self.bid = 0
+        """Highest price an own bid may have."""
+        self.ask = 0
+        """Lowest price an own ask may have; 0 for none."""
+        for order in market.live:
+            self.note(order.side, order.price)
+            if order.pending is Pending.MODIFY:
+                self.note(order.side, order.wanted_price)
+
+    def note(self, side: Side, price: int) -> None:
+        if side is Side.BUY:
+            self.bid = max(self.bid, price)
+        elif not self.ask or price < self.ask:
+            self.ask = price
+
+    def allows(self, side: Side, price: int) -> bool:
+        if side is Side.BUY:
+            return not self.ask or price < self.ask
+        return price > self.bid

@@ -1,0 +1,249 @@
+"""Reconciliation of one market with the venue, as a fold of its queries' answers.
+
+Theory of operation. The stream is subscribed before anything is asked, so a push may be newer than
+the listing that arrives after it. Whatever changed after the query was sent is therefore left
+alone; only what is older is corrected by the listing. Stages follow each other: open orders, then
+executed history since the last deal known, then balances. One start serves a cold start, a crash,
+a reconnect, a stall and a doubt alike.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from engine import orders
+from engine.events import (
+    FillsListed,
+    MarginBalancesListed,
+    OpenOrdersListed,
+    PositionsListed,
+    Record,
+    SpotBalancesListed,
+)
+from engine.inventory import Inventory, base_total, position_lots
+from engine.money import ZERO, add, subtract
+from engine.orders import Moved, Order, Pending, Status
+from engine.reduce_account import (
+    apply_fill,
+    apply_venue_order,
+    change_order,
+    margin_balances,
+    mismatch_now,
+    positions,
+    reported_total,
+    spot_balances,
+)
+from engine.state import MarketState, Mismatch, Recon, ReconStage, State, with_market
+from engine.types import Product, VenueOrder
+
+NONCE_WINDOW_NS = 5_000_000_000
+"""The venue accepts a nonce this far from its clock (contract section 2)."""
+SETTLE_MARGIN_NS = 1_000_000_000
+"""Added to the nonce window before silence proves that a place was never accepted."""
+RETRY_NS = 1_000_000_000
+PAGE = 100
+"""Rows asked for per page, the most that `/orders` allows (contract 5.7)."""
+
+
+def start(market: MarketState, reason: str, *, blind: bool, at_ns: int = 0) -> MarketState:
+    """Begin again from the first stage, unless a beginning is already waiting to be asked.
+
+    Args:
+        market: The market to reconcile.
+        reason: Why, in words.
+        blind: True when something may have been missed: no quotes until it is done.
+        at_ns: Not before this moment.
+    """
+    before = market.recon
+    running = before.stage is not ReconStage.DONE
+    recon = Recon(
+        reason=reason,
+        blind=blind or (running and before.blind),
+        retry_at_ns=at_ns,
+        orders_asked_ns=before.orders_asked_ns,
+        orders_asked_seq=before.orders_asked_seq,
+        foreign_orders=before.foreign_orders,
+    )
+    return replace(market, recon=recon)
+
+
+def asked(market: MarketState, record: Record) -> MarketState:
+    """Note that the current stage's query went out."""
+    recon = market.recon
+    first = recon.offset == 0
+    return replace(
+        market,
+        recon=replace(
+            recon,
+            request_seq=record.seq,
+            asked_ns=record.recv_ns if first else recon.asked_ns,
+            asked_seq=record.seq if first else recon.asked_seq,
+        ),
+    )
+
+
+def failed(market: MarketState, record: Record) -> MarketState:
+    """The query was refused, throttled or lost: ask for the stage again, from its first page."""
+    recon = replace(
+        market.recon,
+        request_seq=0,
+        offset=0,
+        listed=(),
+        retry_at_ns=record.recv_ns + RETRY_NS,
+    )
+    return replace(market, recon=recon)
+
+
+def _next_stage(market: MarketState, stage: ReconStage) -> MarketState:
+    blind = market.recon.blind and stage is not ReconStage.DONE
+    recon = replace(
+        market.recon, stage=stage, request_seq=0, offset=0, listed=(), retry_at_ns=0, blind=blind
+    )
+    return replace(market, recon=recon)
+
+
+def open_orders_listed(state: State, record: Record, event: OpenOrdersListed) -> State:
+    """Bring our orders in line with a listing, page by page."""
+    market = state.markets[event.market]
+    known = market.orders
+    foreign = sum(1 for venue in event.orders if venue.client_order_id not in known)
+    for venue in event.orders:
+        state = _listed(state, record, venue)
+    market = state.markets[event.market]
+    recon = market.recon
+    recon = replace(
+        recon,
+        listed=recon.listed + tuple(venue.client_order_id for venue in event.orders),
+        foreign_orders=foreign + (recon.foreign_orders if recon.offset else 0),
+    )
+    if not event.complete:
+        recon = replace(recon, request_seq=0, offset=recon.offset + PAGE)
+        return with_market(state, record, replace(market, recon=recon))
+    for order in market.live:
+        if order.client_order_id not in recon.listed:
+            state = _absent(state, record, event.market, order)
+    recon = replace(recon, orders_asked_ns=recon.asked_ns, orders_asked_seq=recon.asked_seq)
+    market = replace(state.markets[event.market], recon=recon)
+    return with_market(state, record, _next_stage(market, ReconStage.FILLS))
+
+
+def _listed(state: State, record: Record, venue: VenueOrder) -> State:
+    market = state.markets[venue.market]
+    order = market.orders.get(venue.client_order_id)
+    if order is None or order.updated_seq > market.recon.asked_seq:
+        return state
+    state = apply_venue_order(state, record, venue)
+    if order.unknown and order.pending in (Pending.CANCEL, Pending.MODIFY):
+        provable = order.pending is Pending.CANCEL or _window_passed(state, market, order)
+        if venue.order_id == order.order_id and provable:
+
+            def settle(found: Order) -> Moved:
+                return orders.request_refused(found, record.seq, record.recv_ns), ""
+
+            return change_order(state, record, venue.market, venue.client_order_id, settle)
+    return state
+
+
+def _absent(state: State, record: Record, market_name: str, order: Order) -> State:
+    market = state.markets[market_name]
+    if order.updated_seq > market.recon.asked_seq:
+        return state
+    in_flight = order.pending is not Pending.NONE and not order.unknown
+    if in_flight and order.pending is not Pending.CANCEL:
+        # Its own answer is still to come.
+        return state
+
+    def fact(found: Order) -> Moved:
+        if found.status is Status.NEW and found.pending is Pending.PLACE:
+            return orders.never_accepted(found, record.seq, record.recv_ns)
+        return orders.gone(found, "not in the listing", record.seq, record.recv_ns)
+
+    if order.status is Status.NEW and not _window_passed(state, market, order):
+        # The venue may still accept what is on its way: silence proves nothing yet.
+        return state
+    return change_order(state, record, market_name, order.client_order_id, fact)
+
+
+def _window_passed(state: State, market: MarketState, order: Order) -> bool:
+    error_ns = max(abs(state.offset_low_ns), abs(state.offset_high_ns))
+    provable_ns = order.sent_ns + NONCE_WINDOW_NS + error_ns + SETTLE_MARGIN_NS
+    return market.recon.asked_ns >= provable_ns
+
+
+def fills_listed(state: State, record: Record, event: FillsListed) -> State:
+    """Count the deals we missed, oldest first; ask on until a page reaches one we know."""
+    market = state.markets[event.market]
+    reached = any(market.inventory.knows(fill.deal_id) for fill in event.fills)
+    before_baseline = market.inventory.baseline is None
+    for fill in reversed(event.fills):
+        state = apply_fill(state, record, fill)
+    market = state.markets[event.market]
+    if event.complete or reached or before_baseline:
+        return with_market(state, record, _next_stage(market, ReconStage.BALANCES))
+    recon = replace(market.recon, request_seq=0, offset=market.recon.offset + PAGE)
+    return with_market(state, record, replace(market, recon=recon))
+
+
+def spot_balances_listed(
+    state: State, record: Record, event: SpotBalancesListed, market_name: str
+) -> State:
+    state = spot_balances(state, record, event.balances, whole=True)
+    return _settle_total(state, record, state.markets[market_name])
+
+
+def positions_listed(state: State, record: Record, event: PositionsListed) -> State:
+    state = positions(state, record, event.positions, event.market)
+    return _settle_total(state, record, state.markets[event.market])
+
+
+def margin_balances_listed(
+    state: State, record: Record, event: MarginBalancesListed, market_name: str
+) -> State:
+    state = margin_balances(state, record, event)
+    return with_market(state, record, _next_stage(state.markets[market_name], ReconStage.DONE))
+
+
+def _settle_total(state: State, record: Record, market: MarketState) -> State:
+    spec = market.quoted.market
+    after = ReconStage.DONE if spec.product is Product.SPOT else ReconStage.COLLATERAL
+    total = base_total(market.inventory, spec)
+    reported = reported_total(state, market)
+    if total is None:
+        market = _with_inventory(market, _baseline(state, market))
+    elif total == reported:
+        market = replace(market, mismatch=Mismatch())
+    elif (
+        market.mismatch.reported == str(reported)
+        and market.mismatch.fills == market.inventory.fills
+        and record.recv_ns - market.mismatch.since_ns >= RETRY_NS
+    ):
+        # Two reports agree with each other and no deal came between: the fold is what is wrong,
+        # by a transfer or a deal that no surface told of. Follow the venue, and count the break.
+        baseline = add(market.inventory.baseline or ZERO, subtract(reported, total))
+        inventory = replace(market.inventory, baseline=baseline)
+        market = _with_inventory(
+            replace(market, breaks=market.breaks + 1, mismatch=Mismatch()), inventory
+        )
+    else:
+        market = replace(market, mismatch=mismatch_now(state, market, record))
+        recon = replace(
+            _next_stage(market, ReconStage.FILLS).recon, retry_at_ns=record.recv_ns + RETRY_NS
+        )
+        return with_market(state, record, replace(market, recon=recon))
+    return with_market(state, record, _next_stage(market, after))
+
+
+def _baseline(state: State, market: MarketState) -> Inventory:
+    spec = market.quoted.market
+    inventory = replace(market.inventory, baseline=reported_total(state, market))
+    if spec.product is Product.SPOT:
+        quote = state.spot.get(spec.quote_asset)
+        held = add(quote.available, quote.frozen) if quote else ZERO
+        inventory = replace(inventory, quote_baseline=held)
+    return inventory
+
+
+def _with_inventory(market: MarketState, inventory: Inventory) -> MarketState:
+    quoted = market.quoted
+    position = position_lots(inventory, quoted.market, quoted.inventory_target)
+    return replace(market, inventory=inventory, position=position)

@@ -1,0 +1,192 @@
+"""Fold what the venue pushes of the account: orders, fills, balances, positions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from engine import orders
+from engine.events import (
+    Filled,
+    MarginBalancesChanged,
+    MarginBalancesListed,
+    OrderClosed,
+    OrderOpened,
+    OrderUpdated,
+    PositionsReported,
+    Record,
+    SpotBalancesChanged,
+)
+from engine.inventory import add_fill, base_total, position_lots
+from engine.money import add, from_units
+from engine.orders import Moved, Order
+from engine.state import MarketState, Mismatch, State, advance, with_market, with_orders
+from engine.top import mid2
+from engine.types import OrderStatus, Position, Product, SpotBalance, VenueFill, VenueOrder
+
+# A report races the deals around it; one that no deal has explained after this long is looked into.
+MISMATCH_GRACE_NS = 3_000_000_000
+
+
+def order_event(
+    state: State, record: Record, event: OrderOpened | OrderUpdated | OrderClosed
+) -> State:
+    """A pending event. Foreign orders are none of the engine's business."""
+    venue = event.order
+    market = state.markets.get(venue.market)
+    if market is None or venue.client_order_id not in market.orders:
+        return replace(advance(state, record), attention_seq=record.seq)
+    if isinstance(event, OrderClosed):
+        # Event 3 means over, whatever a text we do not know may say.
+        venue = _final(venue)
+    return apply_venue_order(state, record, venue)
+
+
+def _final(venue: VenueOrder) -> VenueOrder:
+    if venue.status is not OrderStatus.OPEN:
+        return venue
+    done = OrderStatus.CANCELLED if venue.leaves_qty else OrderStatus.FILLED
+    return replace(venue, status=done)
+
+
+def apply_venue_order(state: State, record: Record, venue: VenueOrder) -> State:
+    """Fold an order as the venue shows it, from a push, an answer or a listing."""
+
+    def fact(order: Order) -> Moved:
+        if venue.status is OrderStatus.OPEN:
+            return orders.shown(order, venue, record.seq)
+        return orders.finished(order, venue, record.seq, record.recv_ns)
+
+    return change_order(state, record, venue.market, venue.client_order_id, fact)
+
+
+def change_order(
+    state: State,
+    record: Record,
+    market_name: str,
+    client_order_id: str,
+    fact: Callable[[Order], Moved],
+) -> State:
+    """Apply one fact to one order of ours, and note the anomaly it revealed."""
+    market = state.markets.get(market_name)
+    order = market.orders.get(client_order_id) if market else None
+    if market is None or order is None:
+        return replace(advance(state, record), attention_seq=record.seq)
+    moved, anomaly = fact(order)
+    after = with_market(state, record, with_orders(market, (moved,), record))
+    if anomaly:
+        return replace(
+            after,
+            attention_seq=record.seq,
+            anomalies=state.anomalies + 1,
+            last_anomaly=f"{market_name} seq {record.seq}: {anomaly}",
+        )
+    return replace(after, attention_seq=record.seq)
+
+
+def filled(state: State, record: Record, event: Filled) -> State:
+    return apply_fill(state, record, event.fill)
+
+
+def apply_fill(state: State, record: Record, fill: VenueFill) -> State:
+    """Count a deal once, however often and in whatever order it is told."""
+    market = state.markets.get(fill.market)
+    if market is None or market.inventory.knows(fill.deal_id):
+        return advance(state, record)
+    quoted = market.quoted
+    if market.inventory.baseline is None:
+        # The baseline that is still to be reported will hold this deal already.
+        floor = max(market.inventory.deal_floor, fill.deal_id)
+        inventory = replace(market.inventory, deal_floor=floor)
+        return with_market(state, record, replace(market, inventory=inventory))
+    inventory = add_fill(market.inventory, quoted.market, fill, mid2(market))
+    position = position_lots(inventory, quoted.market, quoted.inventory_target)
+    memory = market.strategy.fold(market.memory, Filled(fill), record.recv_ns)
+    market = replace(
+        market,
+        inventory=inventory,
+        position=position,
+        memory=memory,
+        touched_seq=record.seq,
+    )
+    market = replace(market, mismatch=_recheck(state, market))
+    state = with_market(state, record, market)
+
+    def fact(order: Order) -> Moved:
+        return orders.dealt(order, fill, record.seq, record.recv_ns)
+
+    return change_order(state, record, fill.market, fill.client_order_id, fact)
+
+
+def spot_balances(
+    state: State, record: Record, balances: tuple[SpotBalance, ...], *, whole: bool
+) -> State:
+    """Absolute balances; `whole` when every other asset is therefore zero."""
+    known = {} if whole else dict(state.spot)
+    known.update((balance.asset, balance) for balance in balances)
+    state = replace(advance(state, record), spot=known, attention_seq=record.seq)
+    return _check_reports(state, record, Product.SPOT)
+
+
+def spot_balances_changed(state: State, record: Record, event: SpotBalancesChanged) -> State:
+    return spot_balances(state, record, event.balances, whole=False)
+
+
+def margin_balances(
+    state: State, record: Record, event: MarginBalancesChanged | MarginBalancesListed
+) -> State:
+    margin = {**state.margin, **{balance.asset: balance for balance in event.balances}}
+    return replace(advance(state, record), margin=margin, attention_seq=record.seq)
+
+
+def positions(state: State, record: Record, listed: tuple[Position, ...], market: str) -> State:
+    """Open positions of one market, or of all when `market` is empty; a missing one is flat."""
+    known = {key: position for key, position in state.positions.items() if market not in ("", key)}
+    known.update((position.market, position) for position in listed)
+    state = replace(advance(state, record), positions=known, attention_seq=record.seq)
+    return _check_reports(state, record, Product.PERPETUAL)
+
+
+def positions_reported(state: State, record: Record, event: PositionsReported) -> State:
+    return positions(state, record, event.positions, "")
+
+
+def reported_total(state: State, market: MarketState) -> Decimal:
+    """Base total (spot) or signed position (perpetual) as the venue reported it last."""
+    spec = market.quoted.market
+    if spec.product is Product.SPOT:
+        balance = state.spot.get(spec.base_asset)
+        return add(balance.available, balance.frozen) if balance else Decimal(0)
+    position = state.positions.get(spec.name)
+    return from_units(position.qty, spec.qty_decimals) if position else Decimal(0)
+
+
+def mismatch_now(state: State, market: MarketState, record: Record) -> Mismatch:
+    """Note the report that differs from the fold."""
+    reported = str(reported_total(state, market))
+    return Mismatch(record.recv_ns, reported, market.inventory.fills)
+
+
+def _check_reports(state: State, record: Record, product: Product) -> State:
+    # Compare what the venue reports with the fold; a difference may be a deal still on its way.
+    for market in state.markets.values():
+        if market.quoted.market.product is not product or market.inventory.baseline is None:
+            continue
+        if base_total(market.inventory, market.quoted.market) == reported_total(state, market):
+            mismatch = Mismatch()
+        elif market.mismatch.since_ns:
+            continue
+        else:
+            mismatch = mismatch_now(state, market, record)
+        if mismatch != market.mismatch:
+            state = with_market(state, record, replace(market, mismatch=mismatch))
+    return state
+
+
+def _recheck(state: State, market: MarketState) -> Mismatch:
+    total = base_total(market.inventory, market.quoted.market)
+    if market.mismatch.since_ns and total == reported_total(state, market):
+        return Mismatch()
+    return market.mismatch

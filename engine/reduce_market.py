@@ -1,0 +1,106 @@
+"""Fold public market data: book, best prices, trades."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from engine.book import Book, apply_delta, from_snapshot
+from engine.events import BestBidOffer, BookDelta, BookSnapshot, PublicTrades, Record
+from engine.state import Feed, MarketState, State, advance, with_market
+
+
+def book_snapshot(state: State, record: Record, event: BookSnapshot) -> State:
+    """A full window replaces the book: on subscribe, and as a keepalive (contract 11.5)."""
+    market = state.markets.get(event.market)
+    if market is None:
+        return advance(state, record)
+    book = from_snapshot(event.bids, event.asks, event.update_id, event.venue_us)
+    feed = market.feed
+    if book.crossed:
+        return with_market(state, record, replace(market, feed=_broken(feed, record)))
+    feed = replace(
+        feed,
+        book=book,
+        book_ok=event.update_id != 0,
+        resubscribed_ns=0,
+        fresh_ns=record.recv_ns,
+        distrusted=feed.distrusted and not _is_fresh(state, record, event.venue_us),
+    )
+    return _fold(state, record, market, feed, event)
+
+
+def book_delta(state: State, record: Record, event: BookDelta) -> State:
+    """A delta is valid only if it chains from the last update id of this subscription."""
+    market = state.markets.get(event.market)
+    if market is None:
+        return advance(state, record)
+    feed = market.feed
+    if not feed.book_ok:
+        # Nothing to chain from: the snapshot of the renewed subscription is on its way.
+        return advance(state, record)
+    if event.past_update_id != feed.book.update_id:
+        return with_market(state, record, replace(market, feed=_broken(feed, record)))
+    book = apply_delta(
+        feed.book,
+        event.bids,
+        event.asks,
+        event.update_id,
+        event.venue_us,
+        state.settings.depth_limit,
+    )
+    if book.crossed:
+        return with_market(state, record, replace(market, feed=_broken(feed, record)))
+    distrusted = feed.distrusted and not _is_fresh(state, record, event.venue_us)
+    feed = replace(feed, book=book, fresh_ns=record.recv_ns, distrusted=distrusted)
+    return _fold(state, record, market, feed, event)
+
+
+def best_bid_offer(state: State, record: Record, event: BestBidOffer) -> State:
+    market = state.markets.get(event.market)
+    if market is None:
+        return advance(state, record)
+    feed = market.feed
+    distrusted = feed.distrusted and not _is_fresh(state, record, event.venue_us)
+    feed = replace(feed, bbo=event, fresh_ns=record.recv_ns, distrusted=distrusted)
+    return _fold(state, record, market, feed, event)
+
+
+def public_trades(state: State, record: Record, event: PublicTrades) -> State:
+    """Trades are repeated after every subscribe, so only a higher id is news (contract 11.5)."""
+    market = state.markets.get(event.market)
+    if market is None or not event.trades:
+        return advance(state, record)
+    newest = max(event.trades, key=lambda trade: trade.trade_id)
+    if newest.trade_id <= market.feed.last_trade_id:
+        return advance(state, record)
+    feed = replace(market.feed, last_trade=newest.price, last_trade_id=newest.trade_id)
+    return _fold(state, record, market, feed, event)
+
+
+def _fold(
+    state: State,
+    record: Record,
+    market: MarketState,
+    feed: Feed,
+    event: BookSnapshot | BookDelta | BestBidOffer | PublicTrades,
+) -> State:
+    memory = market.strategy.fold(market.memory, event, record.recv_ns)
+    return with_market(
+        state, record, replace(market, feed=feed, memory=memory, touched_seq=record.seq)
+    )
+
+
+def _broken(feed: Feed, record: Record) -> Feed:
+    return replace(
+        feed,
+        book=Book(),
+        book_ok=False,
+        resubscribed_ns=0,
+        gaps=feed.gaps + 1,
+    )
+
+
+def _is_fresh(state: State, record: Record, venue_us: int) -> bool:
+    # After a stall, frames that waited in the socket carry old venue times.
+    age_ns = record.recv_ns + state.clock_offset_ns - venue_us * 1000
+    return age_ns <= state.settings.fresh_after_stall_ns

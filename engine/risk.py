@@ -1,0 +1,108 @@
+"""Risk: the only door between a plan and the wire.
+
+Every place and modify passes `approve`, which answers with the rule it breaks, or nothing. Cancels
+always pass. Limits count every live order at its worst, whatever is in flight.
+"""
+
+from __future__ import annotations
+
+from engine.events import RiskRefusal
+from engine.state import MarketState
+from engine.top import mid2
+from engine.types import Side
+
+
+class Exposure:
+    """Worst-case quantities of one market while a plan is being approved, lots."""
+
+    def __init__(self, market: MarketState) -> None:
+        self.market = market
+        self.limits = market.quoted.limits
+        self.buy_qty = 0
+        self.sell_qty = 0
+        self.orders = len(market.live)
+        for order in market.live:
+            if order.side is Side.BUY:
+                self.buy_qty += order.worst_qty
+            else:
+                self.sell_qty += order.worst_qty
+
+    def approve(self, side: Side, price: int, qty: int, *, is_new: bool) -> RiskRefusal | None:
+        """Check one order that may come to rest, and count it if it passes.
+
+        Args:
+            side: Its side.
+            price: Ticks.
+            qty: Lots that may fill on top of everything live.
+            is_new: False for a modify, which adds no order.
+        """
+        refusal = (
+            self._open_orders(is_new=is_new)
+            or self._notional(price, qty)
+            or self._collar(price)
+            or self._position(side, qty)
+        )
+        if refusal is None:
+            self.orders += is_new
+            if side is Side.BUY:
+                self.buy_qty += qty
+            else:
+                self.sell_qty += qty
+        return refusal
+
+    def _refuse(self, rule: str, reason: str) -> RiskRefusal:
+        return RiskRefusal(self.market.quoted.market.name, rule, reason)
+
+    def _open_orders(self, *, is_new: bool) -> RiskRefusal | None:
+        if not is_new or self.orders < self.limits.open_orders_max:
+            return None
+        return self._refuse(
+            "open_orders", f"{self.orders} orders live, limit {self.limits.open_orders_max}"
+        )
+
+    def _notional(self, price: int, qty: int) -> RiskRefusal | None:
+        notional = price * qty
+        market = self.market.quoted.market
+        if notional > self.limits.order_notional_max:
+            return self._refuse(
+                "order_notional",
+                f"price {price} x qty {qty} is {notional}, "
+                f"limit {self.limits.order_notional_max} (ticks x lots)",
+            )
+        if qty < market.qty_min or notional < market.notional_min:
+            return self._refuse(
+                "venue_minimum",
+                f"qty {qty} and notional {notional}, the venue's minimum is "
+                f"{market.qty_min} and {market.notional_min}",
+            )
+        return None
+
+    def _collar(self, price: int) -> RiskRefusal | None:
+        middle2 = mid2(self.market)
+        if not middle2:
+            return self._refuse("collar", "no two-sided market to measure the price against")
+        last = self.market.feed.last_trade
+        for name, reference2 in (("mid", middle2), ("last trade", 2 * last)):
+            if reference2 and _bps_apart(price, reference2) > self.limits.collar_bps:
+                return self._refuse(
+                    "collar",
+                    f"price {price} is {_bps_apart(price, reference2)} bps from the {name}, "
+                    f"limit {self.limits.collar_bps}",
+                )
+        return None
+
+    def _position(self, side: Side, qty: int) -> RiskRefusal | None:
+        pending = self.buy_qty if side is Side.BUY else self.sell_qty
+        worst = self.market.position * side.sign + pending + qty
+        if worst <= self.limits.position_max:
+            return None
+        return self._refuse(
+            "position",
+            f"{side.name.lower()} of {qty} could bring the position to {worst * side.sign} lots, "
+            f"limit {self.limits.position_max}",
+        )
+
+
+def _bps_apart(price: int, reference2: int) -> int:
+    # Whole basis points, rounded up; `reference2` is twice the reference price.
+    return -(-abs(2 * price - reference2) * 10_000 // reference2)

@@ -1,0 +1,191 @@
+"""What the session itself needs: streams, pings, kill-switch, reconciliation, an orderly end.
+
+Deadlines, back-off and retries are read from the folded state, so they replay like all else.
+"""
+
+from __future__ import annotations
+
+from engine.gates import unsettled
+from engine.intents import (
+    ArmKillSwitch,
+    CancelAll,
+    CloseStream,
+    DisarmKillSwitch,
+    Intent,
+    OpenStream,
+    Ping,
+    QueryFills,
+    QueryMarginBalances,
+    QueryMarkets,
+    QueryOpenOrders,
+    QueryPositions,
+    QuerySpotBalances,
+    QueryTime,
+    Resubscribe,
+)
+from engine.orders import Pending
+from engine.state import PRIVATE, Link, LinkStatus, MarketState, ReconStage, State
+from engine.types import Product
+
+NS_PER_S = 1_000_000_000
+TIME_EVERY_NS = 30 * NS_PER_S
+"""Clock offset is measured this often: `public/time` has whole seconds, so bounds need many."""
+MARKETS_EVERY_NS = 60 * NS_PER_S
+"""A market that disappears from the list must stop quoting (contract 4.1)."""
+RESUBSCRIBE_RETRY_NS = 5 * NS_PER_S
+
+
+def session_intents(state: State) -> list[Intent]:
+    """Return what is due now, apart from quoting."""
+    intents: list[Intent] = []
+    for stream, link in state.links.items():
+        intents += _link_intents(state, stream, link)
+    intents += _account_intents(state)
+    for market in state.markets.values():
+        if state.mode != "observe":
+            intents += _kill_switch_intents(state, market)
+            intents += _recon_intents(state, market)
+            if state.stopping_ns:
+                intents += _shutdown_intents(state, market)
+    return _one_of_each(intents)
+
+
+def _one_of_each(intents: list[Intent]) -> list[Intent]:
+    # Two markets may want the same account-wide query; one answer serves the one that asked.
+    unique: list[Intent] = []
+    for intent in intents:
+        if intent not in unique:
+            unique.append(intent)
+    return unique
+
+
+def _link_intents(state: State, stream: str, link: Link) -> list[Intent]:
+    now_ns = state.now_ns
+    if link.status is LinkStatus.CLOSED:
+        due = now_ns >= link.retry_at_ns and not finished(state)
+        return [OpenStream(stream)] if due else []
+    if link.status is not LinkStatus.READY or link.closing:
+        return []
+    if link.ping_sent_ns:
+        late = now_ns - link.ping_sent_ns > state.settings.pong_deadline_ns
+        return [CloseStream(stream)] if late else []
+    intents: list[Intent] = []
+    if now_ns - link.pong_ns >= state.settings.ping_every_ns:
+        intents.append(Ping(stream))
+    market = state.markets.get(stream)
+    if market is not None and not market.feed.book_ok:
+        asked_ns = market.feed.resubscribed_ns
+        broken = market.feed.gaps > 0 and not asked_ns
+        if broken or (asked_ns and now_ns - asked_ns > RESUBSCRIBE_RETRY_NS):
+            intents.append(Resubscribe(stream))
+    return intents
+
+
+def _account_intents(state: State) -> list[Intent]:
+    if state.stopping_ns:
+        return []
+    if any(isinstance(r.intent, QueryTime | QueryMarkets) for r in state.requests.values()):
+        return []
+    intents: list[Intent] = []
+    if state.now_ns - state.time_asked_ns >= TIME_EVERY_NS:
+        intents.append(QueryTime())
+    if state.now_ns - state.markets_asked_ns >= MARKETS_EVERY_NS:
+        intents.append(QueryMarkets())
+    return intents
+
+
+# --- kill-switch ------------------------------------------------------------------------------
+
+
+def _kill_switch_intents(state: State, market: MarketState) -> list[Intent]:
+    """Arm before the first order and refresh in time; the step loop itself is what refreshes.
+
+    Withheld while the engine cannot see its orders, or a cancel stays unconfirmed: then the venue
+    shall clear them.
+    """
+    timer = market.kill_switch
+    settings = state.settings
+    if market.shutdown.disarmed or timer.request_seq or state.now_ns < timer.retry_at_ns:
+        return []
+    if state.links[PRIVATE].status is not LinkStatus.READY:
+        return []
+    if any(order.unknown and order.pending is Pending.CANCEL for order in market.live):
+        return []
+    if state.stopping_ns and not timer.armed_until_ns:
+        return []
+    every_ns = settings.kill_switch_timeout_s * NS_PER_S // 4
+    if timer.refreshed_ns and state.now_ns - timer.refreshed_ns < every_ns:
+        return []
+    if state.stopping_ns and _confirmed_empty(market):
+        return []
+    return [ArmKillSwitch(market.quoted.market.name, settings.kill_switch_timeout_s)]
+
+
+# --- reconciliation ---------------------------------------------------------------------------
+
+
+def _recon_intents(state: State, market: MarketState) -> list[Intent]:
+    recon = market.recon
+    if recon.stage is ReconStage.DONE or recon.request_seq or state.now_ns < recon.retry_at_ns:
+        return []
+    if state.links[PRIVATE].status is not LinkStatus.READY:
+        return []
+    name = market.quoted.market.name
+    match recon.stage:
+        case ReconStage.ORDERS:
+            return [QueryOpenOrders(name, recon.offset)]
+        case ReconStage.FILLS:
+            return [QueryFills(name, recon.offset)]
+        case ReconStage.BALANCES if market.quoted.market.product is Product.SPOT:
+            return [QuerySpotBalances()]
+        case ReconStage.BALANCES:
+            return [QueryPositions(name)]
+        case _:
+            return [QueryMarginBalances()]
+
+
+# --- the end ----------------------------------------------------------------------------------
+
+
+def _confirmed_empty(market: MarketState) -> bool:
+    """A listing asked after the cancel-all shows nothing of ours, and nothing is in flight."""
+    shutdown = market.shutdown
+    return (
+        shutdown.cancelled_seq > 0
+        and not market.live
+        and market.recon.orders_asked_seq > shutdown.cancelled_seq
+    )
+
+
+def _shutdown_intents(state: State, market: MarketState) -> list[Intent]:
+    """Cancel all; disarm only once every place is settled and a later query shows none open."""
+    shutdown, timer = market.shutdown, market.kill_switch
+    name = market.quoted.market.name
+    if shutdown.disarmed or timer.request_seq or shutdown.cancel_request_seq:
+        return []
+    if state.now_ns < shutdown.retry_at_ns or state.now_ns < timer.retry_at_ns:
+        return []
+    if not shutdown.cancelled_seq:
+        return [CancelAll(name)]
+    if _confirmed_empty(market):
+        return [DisarmKillSwitch(name)]
+    listed = market.recon.orders_asked_seq > shutdown.cancelled_seq
+    if listed and market.live and not unsettled(market):
+        # A place overtook the cancel.
+        return [CancelAll(name)]
+    return []
+
+
+def finished(state: State) -> bool:
+    """True when a stopping run may end: every market is empty and its timer disarmed."""
+    if not state.stopping_ns:
+        return False
+    if state.mode == "observe":
+        return True
+    return all(market.shutdown.disarmed for market in state.markets.values())
+
+
+def overdue(state: State) -> bool:
+    """True when a stopping run must give up and leave the timers armed."""
+    deadline_ns = state.stopping_ns + state.settings.shutdown_deadline_ns
+    return state.stopping_ns > 0 and state.now_ns > deadline_ns

@@ -1,0 +1,302 @@
+"""The state: everything the engine knows, as one immutable value.
+
+Old states stay valid for ever: dicts and tuples here are copied on change, never written to. A
+strategy test, the time machine and the forensics may hold as many as they like.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from engine.book import Book
+from engine.events import BestBidOffer, FeesListed, Record
+from engine.intents import Intent
+from engine.inventory import Inventory, position_lots
+from engine.orders import Order, Status
+from engine.strategy import Strategy
+from engine.types import MarginBalance, Position, Quoted, Settings, Side, SpotBalance
+
+PRIVATE = "private"
+"""Name of the account's stream; a public stream is named after its market."""
+
+# Closed orders are kept this long to recognise late news of them (REST answers end within the
+# client's own timeouts, far below this).
+TOMBSTONE_NS = 60_000_000_000
+
+
+class LinkStatus(StrEnum):
+    CLOSED = "closed"
+    OPENING = "opening"
+    READY = "ready"
+
+
+class Link(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One WebSocket stream; back-off and pings are functions of events (contract 11.1, 11.6)."""
+
+    status: LinkStatus = LinkStatus.CLOSED
+    attempts: int = 0
+    """Failed or lost connections since it was last ready."""
+    retry_at_ns: int = 0
+    ping_sent_ns: int = 0
+    pong_ns: int = 0
+    closing: bool = False
+    """We asked for it to be closed."""
+
+
+class Feed(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Public data of one market."""
+
+    book: Book = Book()
+    book_ok: bool = False
+    """A snapshot came and every delta since chained from it."""
+    resubscribed_ns: int = 0
+    """When a renewal of the depth subscription was asked for; 0 when none is awaited."""
+    bbo: BestBidOffer | None = None
+    last_trade: int = 0
+    """Price of the newest public trade, ticks; 0 before the first."""
+    last_trade_id: int = 0
+    fresh_ns: int = 0
+    """When the last depth or best-bid-offer frame was taken in."""
+    distrusted: bool = False
+    """The loop stalled: frames count only once the venue stamped them near now."""
+    gaps: int = 0
+
+
+class KillSwitch(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The venue's timer that cancels everything when we stop refreshing it (contract 10.8)."""
+
+    armed_until_ns: int = 0
+    """Earliest moment at which the venue may fire; 0 when not armed."""
+    refreshed_ns: int = 0
+    """When the last refresh that was answered had been sent."""
+    request_seq: int = 0
+    """Arm or disarm request in flight; 0 for none."""
+    retry_at_ns: int = 0
+
+
+class ReconStage(StrEnum):
+    """Reconciliation asks in this order; each stage's answer starts the next."""
+
+    ORDERS = "orders"
+    FILLS = "fills"
+    BALANCES = "balances"
+    COLLATERAL = "collateral"
+    DONE = "done"
+
+
+class Recon(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Reconciliation of one market with the venue (DESIGN "Orders and inventory")."""
+
+    stage: ReconStage = ReconStage.ORDERS
+    reason: str = "start"
+    blind: bool = True
+    """We may have missed something: no quotes until it is done."""
+    request_seq: int = 0
+    asked_ns: int = 0
+    """When the first page of the current stage was asked for."""
+    asked_seq: int = 0
+    """State before this record may be older than the listing; state after it is newer."""
+    offset: int = 0
+    listed: tuple[str, ...] = ()
+    """Client order ids on the pages so far."""
+    retry_at_ns: int = 0
+    orders_asked_ns: int = 0
+    """When the last complete listing of open orders had been asked for."""
+    orders_asked_seq: int = 0
+    foreign_orders: int = 0
+    """Orders of the account on this market, in the last listing, that are not ours."""
+
+
+class Uptime(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Time quoted, sampled by the timer. Nanoseconds."""
+
+    since_ns: int = 0
+    """First acknowledged quote; 0 before it."""
+    total_ns: int = 0
+    bid_ns: int = 0
+    ask_ns: int = 0
+
+
+class Shutdown(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How far a stopping market has come (DESIGN "Safety")."""
+
+    cancel_request_seq: int = 0
+    cancelled_seq: int = 0
+    """Record that confirmed the cancel-all; 0 before."""
+    retry_at_ns: int = 0
+    disarmed: bool = False
+
+
+class Mismatch(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A balance or position report that differs from the fold, waiting for a deal to explain it."""
+
+    since_ns: int = 0
+    """0 when reports and fold agree."""
+    reported: str = ""
+    fills: int = 0
+    """Deals counted when it was seen."""
+
+
+class MarketState(msgspec.Struct, frozen=True, array_like=True):
+    """All of one market."""
+
+    quoted: Quoted
+    strategy: Strategy
+    memory: Any
+    feed: Feed = Feed()
+    orders: dict[str, Order] = {}
+    """By client order id: live ones and those closed within the last minute."""
+    live: tuple[Order, ...] = ()
+    """The orders that are not closed, by side, level and id."""
+    own_bids: tuple[int, ...] = ()
+    """Our visible resting bids, flat (price, leaves), best first: not part of the market."""
+    own_asks: tuple[int, ...] = ()
+    inventory: Inventory = Inventory()
+    position: int = 0
+    """Inventory against the target, lots."""
+    mismatch: Mismatch = Mismatch()
+    breaks: int = 0
+    """Times that reports and fold differed with no deal to explain it."""
+    kill_switch: KillSwitch = KillSwitch()
+    recon: Recon = Recon()
+    shutdown: Shutdown = Shutdown()
+    fees: FeesListed | None = None
+    halted: str = ""
+    """Why this market must not be quoted until a human looks; empty when it may."""
+    hold_until_ns: int = 0
+    """No new place or modify before this: back-off after refusals."""
+    refused_in_row: int = 0
+    uptime: Uptime = Uptime()
+    touched_seq: int = 0
+    """Last record that may change what this market quotes."""
+
+    def check(self) -> None:
+        """Assert every invariant of a market."""
+        if self.feed.book_ok:
+            self.feed.book.check()
+        for client_order_id, order in self.orders.items():
+            assert order.client_order_id == client_order_id, "an order under another's id"
+            order.check()
+        expected = tuple(o for o in _sorted(self.orders) if o.status is not Status.CLOSED)
+        assert self.live == expected, "live orders differ from the orders"
+        self.inventory.check()
+        market, target = self.quoted.market, self.quoted.inventory_target
+        assert self.position == position_lots(self.inventory, market, target)
+
+
+class InFlight(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A REST request that has no answer yet."""
+
+    intent: Intent
+    sent_ns: int
+    nonce: int
+    deadline_ns: int
+    expired: bool = False
+    """The deadline passed; a late answer still counts as a fact."""
+
+
+class State(msgspec.Struct, frozen=True, array_like=True):
+    """Everything the engine knows after a record."""
+
+    seq: int = 0
+    now_ns: int = 0
+    decided_seq: int = 0
+    decided: tuple[Intent, ...] = ()
+    """Intents of the last decision."""
+    attention_seq: int = 0
+    """Last record that concerns more than one market's prices."""
+    markets: dict[str, MarketState] = {}
+    links: dict[str, Link] = {}
+    requests: dict[int, InFlight] = {}
+    spot: dict[str, SpotBalance] = {}
+    margin: dict[str, MarginBalance] = {}
+    positions: dict[str, Position] = {}
+    run_id: str = ""
+    mode: str = ""
+    settings: Settings = Settings()
+    offset_low_ns: int = 0
+    """The venue's clock is ahead of ours by at least this."""
+    offset_high_ns: int = 0
+    """The venue's clock is ahead of ours by at most this; both 0 before the first measurement."""
+    time_asked_ns: int = 0
+    markets_asked_ns: int = 0
+    halted: str = ""
+    """Why nothing may be quoted until a human looks; empty when it may."""
+    stopping_ns: int = 0
+    """When the run was asked to stop; 0 while it runs."""
+    anomalies: int = 0
+    last_anomaly: str = ""
+
+    @property
+    def clock_offset_ns(self) -> int:
+        """Best estimate of the venue's clock minus ours; 0 where the measurements allow 0."""
+        return max(self.offset_low_ns, min(0, self.offset_high_ns))
+
+    def check(self) -> None:
+        """Assert every invariant of the state."""
+        assert self.decided_seq <= self.seq, "a decision from the future"
+        assert self.offset_low_ns <= self.offset_high_ns, "impossible clock offset bounds"
+        for market in self.markets.values():
+            market.check()
+        owned = [o.client_order_id for m in self.markets.values() for o in m.live]
+        assert len(owned) == len(set(owned)), "one client order id on two markets"
+
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def fingerprint(state: State) -> bytes:
+    """Hash every field of the state; 16 bytes, equal for equal states on every machine."""
+    return hashlib.blake2b(_encode(state), digest_size=16).digest()
+
+
+def advance(state: State, record: Record) -> State:
+    """Take note of a record that only moves time on."""
+    return replace(state, seq=record.seq, now_ns=record.recv_ns)
+
+
+def with_market(state: State, record: Record, market: MarketState) -> State:
+    """Take note of a record that changes one market only."""
+    markets = {**state.markets, market.quoted.market.name: market}
+    return replace(state, seq=record.seq, now_ns=record.recv_ns, markets=markets)
+
+
+def with_orders(market: MarketState, changed: tuple[Order, ...], record: Record) -> MarketState:
+    """Put changed orders into a market and derive what depends on them."""
+    oldest_ns = record.recv_ns - TOMBSTONE_NS
+    orders = {
+        key: order
+        for key, order in market.orders.items()
+        if order.status is not Status.CLOSED or order.closed_ns > oldest_ns
+    }
+    for order in changed:
+        orders[order.client_order_id] = order
+    live = tuple(o for o in _sorted(orders) if o.status is not Status.CLOSED)
+    return replace(
+        market,
+        orders=orders,
+        live=live,
+        own_bids=_visible(live, Side.BUY),
+        own_asks=_visible(live, Side.SELL),
+        touched_seq=record.seq,
+    )
+
+
+def _sorted(orders: dict[str, Order]) -> list[Order]:
+    return sorted(orders.values(), key=lambda o: (o.side, o.level, o.client_order_id))
+
+
+def _visible(live: tuple[Order, ...], side: Side) -> tuple[int, ...]:
+    levels: dict[int, int] = {}
+    for order in live:
+        if order.side is side and order.status is Status.OPEN and not order.rpi:
+            levels[order.price] = levels.get(order.price, 0) + order.leaves_qty
+    flat: list[int] = []
+    for price in sorted(levels, reverse=side is Side.BUY):
+        flat += (price, levels[price])
+    return tuple(flat)

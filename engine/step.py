@@ -1,0 +1,56 @@
+"""One step of the engine: fold what came in, decide once.
+
+Live runs, replays, backtests and tests all run exactly this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from engine.events import Decided, Record, RiskRefusal
+from engine.gates import closed_gate
+from engine.intents import Intent
+from engine.planner import NOTHING, plan
+from engine.reduce import reduce
+from engine.session import session_intents
+from engine.state import MarketState, State
+from engine.top import view_of
+from engine.types import TwoSidedQuote
+
+
+def decide(state: State) -> Decided:
+    """Return the decision due in a state; pure, so a replay decides the same.
+
+    Only markets that something touched since the last decision are priced again.
+    """
+    intents: list[Intent] = []
+    refusals: list[RiskRefusal] = []
+    attention = state.attention_seq > state.decided_seq
+    if attention:
+        intents = session_intents(state)
+    for market in state.markets.values():
+        if state.stopping_ns:
+            # The shutdown cancels everything of the market at once.
+            continue
+        if attention or market.touched_seq > state.decided_seq:
+            quoting, refused = plan(state, market, wanted_quote(state, market))
+            intents += quoting
+            refusals += refused
+    return Decided(tuple(intents), tuple(refusals))
+
+
+def wanted_quote(state: State, market: MarketState) -> TwoSidedQuote:
+    """Return what the market's strategy wants now; nothing while a gate is closed."""
+    if closed_gate(state, market):
+        return NOTHING
+    view = view_of(market, state.now_ns)
+    if view is None:
+        return NOTHING
+    return market.strategy.quote(view)
+
+
+def step(state: State, records: Iterable[Record]) -> tuple[State, Decided]:
+    """Fold every record that waits, then decide once."""
+    for record in records:
+        state = reduce(state, record)
+    return state, decide(state)

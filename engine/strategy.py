@@ -1,0 +1,83 @@
+"""The strategy contract: a frozen parameter Struct with pure methods.
+
+A strategy sees a `View` and answers with a `TwoSidedQuote`. It may keep a small memory of its own
+(a volatility, an intensity), folded from the market's events. It sees no clock but `view.now_ns`,
+so the same view gives the same quote, live, in a replay and in a test:
+
+    quote = strategy.quote(view)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from engine.errors import ConfigError
+from engine.events import BestBidOffer, BookDelta, BookSnapshot, Filled, PublicTrades
+from engine.types import Market, TwoSidedQuote
+
+MarketEvent = BookSnapshot | BookDelta | BestBidOffer | PublicTrades | Filled
+
+
+class View(msgspec.Struct, frozen=True, gc=False):
+    """What a strategy prices from. Prices in ticks, quantities in lots, net of our own orders."""
+
+    market: Market
+    now_ns: int
+    bid_price: int
+    bid_qty: int
+    ask_price: int
+    ask_qty: int
+    inventory: int
+    """Signed lots against the target; positive is long."""
+    inventory_max: int
+    """The limit either way, lots, > 0."""
+    memory: Any = None
+    """What `fold` returned last, or `initial_memory()`."""
+
+
+class Strategy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of every strategy; its fields are its parameters."""
+
+    def initial_memory(self) -> Any:
+        """The memory before the first event; a frozen msgspec Struct, or None."""
+        return None
+
+    def fold(self, memory: Any, event: MarketEvent, now_ns: int) -> Any:
+        """Return the memory after an event of the strategy's market. Pure."""
+        return memory
+
+    def quote(self, view: View) -> TwoSidedQuote:
+        """Return the orders wanted now. Pure; every bid must be below every ask."""
+        raise NotImplementedError
+
+
+_registry: dict[str, type[Strategy]] = {}
+
+
+def register(name: str, strategy: type[Strategy]) -> None:
+    """Make a strategy known under the name that configurations and journals use."""
+    known = _registry.setdefault(name, strategy)
+    if known is not strategy:
+        raise ValueError(f"strategy name {name!r} is taken by {known.__name__}")
+
+
+def registered_names() -> list[str]:
+    return sorted(_registry)
+
+
+def load_strategy(name: str, parameters: str) -> Strategy:
+    """Build a strategy from its registered name and its parameters as a JSON object.
+
+    Raises:
+        ConfigError: unknown name, unknown or ill-typed parameter.
+    """
+    strategy = _registry.get(name)
+    if strategy is None:
+        known = ", ".join(registered_names()) or "none"
+        raise ConfigError(f"strategy: expected one of {known}, found {name!r}")
+    try:
+        return msgspec.json.decode(parameters, type=strategy)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise ConfigError(f"strategy {name}: parameters: {error}") from error

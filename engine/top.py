@@ -1,0 +1,80 @@
+"""The market's best prices without our own orders, merged from depth and best-bid-offer."""
+
+from __future__ import annotations
+
+from engine.state import Feed, MarketState
+from engine.strategy import View
+
+Top = tuple[int, int, int, int]
+"""Bid price, bid quantity, ask price, ask quantity; a price of 0 means an empty side."""
+
+
+def merged_top(feed: Feed) -> Top:
+    """Best prices by whichever of depth and best-bid-offer has the higher update id (11.5)."""
+    book, bbo = feed.book, feed.bbo
+    if bbo is not None and bbo.update_id >= book.update_id:
+        return bbo.bid_price, bbo.bid_qty, bbo.ask_price, bbo.ask_qty
+    bid, bid_qty = (book.bid_prices[0], book.bid_qtys[0]) if book.bid_prices else (0, 0)
+    ask, ask_qty = (book.ask_prices[0], book.ask_qtys[0]) if book.ask_prices else (0, 0)
+    return bid, bid_qty, ask, ask_qty
+
+
+def net_top(market: MarketState) -> Top:
+    """Best prices and quantities of everybody else: what a strategy may price from.
+
+    A side that holds nothing but our own orders as far as the depth window shows is empty (0, 0).
+    """
+    feed = market.feed
+    bid, bid_qty, ask, ask_qty = merged_top(feed)
+    if market.own_bids and bid and market.own_bids[0] >= bid:
+        bid, bid_qty = _next(bid, bid_qty, feed.book.bid_prices, feed.book.bid_qtys, market, 1)
+    if market.own_asks and ask and market.own_asks[0] <= ask:
+        ask, ask_qty = _next(ask, ask_qty, feed.book.ask_prices, feed.book.ask_qtys, market, -1)
+    return bid, bid_qty, ask, ask_qty
+
+
+def _next(
+    price: int,
+    qty: int,
+    prices: tuple[int, ...],
+    qtys: tuple[int, ...],
+    market: MarketState,
+    sign: int,
+) -> tuple[int, int]:
+    # The first level, from the best on, on which somebody else has something.
+    flat = market.own_bids if sign > 0 else market.own_asks
+    own = dict(zip(flat[::2], flat[1::2], strict=True))
+    rest = qty - own.get(price, 0)
+    if rest > 0:
+        return price, rest
+    for level, level_qty in zip(prices, qtys, strict=True):
+        if (price - level) * sign > 0:
+            rest = level_qty - own.get(level, 0)
+            if rest > 0:
+                return level, rest
+    return 0, 0
+
+
+def view_of(market: MarketState, now_ns: int) -> View | None:
+    """What the market's strategy sees now; None unless somebody else quotes both sides."""
+    bid, bid_qty, ask, ask_qty = net_top(market)
+    if not bid or not ask or bid >= ask:
+        return None
+    quoted = market.quoted
+    return View(
+        quoted.market,
+        now_ns,
+        bid,
+        bid_qty,
+        ask,
+        ask_qty,
+        market.position,
+        quoted.limits.position_max,
+        market.memory,
+    )
+
+
+def mid2(market: MarketState) -> int:
+    """Best bid plus best ask, ticks: twice the mid, exact; 0 unless both sides are there."""
+    bid, _, ask, _ = merged_top(market.feed)
+    return bid + ask if bid and ask else 0

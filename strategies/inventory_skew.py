@@ -1,0 +1,125 @@
+"""A ladder around the micro-price, wider in volatility and skewed against inventory.
+
+The reference is the micro-price (Stoikov 2018, "The micro-price", first-order form: the mid
+weighted towards the thinner side). It is shifted against inventory as in Avellaneda and Stoikov
+(2008), r = s - q*gamma*sigma^2*(T - t), with `skew_bps` standing for the last factors as a
+fraction of price. The half-spread is the larger of a floor and a multiple of recent volatility.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import lru_cache
+from math import ceil, floor, sqrt
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from engine.events import BestBidOffer
+from engine.money import to_units
+from engine.strategy import MarketEvent, Strategy, View
+from engine.types import Level, Stp, TwoSidedQuote
+
+NS_PER_S = 1_000_000_000
+BPS = 10_000.0
+
+NotNegative = Annotated[float, Meta(ge=0.0, le=BPS)]
+
+
+class Rung(Struct, frozen=True, forbid_unknown_fields=True):
+    """One level of the ladder, the same on both sides."""
+
+    qty: str
+    """Size, base asset, as a decimal string; must fit the market's quantity precision."""
+    stp: Stp
+    """Self-trade prevention of the level; a two-sided strategy must choose."""
+    offset_bps: NotNegative = 0.0
+    """Distance behind the half-spread, basis points of price, 0..10,000."""
+    rpi: bool = False
+    """Rest hidden for retail flow only."""
+
+
+class Volatility(Struct, frozen=True, array_like=True, gc=False):
+    """Memory: recent variance of the mid."""
+
+    mid2: int = 0
+    """Best bid plus best ask at the last sample, ticks; 0 before the first."""
+    sampled_ns: int = 0
+    variance: float = 0.0
+    """Exponentially weighted mean squared return per second, square basis points."""
+
+
+class InventorySkew(Strategy, frozen=True, forbid_unknown_fields=True):
+    """Quote a ladder on both sides of a reservation price."""
+
+    ladder: Annotated[tuple[Rung, ...], Meta(min_length=1, max_length=10)]
+    """Levels, best first; 1..10."""
+    half_spread_bps: NotNegative
+    """Floor of the half-spread, basis points of price. Higher: fewer fills, each earning more."""
+    volatility_multiple: Annotated[float, Meta(ge=0.0, le=100.0)] = 1.0
+    """Half-spread per one-second standard deviation, 0..100. Higher: wider in fast markets."""
+    skew_bps: NotNegative = 5.0
+    """Shift of the reservation price at full inventory, basis points. Higher: sheds it faster."""
+    volatility_half_life_s: Annotated[float, Meta(ge=1.0, le=86_400.0)] = 30.0
+    """Half-life of the volatility estimate, seconds, 1..86,400."""
+
+    def initial_memory(self) -> Volatility:
+        return Volatility()
+
+    def fold(self, memory: Volatility, event: MarketEvent, now_ns: int) -> Volatility:
+        """Sample the mid once a second and fold its squared return."""
+        if now_ns - memory.sampled_ns < NS_PER_S or type(event) is not BestBidOffer:
+            return memory
+        if not event.bid_price or not event.ask_price:
+            return memory
+        mid2 = event.bid_price + event.ask_price
+        if not memory.mid2:
+            return Volatility(mid2, now_ns, 0.0)
+        elapsed_s = (now_ns - memory.sampled_ns) / NS_PER_S
+        return_bps = (mid2 - memory.mid2) / memory.mid2 * BPS
+        weight = elapsed_s / (elapsed_s + self.volatility_half_life_s)
+        squared = return_bps * return_bps / elapsed_s
+        return Volatility(mid2, now_ns, memory.variance + weight * (squared - memory.variance))
+
+    def quote(self, view: View) -> TwoSidedQuote:
+        """Return the ladder; a side without room for one minimal order is left out."""
+        bid_weight, ask_weight = view.ask_qty, view.bid_qty
+        micro = (view.bid_price * bid_weight + view.ask_price * ask_weight) / (
+            bid_weight + ask_weight
+        )
+        held = max(-1.0, min(1.0, view.inventory / view.inventory_max))
+        reservation = micro * (1.0 - self.skew_bps * held / BPS)
+        half_bps = self.half_spread_bps
+        if view.memory.variance:
+            half_bps = max(half_bps, self.volatility_multiple * sqrt(view.memory.variance))
+        half = micro * half_bps / BPS
+        # Post-only orders may not reach the other side of the market.
+        bids = self._side(view, reservation - half, micro, -1, view.ask_price - 1)
+        asks = self._side(view, reservation + half, micro, 1, view.bid_price + 1)
+        return TwoSidedQuote(bids, asks)
+
+    def _side(
+        self, view: View, best: float, micro: float, sign: int, bound: int
+    ) -> tuple[Level, ...]:
+        # `sign` is -1 for bids, which step down and round down, +1 for asks.
+        market = view.market
+        room = view.inventory_max + sign * view.inventory
+        levels: list[Level] = []
+        for rung in self.ladder:
+            exact = best + sign * micro * rung.offset_bps / BPS
+            if sign < 0:
+                price = min(floor(exact), bound)
+            else:
+                price = max(ceil(exact), bound)
+            qty = min(_lots(rung.qty, market.qty_decimals), room)
+            if qty < market.qty_min or price * qty < market.notional_min or price <= 0:
+                break
+            room -= qty
+            bound = price + sign
+            levels.append(Level(price, qty, rung.stp, rung.rpi, not rung.rpi))
+        return tuple(levels)
+
+
+@lru_cache(maxsize=256)
+def _lots(qty: str, qty_decimals: int) -> int:
+    return to_units(Decimal(qty), qty_decimals)
