@@ -71,29 +71,60 @@ class Background:
         for price in [p for p in self._resting[side] if (p - ticks) * sign > 0]:
             self.set_level(side, price, 0, now_us)
 
-    def take(
-        self, side: Side, lots: int, now_us: int, *, ticks: int | None = None, retail: bool = False
-    ) -> Order:
-        """Send an aggressive order: IOC limited to `ticks`, or a market order (10.3).
+    def take(self, side: Side, lots: int, now_us: int, *, retail: bool = False) -> Order:
+        """Send a market order (10.3); it stops at the taker band from the best opposite price."""
+        self._exchange.advance(now_us)
+        perpetual = self.market.spec.is_perpetual
+        order = self._order(self._taker, side, 0, lots)
+        order.type = OrderType.MARGIN_MARKET if perpetual else OrderType.MARKET
+        order.ioc, order.retail = True, retail
+        opposite = self.market.opposite(side)[0]
+        best, _ = opposite.best()
+        reach = best * self._band // _BAND_SCALE
+        self._matcher.submit(self._taker, order, best + (reach if side is Side.BUY else -reach))
+        if order.leaves_lots and opposite.keys:
+            order.status = Status.CANCELED_TAKER_BAND
+        self._matcher.finish(self.market)
+        return order
 
-        A market order stops at the taker band from the best opposite price; on an empty book it
-        ends at once.
+    def take_limit(
+        self, side: Side, ticks: int, lots: int, now_us: int, *, retail: bool = False
+    ) -> Order:
+        """Send an IOC order limited to `ticks`."""
+        self._exchange.advance(now_us)
+        order = self._take_limit(side, ticks, lots, retail)
+        self._matcher.finish(self.market)
+        return order
+
+    def replay_trade(
+        self, side: Side, ticks: int, lots: int, now_us: int, *, retail: bool = False
+    ) -> Order:
+        """Send a recorded trade: an IOC at its price, for which its maker is made sure to exist.
+
+        Quotes often run ahead of trades, so the level that was hit may be gone. What is missing
+        there queues behind all others for just this action, so users keep their priority and the
+        volume is not lost; only when quotes have already moved through the price, nothing stands
+        in and the trade meets what users have left there.
         """
         self._exchange.advance(now_us)
-        best, _ = self.market.opposite(side)[0].best()
-        reach = best * self._band // _BAND_SCALE
-        order = self._order(self._taker, side, ticks or 0, lots)
-        order.ioc = True
-        order.retail = retail
-        if ticks is None:
-            perpetual = self.market.spec.is_perpetual
-            order.type = OrderType.MARGIN_MARKET if perpetual else OrderType.MARKET
-            ticks = best + reach if side is Side.BUY else best - reach
-        self._matcher.submit(self._taker, order, ticks)
-        if order.type in (OrderType.MARKET, OrderType.MARGIN_MARKET) and order.leaves_lots:
-            banded = bool(self.market.opposite(side)[0].keys)
-            order.status = Status.CANCELED_TAKER_BAND if banded else Status.CANCELED
+        resting_side = side.opposite
+        open_orders = self._maker.orders
+        resting = self._resting[resting_side].get(ticks, ())
+        missing = lots - sum(o.leaves_lots for o in resting if o.order_id in open_orders)
+        stand_in: Order | None = None
+        if missing > 0 and not self._matcher.would_take(self.market, resting_side, ticks):
+            stand_in = self._order(self._maker, resting_side, ticks, missing)
+            self._matcher.submit(self._maker, stand_in, ticks)
+        order = self._take_limit(side, ticks, lots, retail)
+        if stand_in is not None and stand_in.leaves_lots:
+            self._matcher.cancel(self._maker, stand_in)
         self._matcher.finish(self.market)
+        return order
+
+    def _take_limit(self, side: Side, ticks: int, lots: int, retail: bool) -> Order:
+        order = self._order(self._taker, side, ticks, lots)
+        order.ioc, order.retail = True, retail
+        self._matcher.submit(self._taker, order, ticks)
         return order
 
     def _grow(self, side: Side, ticks: int, lots: int, orders: list[Order]) -> None:

@@ -189,7 +189,7 @@ class _Player:
         side = Side.BUY if row.side == "buy" else Side.SELL
         retail = row.id % self._config.retail_one_in == 0
         if lots:
-            self._background.take(side, lots, now_us, ticks=ticks, retail=retail)
+            self._background.replay_trade(side, ticks, lots, now_us, retail=retail)
         self._touched[side.opposite][ticks] = None
 
     def _quote(self, row: BboRow, where: str, now_us: int) -> None:

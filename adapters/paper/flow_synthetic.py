@@ -99,11 +99,12 @@ class _Quoter:
         side, sweep = self._round.pop()
         lots = self._lots(rng.randint(*(config.sweep_qty if sweep else config.small_qty)))
         retail = rng.randrange(100) < config.retail_percent
-        ticks = None
         if sweep:
             reach = config.sweep_cents if side is Side.BUY else -config.sweep_cents
             ticks = self._ticks(self._mid + reach)
-        self._background.take(side, lots, now_us, ticks=ticks, retail=retail)
+            self._background.take_limit(side, ticks, lots, now_us, retail=retail)
+        else:
+            self._background.take(side, lots, now_us, retail=retail)
         self.taker_due_ms += rng.randint(*config.taker_gap_ms)
 
     def _prices(self, side: Side) -> list[int]:

@@ -9,17 +9,79 @@ since the Unix epoch. Wire words (`stock`, `deal_money`) start at the server; he
 
 from __future__ import annotations
 
-from decimal import Context, Decimal, Inexact
+from decimal import Decimal
 from enum import IntEnum, StrEnum
 
 import msgspec
 
-UNIT_DECIMALS = 18
-RATE_DECIMALS = 8
-US_PER_S = 1_000_000
+from adapters.paper.specs import (
+    BTC_PERP,
+    BTC_USDT,
+    DEMO_ACCOUNTS,
+    FLOW_ACCOUNTS,
+    FLOW_MAKER,
+    FLOW_TAKER,
+    AccountSpec,
+    ExchangeConfig,
+    FeeOverride,
+    MarketSpec,
+)
+from adapters.paper.units import (
+    EXACT,
+    RATE_DECIMALS,
+    UNIT_DECIMALS,
+    US_PER_S,
+    decimal_text,
+    scaled_text,
+    to_rate,
+    to_units,
+    units_text,
+)
 
-# Wide enough for any total of the exchange; a value that would not fit raises, never rounds.
-EXACT = Context(prec=60, traps=[Inexact])
+# One place to import every value type from; specs and units are only kept in files of their own.
+__all__ = [
+    "BTC_PERP",
+    "BTC_USDT",
+    "DEMO_ACCOUNTS",
+    "EXACT",
+    "FLOW_ACCOUNTS",
+    "FLOW_MAKER",
+    "FLOW_TAKER",
+    "RATE_DECIMALS",
+    "UNIT_DECIMALS",
+    "US_PER_S",
+    "AccountSpec",
+    "Balance",
+    "BboChanged",
+    "BookChanged",
+    "CancelOrder",
+    "CollateralBalance",
+    "Deal",
+    "ExchangeConfig",
+    "Executed",
+    "FeeOverride",
+    "KillSwitch",
+    "MarketSpec",
+    "ModifyOrder",
+    "NewOrder",
+    "Notice",
+    "Order",
+    "OrderType",
+    "Pending",
+    "PendingEvent",
+    "PositionView",
+    "PublicTrade",
+    "Reject",
+    "Role",
+    "Side",
+    "Status",
+    "Stp",
+    "decimal_text",
+    "scaled_text",
+    "to_rate",
+    "to_units",
+    "units_text",
+]
 
 
 class Side(IntEnum):
@@ -80,169 +142,6 @@ class PendingEvent(IntEnum):
     NEW = 1
     UPDATED = 2
     FINISHED = 3
-
-
-def decimal_text(value: Decimal) -> str:
-    """Write a decimal trimmed: no exponent, no trailing zeros, `0` for zero (contract 3)."""
-    text = format(value, "f")
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return "0" if text == "-0" else text
-
-
-def scaled_text(value: int, decimals: int) -> str:
-    """Write `value` x 10^-`decimals` trimmed (contract 3)."""
-    sign = "-" if value < 0 else ""
-    digits = str(abs(value)).rjust(decimals + 1, "0")
-    whole, fraction = digits[: len(digits) - decimals], digits[len(digits) - decimals :]
-    fraction = fraction.rstrip("0")
-    return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
-
-
-def units_text(units: int) -> str:
-    """Write an amount of an asset, given in units of 10^-18, as trimmed decimal text."""
-    return scaled_text(units, UNIT_DECIMALS)
-
-
-def to_units(amount: str | Decimal) -> int:
-    """Convert an amount of an asset to units; raises `Inexact` beyond 18 decimals."""
-    scaled = EXACT.scaleb(EXACT.create_decimal(amount), UNIT_DECIMALS)
-    return int(scaled.to_integral_exact(context=EXACT))
-
-
-def to_rate(ratio: str | Decimal) -> int:
-    """Convert a fee ratio ("0.001" is 0.1 %) to 10^-8 steps; raises `Inexact` beyond those."""
-    scaled = EXACT.scaleb(EXACT.create_decimal(ratio), RATE_DECIMALS)
-    return int(scaled.to_integral_exact(context=EXACT))
-
-
-class MarketSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One market as data (4.1). A perpetual settles in `quote_asset` and is traded on collateral.
-
-    `money_prec` and `stock_prec` are decimals of price and quantity; their sum is at most 10, so
-    that a fee still fits in units.
-    """
-
-    name: str
-    base_asset: str
-    quote_asset: str
-    money_prec: int
-    stock_prec: int
-    fee_prec: int = 6
-    qty_min: str
-    total_min: str
-    total_max: str = "0"
-    is_perpetual: bool = False
-    maker_rate: str = "0.001"
-    taker_rate: str = "0.001"
-    leverage_max: int = 100
-
-    def price_text(self, ticks: int) -> str:
-        return scaled_text(ticks, self.money_prec)
-
-    def qty_text(self, lots: int) -> str:
-        return scaled_text(lots, self.stock_prec)
-
-    @property
-    def tick_size(self) -> str:
-        return scaled_text(1, self.money_prec)
-
-    @property
-    def lot_size(self) -> str:
-        return scaled_text(1, self.stock_prec)
-
-
-class FeeOverride(msgspec.Struct, frozen=True):
-    """Fee ratios of one account on one market (`custom_fee` of `market/fee`, section 7)."""
-
-    maker: str
-    taker: str
-
-
-class AccountSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One account as configuration; amounts are decimal text, ratios as in `MarketSpec`.
-
-    A `background` account belongs to the market flow: it trades without funds or margin checks
-    and gets no private notices, but its books are kept, so totals stay conserved.
-    """
-
-    name: str
-    spot: dict[str, str] = {}
-    collateral: dict[str, str] = {}
-    leverage: int = 10
-    fees: dict[str, FeeOverride] = {}
-    rpi_maker_premium: str = "0"
-    futures_rpi_maker_premium: str = "0"
-    rpi_allowed: bool = True
-    retail_allowed: bool = False
-    background: bool = False
-
-
-BTC_USDT = MarketSpec(
-    name="BTC_USDT",
-    base_asset="BTC",
-    quote_asset="USDT",
-    money_prec=2,
-    stock_prec=6,
-    qty_min="0.00001",
-    total_min="5.05",
-)
-BTC_PERP = MarketSpec(
-    name="BTC_PERP",
-    base_asset="BTC",
-    quote_asset="USDT",
-    money_prec=1,
-    stock_prec=3,
-    qty_min="0.001",
-    total_min="5.05",
-    is_perpetual=True,
-    maker_rate="0.0001",
-    taker_rate="0.00055",
-)
-FUNDS = {"BTC": "10", "USDT": "1000000"}
-DEMO_ACCOUNTS = (
-    AccountSpec(name="demo-1", spot=FUNDS, collateral={"USDT": "1000000"}),
-    AccountSpec(name="demo-2", spot=FUNDS, collateral={"USDT": "1000000"}, retail_allowed=True),
-)
-FLOW_MAKER = "flow-maker"
-FLOW_TAKER = "flow-taker"
-FLOW_ACCOUNTS = (
-    AccountSpec(name=FLOW_MAKER, background=True),
-    AccountSpec(name=FLOW_TAKER, background=True, retail_allowed=True),
-)
-
-
-class ExchangeConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """All settings of the exchange core; every one marked [C] is our choice, not documented.
-
-    Choices without a setting, kept here so that they are found in one place, all [C]:
-    margin of a perpetual = worst notional / leverage, where the worst notional is the larger
-    of |position cost + open buys| and |position cost - open sells| at order prices; a new order
-    that does not raise it is always accepted, otherwise balance + P&L at the last price must
-    cover the margin of all perpetuals (10.9); the cost of a part of a position is its share
-    rounded towards zero at 10^-18, the rest stays with the position; each side of a trade has
-    a deal id of its own, so that a self-trade is two deals (10.4) and deals are unique by id;
-    the notices of a bulk request come item by item.
-    """
-
-    markets: tuple[MarketSpec, ...] = (BTC_USDT, BTC_PERP)
-    accounts: tuple[AccountSpec, ...] = (*DEMO_ACCOUNTS, *FLOW_ACCOUNTS)
-    # [C, G-13] retail takers only, or every taker, may match RPI orders.
-    rpi_match_all: bool = False
-    # [C, 10.3] a market order stops this far (ratio) from the best opposite price.
-    taker_band: str = "0.05"
-    # [C, G-19] refuse an order that would flip a one-way position with code 115.
-    refuse_flip: bool = False
-    # First order and deal ids lie above 2^32 (contract 3); the spaces are separate.
-    first_order_id: int = 1_212_901_344_783
-    first_deal_id: int = 6_290_000_000_001
-    first_trade_id: int = 7_310_000_000_001
-    first_position_id: int = 5_000_000_001
-    # Bounds of the per-account histories: a busy maker's day, a few tens of megabytes at most.
-    deals_max: int = 50_000
-    finished_max: int = 10_000
-    # The trades channel never shows more (11.5).
-    trades_max: int = 100
 
 
 class Reject(msgspec.Struct, frozen=True):
