@@ -91,6 +91,11 @@ def amount(value: Decimal) -> Decimal:
     return money.canonical(value)
 
 
+def ratio(percent: Decimal) -> Decimal:
+    """Return a fee rate as a ratio: the wire's `0.1` (percent) is 0.001 (contract section 3)."""
+    return money.canonical(amount(percent).scaleb(-2, context=money.EXACT))
+
+
 def clip(text: str, size: int = 200) -> str:
     """Shorten a foreign text, so that a reason in the journal stays bounded."""
     return text if len(text) <= size else text[: size - 1] + "…"

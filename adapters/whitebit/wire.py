@@ -245,6 +245,12 @@ class Fees(Struct):
     custom_fee: dict[str, FeePair] | list[object] = {}
 
 
+class MarketName(Struct):
+    """As much of a market as every item has."""
+
+    name: str
+
+
 class MarketItem(Struct):
     """An item of public/markets (4.1); fees are percent, precisions are strings of integers."""
 

@@ -1,0 +1,91 @@
+"""Put REST requests on the wire: sign, send, hand back what came; decides nothing.
+
+A call is never cancelled from outside, since httpcore leaks the place in the pool of a cancelled
+call: a journaled deadline declares the outcome unknown, and the answer counts when it comes.
+"""
+
+from __future__ import annotations
+
+import httpx
+import msgspec
+import trio
+
+from adapters.whitebit.envelopes import read_refusal
+from adapters.whitebit.requests import Request, encode_token
+from adapters.whitebit.signing import Secret, Signer
+from adapters.whitebit.wire import TokenAnswer
+
+
+class RestAnswer(msgspec.Struct, frozen=True):
+    """An HTTP answer as received, decompressed."""
+
+    status: int
+    body: bytes
+
+
+class RestFailure(msgspec.Struct, frozen=True):
+    """No answer: nothing is known about what the venue did."""
+
+    reason: str
+
+
+_NETWORK_ERRORS = (
+    httpx.HTTPError,
+    httpx.StreamError,
+    OSError,
+    trio.BrokenResourceError,
+    trio.ClosedResourceError,
+)
+
+
+class RestClient:
+    """One base URL and one key; any number of calls at once, as the pool allows."""
+
+    def __init__(self, http: httpx.AsyncClient, base_url: str, signer: Signer) -> None:
+        """Use `http` for every call.
+
+        Args:
+            http: The connection pool (`http_backend.make_http_client`); closed by its owner.
+            base_url: Scheme and host, like `https://whitebit.com`, without a path.
+            signer: Signs every POST.
+        """
+        self._http = http
+        self._base_url = base_url.rstrip("/")
+        self._signer = signer
+
+    async def send(self, request: Request) -> RestAnswer | RestFailure:
+        """Send one request; whatever happens on the network is a value, never an exception.
+
+        Raises:
+            LocalProtocolError: before anything is sent, if the signer refuses the path.
+        """
+        headers: list[tuple[str, str]] = []
+        if request.method == "POST":
+            headers = self._signer.headers(request.path, request.body)
+        try:
+            response = await self._http.request(
+                request.method,
+                self._base_url + request.path,
+                content=request.body or None,
+                headers=headers,
+            )
+        except _NETWORK_ERRORS as error:
+            # The name alone: texts of these errors can quote headers, and so the key.
+            return RestFailure(f"no answer: {type(error).__name__}")
+        return RestAnswer(response.status_code, response.content)
+
+    async def token(self, nonce: int) -> Secret | RestFailure:
+        """Fetch a WebSocket token (contract section 7); at most 10 a minute are given."""
+        answer = await self.send(encode_token(nonce))
+        if isinstance(answer, RestFailure):
+            return RestFailure(f"websocket token: {answer.reason}")
+        if answer.status == 200:
+            try:
+                decoded = msgspec.json.decode(answer.body, type=TokenAnswer)
+            except (ValueError, RecursionError):
+                # Not the error's text, which may quote the body.
+                return RestFailure("websocket token: HTTP 200 without a token")
+            return Secret(decoded.websocket_token)
+        refusal = read_refusal(answer.status, answer.body)
+        text = f" {refusal.text}" if refusal is not None else ""
+        return RestFailure(f"websocket token: HTTP {answer.status}{text}")
