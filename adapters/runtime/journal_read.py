@@ -53,6 +53,16 @@ class SegmentFile:
         return self._walk.next_seq
 
     @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return len(self._walk.data)
+
+    @property
+    def count(self) -> int:
+        """Records that were read so far."""
+        return self._walk.count
+
+    @property
     def end(self) -> int:
         """Offset behind the records that were read so far."""
         return self._walk.end

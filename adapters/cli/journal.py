@@ -1,0 +1,233 @@
+"""`quotefold journal`: what is in a journal file, is it whole, show me the records.
+
+Exit codes: 0 whole, 1 damaged (the place is named), 2 could not run. Heavy imports wait until a
+command runs, since `--help` has to answer at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from adapters.runtime.journal_verify import Report
+    from engine.events import Record
+
+_DAMAGED = 1
+_COULD_NOT_RUN = 2
+
+_directory = click.argument("directory", metavar="JOURNAL", type=click.Path(path_type=Path))
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@click.group()
+def journal() -> None:
+    """Look into a journal directory; nothing here ever writes to it."""
+
+
+@journal.command("ls")
+@_directory
+@_as_json
+def list_command(directory: Path, as_json: bool) -> None:
+    """List runs and segments with their sizes, records, seqs and times (UTC)."""
+    from engine.errors import JournalError
+
+    _require_journal(directory, as_json)
+    try:
+        segments = list(_segment_rows(directory))
+    except JournalError as error:
+        _fail(str(error), _DAMAGED, as_json)
+    if as_json:
+        runs = segments[-1]["run"] if segments else 0
+        records = sum(row["records"] for row in segments)
+        found = {"journal": str(directory), "runs": runs, "records": records}
+        _print_json({**found, "segments": segments})
+        return
+    click.echo(
+        "run  segment       bytes      records  seqs                   from                 to"
+    )
+    for row in segments:
+        seqs = f"{row['first_seq']}-{row['last_seq']}"
+        click.echo(
+            f"{row['run']:>3}  {row['file']}  {row['bytes']:>9}  {row['records']:>9}"
+            f"  {seqs:<21}  {row['first_time'] or '-':<27}  {row['last_time'] or '-'}"
+        )
+
+
+@journal.command("verify")
+@_directory
+@_as_json
+def verify_command(directory: Path, as_json: bool) -> None:
+    """Check every byte of a journal and of its raw capture."""
+    from adapters.ports import SystemFs
+    from adapters.runtime.journal_verify import verify_journal
+    from engine.errors import JournalError
+
+    try:
+        report = verify_journal(SystemFs(), directory)
+    except JournalError as error:
+        _fail(str(error), _COULD_NOT_RUN, as_json)
+    if as_json:
+        _print_json(_report_object(report))
+    else:
+        _print_report(report)
+    if report.all_problems:
+        click.get_current_context().exit(_DAMAGED)
+
+
+@journal.command("cat")
+@_directory
+@click.option("--from", "from_seq", type=click.IntRange(min=0), default=1, metavar="SEQ")
+@click.option("--until", "until_seq", type=click.IntRange(min=0), metavar="SEQ", help="Included.")
+@click.option("--tag", "tags", multiple=True, help="Only these: a tag (bd) or a name (BookDelta).")
+@_as_json
+def cat_command(
+    directory: Path, from_seq: int, until_seq: int | None, tags: tuple[str, ...], as_json: bool
+) -> None:
+    """Print records as JSON, one on a line; with --json as one object."""
+    from engine.errors import JournalError
+
+    _require_journal(directory, as_json)
+    collected = []
+    try:
+        for record in _records(directory, from_seq, until_seq):
+            shown = _record_object(record)
+            if tags and shown["tag"] not in tags and shown["type"] not in tags:
+                continue
+            if as_json:
+                collected.append(shown)
+            else:
+                _print_json(shown)
+    except JournalError as error:
+        _fail(str(error), _DAMAGED, as_json)
+    if as_json:
+        _print_json({"journal": str(directory), "records": collected})
+
+
+def _require_journal(directory: Path, as_json: bool) -> None:
+    from adapters.ports import SystemFs
+    from adapters.runtime.journal_read import list_segments
+
+    if not list_segments(SystemFs(), directory):
+        message = f"{directory}: expected a journal with segments, found none"
+        _fail(message, _COULD_NOT_RUN, as_json)
+
+
+def _records(directory: Path, from_seq: int, until_seq: int | None) -> Iterator[Record]:
+    from adapters.ports import SystemFs
+    from adapters.runtime.journal_read import JournalReader
+    from engine.codec import decode_record
+
+    for seq, payload in JournalReader(SystemFs(), directory).payloads(from_seq):
+        if until_seq is not None and seq > until_seq:
+            return
+        yield decode_record(payload)
+
+
+def _segment_rows(directory: Path) -> Iterator[dict[str, Any]]:
+    from adapters.ports import SystemFs
+    from adapters.runtime.journal_read import read_segments
+    from engine.codec import decode_record
+
+    run = 0
+    for segment in read_segments(SystemFs(), directory):
+        run += not segment.header.rolled
+        first = last = None
+        for seq, payload in segment.records():
+            last = (seq, payload)
+            first = first or last
+        yield {
+            "run": run,
+            "file": segment.path.name,
+            "bytes": segment.size,
+            "records": segment.count,
+            "first_seq": first[0] if first else 0,
+            "last_seq": last[0] if last else 0,
+            "first_time": _utc(decode_record(first[1]).recv_ns) if first else None,
+            "last_time": _utc(decode_record(last[1]).recv_ns) if last else None,
+            "schema_hash": segment.header.schema_hash.hex(),
+            "config_hash": segment.header.config_hash.hex(),
+        }
+
+
+def _utc(time_ns: int) -> str:
+    from datetime import UTC, datetime
+
+    seconds, rest_ns = divmod(time_ns, 1_000_000_000)
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest_ns // 1000:06d}Z"
+
+
+def _report_object(report: Report) -> dict[str, Any]:
+    import msgspec
+
+    counted = {
+        "ok": not report.all_problems,
+        "runs": report.runs,
+        "records": report.records,
+        "first_seq": report.first_seq,
+        "last_seq": report.last_seq,
+    }
+    fields: dict[str, Any] = msgspec.to_builtins(report)
+    if report.raw is not None:
+        fields["raw"] = _report_object(report.raw)
+    return {**counted, **fields}
+
+
+def _print_report(report: Report, what: str = "events") -> None:
+    size = sum(segment.size for segment in report.segments)
+    click.echo(
+        f"{report.directory}: {what}: {report.records} records in {len(report.segments)} segments"
+        f" of {report.runs} runs, seq {report.first_seq} to {report.last_seq}, {size} bytes"
+    )
+    if report.torn is not None:
+        torn = report.torn
+        click.echo(
+            f"torn tail: {torn.segment} offset {torn.offset}: {torn.bytes_cut} bytes of an"
+            " interrupted write; the next run cuts them off"
+        )
+    for name in report.unknown_files:
+        click.echo(f"unknown file: {name}")
+    for problem in report.problems:
+        click.echo(f"DAMAGED: {problem}")
+    if report.raw is not None:
+        _print_report(report.raw, "raw")
+
+
+def _record_object(record: Record) -> dict[str, Any]:
+    """Name what the journal stores by position, so that a person can read it."""
+    shown = _named(record.event)
+    head = {"seq": record.seq, "recv_ns": record.recv_ns, "cause_seq": record.cause_seq}
+    tag, name = shown.pop("tag"), shown.pop("type")
+    return {**head, "tag": tag, "type": name, "event": shown}
+
+
+def _named(value: Any) -> Any:
+    import msgspec
+
+    if isinstance(value, msgspec.Struct):
+        fields = {name: _named(getattr(value, name)) for name in value.__struct_fields__}
+        tag = value.__struct_config__.tag
+        return fields if tag is None else {"tag": tag, "type": type(value).__name__, **fields}
+    if isinstance(value, tuple):
+        return [_named(item) for item in value]
+    if isinstance(value, bytes):
+        return value.decode() if value.isascii() and value[:1] == b"{" else value.hex()
+    return value
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    import msgspec
+
+    click.echo(msgspec.json.encode(value))
+
+
+def _fail(message: str, code: int, as_json: bool) -> NoReturn:
+    if as_json:
+        _print_json({"error": message})
+    else:
+        click.echo(message, err=True)
+    click.get_current_context().exit(code)

@@ -1,0 +1,188 @@
+"""`quotefold journal ls|verify|cat`: what they print, and how they exit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from adapters.cli.journal import journal
+from adapters.ports import SystemFs
+from adapters.runtime.journal import JournalWriter
+from adapters.runtime.journal_raw import RawWriter
+from engine.codec import encode_record, schema_hash
+from engine.events import (
+    AnyEvent,
+    BookDelta,
+    Fingerprint,
+    Record,
+    RequestSent,
+    RunEnded,
+    TailCut,
+)
+
+START_NS = 1_767_225_600_000_000_000  # 2026-01-01 00:00:00 UTC
+EVENTS: list[AnyEvent] = [
+    TailCut("00000001.qfj", 5000, 12),
+    BookDelta("BTC_USDT", 12, 11, 1_767_225_600_000_000, (6000010, 5), (6000020, 0)),
+    RequestSent(0, 1_767_225_600_000, "POST", "/api/v4/order/new", b'{"market":"BTC_USDT"}'),
+    Fingerprint(b"{\xff\x00"),
+    RunEnded(True, "asked to"),
+]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A journal of two runs of five records each, and raw bytes of the second."""
+    fs, path = SystemFs(), tmp_path / "run"
+    for _ in range(2):
+        writer, _ = JournalWriter.open(fs, path, schema_hash(), bytes(32))
+        for event in EVENTS:
+            seq = writer.next_seq
+            writer.append(seq, encode_record(Record(seq, START_NS + seq * 1_500_000, 0, event)))
+        writer.close()
+    raw, _ = RawWriter.open(fs, path, schema_hash(), bytes(32), first_seq=6)
+    raw.append(7, "public", b"{}")
+    raw.close()
+    return path
+
+
+def call(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(journal, [str(argument) for argument in arguments])
+
+
+def call_json(*arguments: str | Path, exit_code: int = 0) -> Any:
+    """The one object that a command prints with --json, and nothing else."""
+    result = call(*arguments, "--json")
+    assert result.exit_code == exit_code
+    assert result.stdout.count("\n") == 1
+    return msgspec.json.decode(result.stdout)
+
+
+def damage(path: Path, offset: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 1
+    path.write_bytes(data)
+
+
+def test_ls_lists_segments_with_runs_seqs_and_times(directory: Path) -> None:
+    found = call_json("ls", directory)
+    assert (found["runs"], found["records"]) == (2, 10)
+    second = found["segments"][1]
+    assert (second["run"], second["first_seq"], second["last_seq"]) == (2, 6, 10)
+    assert second["bytes"] == (directory / "00000002.qfj").stat().st_size
+    assert second["first_time"] == "2026-01-01T00:00:00.009000Z"
+    assert second["last_time"] == "2026-01-01T00:00:00.015000Z"
+    assert second["schema_hash"] == schema_hash().hex()
+    lines = call("ls", directory).stdout.splitlines()
+    assert len(lines) == 3
+    assert "6-10" in lines[2]
+
+
+def test_ls_shows_a_segment_without_records(directory: Path) -> None:
+    writer, _ = JournalWriter.open(SystemFs(), directory, schema_hash(), bytes(32))
+    writer.close()
+    last = call_json("ls", directory)["segments"][-1]
+    assert (last["run"], last["records"], last["first_time"]) == (3, 0, None)
+    assert call("ls", directory).exit_code == 0
+
+
+def test_verify_passes_a_whole_journal(directory: Path) -> None:
+    report = call_json("verify", directory)
+    assert report["ok"] is True
+    assert (report["records"], report["first_seq"], report["last_seq"]) == (10, 1, 10)
+    assert (report["raw"]["ok"], report["raw"]["records"]) == (True, 1)
+    text = call("verify", directory)
+    assert text.exit_code == 0
+    assert "10 records in 2 segments of 2 runs, seq 1 to 10" in text.stdout
+    assert "DAMAGED" not in text.stdout
+
+
+@pytest.mark.parametrize("name", ["00000001.qfj", "raw/00000001.qfj"])
+def test_verify_names_damage_and_exits_1(directory: Path, name: str) -> None:
+    damage(directory / name, 141)
+    report = call_json("verify", directory, exit_code=1)
+    problem = (report["problems"] + report["raw"]["problems"])[0]
+    assert problem["file"] == str(directory / name)
+    assert problem["offset"] == 124
+    text = call("verify", directory)
+    assert text.exit_code == 1
+    assert f"DAMAGED: {directory / name} offset 124 seq" in text.stdout
+
+
+def test_verify_tells_a_torn_tail_and_unknown_files_from_damage(directory: Path) -> None:
+    last = directory / "00000002.qfj"
+    last.write_bytes(last.read_bytes()[:-70])
+    (directory / "notes.txt").write_text("mine")
+    text = call("verify", directory)
+    assert text.exit_code == 0
+    assert "torn tail: 00000002.qfj offset" in text.stdout
+    assert "unknown file: notes.txt" in text.stdout
+
+
+@pytest.mark.parametrize("command", ["ls", "verify", "cat"])
+def test_no_journal_exits_2(command: str, tmp_path: Path) -> None:
+    result = call(command, tmp_path)
+    assert result.exit_code == 2
+    assert "expected a journal with segments, found none" in result.stderr
+    assert "found none" in call_json(command, tmp_path, exit_code=2)["error"]
+
+
+def test_cat_names_the_fields_of_every_record(directory: Path) -> None:
+    lines = call("cat", directory).stdout.splitlines()
+    shown = [msgspec.json.decode(line) for line in lines]
+    assert [record["seq"] for record in shown] == list(range(1, 11))
+    assert shown[1] == {
+        "seq": 2,
+        "recv_ns": START_NS + 3_000_000,
+        "cause_seq": 0,
+        "tag": "bd",
+        "type": "BookDelta",
+        "event": {
+            "market": "BTC_USDT",
+            "update_id": 12,
+            "past_update_id": 11,
+            "venue_us": 1_767_225_600_000_000,
+            "bids": [6000010, 5],
+            "asks": [6000020, 0],
+        },
+    }
+    assert shown[2]["event"]["body"] == '{"market":"BTC_USDT"}'
+    assert shown[3]["event"]["digest"] == "7bff00"
+
+
+@pytest.mark.parametrize(
+    ("options", "seqs"),
+    [
+        (("--from", "8"), [8, 9, 10]),
+        (("--until", "2"), [1, 2]),
+        (("--from", "4", "--until", "6"), [4, 5, 6]),
+        (("--tag", "bd"), [2, 7]),
+        (("--tag", "BookDelta", "--tag", "re", "--from", "3"), [5, 7, 10]),
+        (("--tag", "no such tag"), []),
+    ],
+)
+def test_cat_selects_records(directory: Path, options: tuple[str, ...], seqs: list[int]) -> None:
+    found = call_json("cat", directory, *options)
+    assert [record["seq"] for record in found["records"]] == seqs
+
+
+def test_cat_shows_what_is_before_damage_and_then_exits_1(directory: Path) -> None:
+    damage(directory / "00000002.qfj", 141)
+    result = call("cat", directory)
+    assert result.exit_code == 1
+    assert len(result.stdout.splitlines()) == 5
+    assert "00000002.qfj offset 124 seq 6: expected frame crc" in result.stderr
+    assert "00000002.qfj" in call_json("ls", directory, exit_code=1)["error"]
+
+
+def test_cat_refuses_records_of_another_schema(tmp_path: Path) -> None:
+    writer, _ = JournalWriter.open(SystemFs(), tmp_path, bytes(32), bytes(32))
+    writer.append(1, b"\x01")
+    writer.close()
+    result = call("cat", tmp_path)
+    assert result.exit_code == 1
+    assert "not a record of this schema" in result.stderr
