@@ -1,0 +1,1 @@
+"""Read, fold and prove journals."""

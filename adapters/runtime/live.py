@@ -1,0 +1,200 @@
+"""The live loop: real tasks around the sequencer.
+
+Reader tasks stamp and hand over; the loop takes everything that waits, decides once, and sends.
+REST calls live in a nursery of their own and end when they end.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import trio
+
+from adapters.ports import Clock, Ids, Net
+from adapters.runtime.sequencer import Outgoing, Sequencer
+from adapters.whitebit.outbound import STREAM_INTENTS
+from adapters.whitebit.rest import RestAnswer, RestClient, RestFailure
+from adapters.whitebit.signing import NonceSource, Secret
+from adapters.whitebit.streams import StreamClient
+from engine.events import (
+    AnyEvent,
+    LoopStalled,
+    RunEnded,
+    StopRequested,
+    StreamClosed,
+    StreamOpened,
+    TimerFired,
+)
+from engine.intents import CloseStream, OpenStream
+from engine.session import finished, overdue
+from engine.state import PRIVATE
+
+TICK_S = 0.1
+"""The timer's period: freshness, deadlines and the kill-switch are checked this often."""
+STALL_NS = 600_000_000
+"""The loop runs at least every tick; 500 ms beyond that is a stall (DESIGN "Safety")."""
+
+# What waits for the loop: (recv_ns, stream, frame), (recv_ns, request seq, answer) or
+# (recv_ns, "", event). Unbounded in itself, but filled only by tasks that a venue's own limits
+# bound, and emptied whole at every turn.
+Waiting = (
+    tuple[int, str, bytes] | tuple[int, int, RestAnswer | RestFailure] | tuple[int, str, AnyEvent]
+)
+
+
+class LiveLoop:
+    """One run against a venue."""
+
+    def __init__(
+        self,
+        sequencer: Sequencer,
+        rest: RestClient,
+        net: Net,
+        ws_url: str,
+        clock: Clock,
+        ids: Ids,
+        nonces: NonceSource,
+    ) -> None:
+        self._sequencer = sequencer
+        self._rest = rest
+        self._net = net
+        self._ws_url = ws_url
+        self._clock = clock
+        self._ids = ids
+        self._nonces = nonces
+        self._waiting: deque[Waiting] = deque()
+        self._wake = trio.Event()
+        self._streams: dict[str, StreamClient] = {}
+        self._turned_ns = clock.now_ns()
+        self._timer_waits = False
+
+    def stop(self, reason: str) -> None:
+        """Ask for an orderly end: cancel everything, prove it, disarm, return from `run`."""
+        self._hand_over((self._clock.now_ns(), "", StopRequested(reason)))
+
+    async def run(self) -> RunEnded:
+        """Run until a stop is asked for and done; returns how it ended."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._tick)
+            ended = None
+            while ended is None:
+                await self._wake.wait()
+                self._wake = trio.Event()
+                for outgoing in self._turn():
+                    self._dispatch(nursery, outgoing)
+                ended = self._ended()
+            nursery.cancel_scope.cancel()
+        self._sequencer.take(ended)
+        self._sequencer.fingerprint()
+        self._sequencer.sync()
+        return ended
+
+    def _ended(self) -> RunEnded | None:
+        state = self._sequencer.state
+        if finished(state):
+            return RunEnded(clean=True, reason="stopped")
+        if overdue(state):
+            return RunEnded(clean=False, reason="orders not proved gone: kill-switch left armed")
+        return None
+
+    def _turn(self) -> list[Outgoing]:
+        # Everything that waits is folded before one decision.
+        sequencer, waiting = self._sequencer, self._waiting
+        now_ns = self._clock.now_ns()
+        gap_ns = now_ns - self._turned_ns
+        if gap_ns > STALL_NS:
+            sequencer.take(LoopStalled(gap_ns), min(now_ns, _first_ns(waiting, now_ns)))
+        while waiting:
+            recv_ns, source, what = waiting.popleft()
+            if isinstance(source, int):
+                self._take_answer(recv_ns, source, what)
+            elif isinstance(what, bytes):
+                sequencer.take_frame(source, recv_ns, what)
+            elif not isinstance(what, RestAnswer | RestFailure):
+                self._take_event(recv_ns, what)
+        outgoing = sequencer.decide()
+        self._turned_ns = self._clock.now_ns()
+        return outgoing
+
+    def _take_answer(self, recv_ns: int, request_seq: int, what: object) -> None:
+        if isinstance(what, RestAnswer):
+            self._sequencer.take_answer(request_seq, recv_ns, what.status, what.body)
+        elif isinstance(what, RestFailure):
+            self._sequencer.take_failure(request_seq, recv_ns, what.reason)
+
+    def _take_event(self, recv_ns: int, event: AnyEvent) -> None:
+        self._sequencer.take(event, recv_ns)
+        if isinstance(event, TimerFired):
+            self._timer_waits = False
+            # Market data becomes durable at least this often; intents are at once.
+            self._sequencer.sync()
+
+    def _hand_over(self, what: Waiting) -> None:
+        self._waiting.append(what)
+        self._wake.set()
+
+    async def _tick(self) -> None:
+        while True:
+            await trio.sleep(TICK_S)
+            if not self._timer_waits:
+                self._timer_waits = True
+                self._hand_over((self._clock.now_ns(), "", TimerFired()))
+
+    # --- outgoing -----------------------------------------------------------------------------
+
+    def _dispatch(self, nursery: trio.Nursery, outgoing: Outgoing) -> None:
+        intent = outgoing.intent
+        if not isinstance(intent, STREAM_INTENTS):
+            nursery.start_soon(self._call, outgoing)
+        elif isinstance(intent, OpenStream):
+            nursery.start_soon(self._stream, intent.stream, outgoing.request.body)
+        elif isinstance(intent, CloseStream):
+            client = self._streams.get(intent.stream)
+            if client is not None:
+                client.close()
+        else:
+            nursery.start_soon(self._send, intent.stream, outgoing.request.body)
+
+    async def _call(self, outgoing: Outgoing) -> None:
+        answer = await self._rest.send(outgoing.request)
+        self._hand_over((self._clock.now_ns(), outgoing.seq, answer))
+
+    async def _send(self, stream: str, frames: bytes) -> None:
+        client = self._streams.get(stream)
+        if client is not None:
+            for frame in frames.split(b"\n"):
+                await client.send(frame)
+
+    async def _stream(self, stream: str, frames: bytes) -> None:
+        token: Secret | None = None
+        if stream == PRIVATE:
+            fetched = await self._rest.token(self._nonces.draw())
+            if isinstance(fetched, RestFailure):
+                self._closed(stream, fetched.reason)
+                return
+            token = fetched
+
+        def on_open() -> None:
+            self._hand_over((self._clock.now_ns(), "", StreamOpened(stream)))
+
+        def on_frame(data: bytes) -> None:
+            self._hand_over((self._clock.now_ns(), stream, data))
+
+        subscriptions = tuple(frames.split(b"\n"))
+        client = StreamClient(
+            self._net, self._ws_url, stream, subscriptions, token, on_open, on_frame
+        )
+        self._streams[stream] = client
+        reason = await client.run()
+        del self._streams[stream]
+        self._closed(stream, reason)
+
+    def _closed(self, stream: str, reason: str) -> None:
+        jitter_permille = int(self._ids.uniform() * 1000)
+        event = StreamClosed(stream, reason, jitter_permille)
+        self._hand_over((self._clock.now_ns(), "", event))
+
+
+def _first_ns(waiting: deque[Waiting], now_ns: int) -> int:
+    # The stall goes before what waited through it; time may not step back between records.
+    return waiting[0][0] if waiting else now_ns
