@@ -94,7 +94,7 @@ async def serve_venue(
 
 
 async def _let_time_pass(venue: Venue) -> None:
-    while True:
+    while True:  # noqa: ASYNC110 - time itself is what is waited for
         await trio.sleep(venue.step())
 
 

@@ -21,6 +21,8 @@ from adapters.ports import AppendFile, Clock, Ids
 
 # Bounds how late a kill-switch set meanwhile may fire; its own resolution is 1 s (10.8).
 STEP_MAX_US = 100_000
+# Background actions closer together than this are done in one go; each keeps its own time.
+STEP_MIN_US = 1_000
 
 
 class Venue:
@@ -81,4 +83,4 @@ class Venue:
         timer_us = self.exchange.next_timer_us()
         if timer_us is not None:
             due.append(timer_us)
-        return max(min(due) - self.now_us(), 0) / US_PER_S
+        return max(min(due) - self.now_us(), STEP_MIN_US) / US_PER_S
