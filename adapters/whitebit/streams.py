@@ -73,7 +73,7 @@ class StreamClient:
         """
         self._net = net
         self._endpoint = parse_url(ws_url, "ws", "wss")
-        self._stream = stream
+        self.stream = stream
         self._subscriptions = subscriptions
         self._token = token
         self._on_open = on_open
@@ -90,7 +90,7 @@ class StreamClient:
             except* _NETWORK_ERRORS as group:
                 reason = _reason(group)
         self._connection = None
-        return f"{self._stream}: {reason}"
+        return reason
 
     async def send(self, frame: bytes) -> bool:
         """Send one frame; False when the connection is not open, whose end `run` reports."""
