@@ -185,8 +185,10 @@ class SystemFs:
     """The operating system's files."""
 
     def make_dir(self, path: Path) -> None:
+        missing = [part for part in (path, *path.parents) if not part.exists()]
         path.mkdir(parents=True, exist_ok=True)
-        _sync_dir(path.parent)
+        for part in missing:
+            _sync_dir(part.parent)
 
     def list_dir(self, path: Path) -> list[str]:
         return sorted(os.listdir(path)) if path.is_dir() else []

@@ -142,8 +142,8 @@ def _segment_rows(directory: Path) -> Iterator[dict[str, Any]]:
         yield {
             "run": run,
             "file": segment.path.name,
-            "bytes": segment.size,
-            "records": segment.count,
+            "bytes": len(segment.walk.data),
+            "records": segment.walk.count,
             "first_seq": first[0] if first else 0,
             "last_seq": last[0] if last else 0,
             "first_time": _utc(decode_record(first[1]).recv_ns) if first else None,

@@ -45,7 +45,7 @@ class SegmentWriter:
         self._lock: Lock | None = lock
         self._directory = directory
         self._segment_bytes = segment_bytes
-        self._buffer = bytearray()
+        self._buffer = bytearray()  # bounded by its caller, who flushes after each decision
         self._next_seq = header.first_seq
         self._failure: str | None = None
         self._pending = 0  # records in the buffer
@@ -53,7 +53,10 @@ class SegmentWriter:
 
     @property
     def next_seq(self) -> int:
-        """The seq that the next record must have; for raw bytes, the lowest it may have."""
+        """The seq that the next record must have (raw: the lowest it may have).
+
+        It is -1 once the writer failed or was closed.
+        """
         return self._next_seq
 
     def flush(self) -> None:
@@ -105,16 +108,21 @@ class SegmentWriter:
 
     def _begin(self, header: Header) -> None:
         data = encode_header(header)
+        path = self._directory / segment_name(header.number)
+        file = self._fs.open_new(path)
+        try:
+            file.write(data)
+            file.sync()  # readers rely on a header being durable before anything follows it
+        except BaseException:
+            file.close()
+            raise
         self._header = header
-        self._path = self._directory / segment_name(header.number)
-        self._file: AppendFile = self._fs.open_new(self._path)
+        self._path = path
+        self._file: AppendFile = file
         self._digest = hashlib.sha256(data)
+        self._size = self._durable_to = len(data)
         self._flushed = 0  # records of this segment handed over
         self._mark_due = False
-        self._file.write(data)
-        self._size = len(data)
-        self._sync_file()
-        self._mark_due = False  # readers know that the header is durable
 
     def _write_batch(self) -> None:
         batch = self._buffer
@@ -144,8 +152,7 @@ class SegmentWriter:
         if self._durable_to != self._size:
             self._sync_file()
         self._finish()
-        self._file.close()
-        old = self._header
+        old, old_file = self._header, self._file
         # Raw segments of one writer share their first_seq: see `RawReader`.
         first_seq = old.first_seq if old.kind is Kind.RAW else self._next_seq - self._pending
         self._begin(
@@ -157,6 +164,7 @@ class SegmentWriter:
                 prev_hash=self._digest.digest(),
             )
         )
+        old_file.close()
 
     def _check_usable(self) -> None:
         if self._failure is not None:
