@@ -11,6 +11,7 @@ import fcntl
 import os
 import secrets
 import ssl
+import stat
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -99,6 +100,10 @@ class Fs(Protocol):
         ...
 
     def size(self, path: Path) -> int: ...
+
+    def mode(self, path: Path) -> int:
+        """Permission bits of a file, such as 0o600; raises FileNotFoundError."""
+        ...
 
     def truncate(self, path: Path, size: int) -> None:
         """Cut a file to `size` bytes, durable."""
@@ -205,6 +210,9 @@ class SystemFs:
 
     def size(self, path: Path) -> int:
         return path.stat().st_size
+
+    def mode(self, path: Path) -> int:
+        return stat.S_IMODE(path.stat().st_mode)
 
     def truncate(self, path: Path, size: int) -> None:
         fd = os.open(path, os.O_WRONLY)

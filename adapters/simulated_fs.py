@@ -49,6 +49,10 @@ class SimFs:
     def size(self, path: Path) -> int:
         return len(self._inode(path).data)
 
+    def mode(self, path: Path) -> int:
+        self._inode(path)
+        return 0o600
+
     def truncate(self, path: Path, size: int) -> None:
         inode = self._inode(path)
         del inode.data[size:]

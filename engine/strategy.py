@@ -67,17 +67,26 @@ def registered_names() -> list[str]:
     return sorted(_registry)
 
 
+def strategy_class(name: str) -> type[Strategy]:
+    """Return the strategy registered under a name.
+
+    Raises:
+        ConfigError: unknown name.
+    """
+    strategy = _registry.get(name)
+    if strategy is None:
+        known = ", ".join(registered_names()) or "none"
+        raise ConfigError(f"strategy: expected one of {known}, found {name!r}")
+    return strategy
+
+
 def load_strategy(name: str, parameters: str) -> Strategy:
     """Build a strategy from its registered name and its parameters as a JSON object.
 
     Raises:
         ConfigError: unknown name, unknown or ill-typed parameter.
     """
-    strategy = _registry.get(name)
-    if strategy is None:
-        known = ", ".join(registered_names()) or "none"
-        raise ConfigError(f"strategy: expected one of {known}, found {name!r}")
     try:
-        return msgspec.json.decode(parameters, type=strategy)
+        return msgspec.json.decode(parameters, type=strategy_class(name))
     except (msgspec.MsgspecError, ValueError) as error:
         raise ConfigError(f"strategy {name}: parameters: {error}") from error
