@@ -197,6 +197,7 @@ class Walk:
         self.count = 0
         self.closed = False
         self.damage: Damage | None = None
+        self._cut_short = False  # the damage is a frame that does not fit its length and CRC
 
     def records(self) -> Iterator[tuple[int, bytes]]:
         """Yield seq and payload of each record until the file, or what is good of it, ends."""
@@ -210,6 +211,7 @@ class Walk:
             body = data[pos + 8 : end]
             if end > size or crc_of(body, length) != crc:
                 self.damage = self._bad_frame(pos)
+                self._cut_short = True
                 return
             if seq == expected or (not strict and expected < seq < _SEQ_LIMIT):
                 self.next_seq = expected = seq + step
@@ -236,11 +238,7 @@ class Walk:
 
     def is_torn(self) -> bool:
         """Say whether the damage can be the trace of an interrupted write, and nothing else."""
-        return (
-            self.damage is not None
-            and not self.closed
-            and self.damage.offset >= durable_bound(self.data)
-        )
+        return self._cut_short and self.end >= durable_bound(self.data)
 
     def _bad_frame(self, pos: int) -> Damage:
         size = len(self.data)

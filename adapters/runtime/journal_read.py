@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain, pairwise
 from pathlib import Path
 
@@ -26,8 +27,17 @@ LOCK_NAME = "lock"
 
 def list_segments(fs: Fs, directory: Path) -> list[int]:
     """Numbers of the segments in a directory, ascending."""
-    numbers = (segment_number(name) for name in fs.list_dir(directory))
+    with _readable(directory):
+        numbers = [segment_number(name) for name in fs.list_dir(directory)]
     return [number for number in numbers if number is not None]
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise JournalError(f"{path}: cannot read: {error}") from error
 
 
 def damage_error(path: Path, damage: Damage) -> JournalError:
@@ -74,7 +84,8 @@ def read_segments(fs: Fs, directory: Path, kind: Kind = Kind.EVENTS) -> Iterator
         JournalError: if there is no segment, one is missing, or a header is damaged.
     """
     for path, number, is_last in _segment_paths(fs, directory):
-        data = fs.read(path)
+        with _readable(path):
+            data = fs.read(path)
         header = decode_header(data, number, kind)
         if isinstance(header, Header):
             yield SegmentFile(path, data, header, is_last=is_last)
@@ -85,11 +96,12 @@ def read_segments(fs: Fs, directory: Path, kind: Kind = Kind.EVENTS) -> Iterator
 def read_headers(fs: Fs, directory: Path, kind: Kind = Kind.EVENTS) -> Iterator[Header]:
     """Read only the headers of the segments of a journal, oldest first; raises as above."""
     for path, number, is_last in _segment_paths(fs, directory):
-        data = fs.read(path, 0, HEADER_SIZE)
+        with _readable(path):
+            data = fs.read(path, 0, HEADER_SIZE + 1)  # one more shows whether anything follows
         header = decode_header(data, number, kind)
         if isinstance(header, Header):
             yield header
-        elif not (is_last and fs.size(path) <= HEADER_SIZE):
+        elif not (is_last and is_unborn(data, header)):
             raise damage_error(path, header)
 
 

@@ -179,6 +179,16 @@ def test_cat_shows_what_is_before_damage_and_then_exits_1(directory: Path) -> No
     assert "00000002.qfj" in call_json("ls", directory, exit_code=1)["error"]
 
 
+@pytest.mark.parametrize("command", ["ls", "verify", "cat"])
+def test_unreadable_segment_ends_with_its_name_and_no_traceback(
+    command: str, directory: Path
+) -> None:
+    (directory / "00000003.qfj").mkdir()
+    result = call(command, directory)
+    assert result.exit_code == (2 if command == "verify" else 1)
+    assert "00000003.qfj" in result.stderr
+
+
 def test_cat_refuses_records_of_another_schema(tmp_path: Path) -> None:
     writer, _ = JournalWriter.open(SystemFs(), tmp_path, bytes(32), bytes(32))
     writer.append(1, b"\x01")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.runtime.journal import JournalWriter
-from adapters.runtime.journal_format import HEADER_SIZE, TornTail
+from adapters.runtime.journal_format import HEADER_SIZE, TornTail, encode_mark
 from adapters.runtime.journal_verify import Report, verify_journal
 from adapters.simulated import SimFs
 from engine.errors import JournalError
@@ -278,6 +278,32 @@ def test_unclosed_segment_stays_provable_behind_the_next_one() -> None:
         read_all(fs)
     with pytest.raises(JournalError, match=r"00000001\.qfj offset \d+ seq 6: expected sha256"):
         open_writer(fs)
+
+
+def test_whole_frame_in_the_wrong_place_is_no_torn_tail() -> None:
+    fs, data, _ = unclosed(2)
+    first_frame = data[HEADER_SIZE : HEADER_SIZE + 16 + len(payload(1))]
+    fs.overwrite(FIRST, data + first_frame)
+    (problem,) = verify_journal(fs, JOURNAL).problems
+    assert (problem.offset, problem.expected, problem.found) == (len(data), "seq 7", "seq 1")
+    with pytest.raises(JournalError, match="expected seq 7, found seq 1"):
+        open_writer(fs)
+    with pytest.raises(JournalError, match="expected seq 7, found seq 1"):
+        read_all(fs)
+
+
+def test_mark_inside_a_payload_is_not_believed() -> None:
+    fs = SimFs()
+    writer = open_writer(fs)
+    writer.append(1, encode_mark(5000, 4900))
+    writer.append(2, encode_mark(5000, 4900))
+    writer.flush()
+    data = fs.read(FIRST)
+    fs.overwrite(FIRST, flipped(data, HEADER_SIZE + 17, 1))
+    fs.crash()
+    report = verify_journal(fs, JOURNAL)
+    assert report.problems == ()
+    assert report.torn == TornTail("00000001.qfj", HEADER_SIZE, len(data) - HEADER_SIZE)
 
 
 def test_segment_whose_header_a_crash_tore_is_removed() -> None:
