@@ -83,6 +83,8 @@ class Order(msgspec.Struct, frozen=True, array_like=True, gc=False):
     post_only: bool
     sent_ns: int
     """When the pending (or last) request was put on the wire."""
+    request_seq: int
+    """The pending (or last) request: only its own answer settles it."""
     status: Status = Status.NEW
     pending: Pending = Pending.PLACE
     unknown: bool = False
@@ -146,22 +148,29 @@ def placed(new: NewOrder, sent_ns: int, seq: int) -> Order:
         rpi=new.rpi,
         post_only=new.post_only,
         sent_ns=sent_ns,
+        request_seq=seq,
         updated_seq=seq,
     )
 
 
-def modify_sent(order: Order, intent: ModifyOrder, sent_ns: int) -> Order:
+def modify_sent(order: Order, intent: ModifyOrder, sent_ns: int, seq: int) -> Order:
     return replace(
         order,
         pending=Pending.MODIFY,
         wanted_price=intent.price,
         wanted_qty=intent.qty,
         sent_ns=sent_ns,
+        request_seq=seq,
     )
 
 
-def cancel_sent(order: Order, sent_ns: int) -> Order:
-    return replace(order, pending=Pending.CANCEL, sent_ns=sent_ns)
+def cancel_sent(order: Order, sent_ns: int, seq: int) -> Order:
+    return replace(order, pending=Pending.CANCEL, sent_ns=sent_ns, request_seq=seq)
+
+
+def awaits(order: Order, request_seq: int) -> bool:
+    """True while the outcome of this very request is open (a push may have settled it first)."""
+    return order.pending is not Pending.NONE and order.request_seq == request_seq
 
 
 def outcome_lost(order: Order) -> Order:
@@ -230,13 +239,13 @@ def finished(order: Order, venue: VenueOrder, seq: int, now_ns: int) -> Moved:
     return close(identified, venue.status_text, seq, now_ns), anomaly
 
 
-def modified(order: Order, venue: VenueOrder, seq: int, now_ns: int) -> Moved:
-    """The answer to a modify: the replacement, resting or already over."""
+def answered(order: Order, venue: VenueOrder, request_seq: int, seq: int, now_ns: int) -> Moved:
+    """The answer to a place or modify: the order, resting or already over."""
     if venue.status is OrderStatus.OPEN:
         after, anomaly = shown(order, venue, seq)
     else:
         after, anomaly = finished(order, venue, seq, now_ns)
-    if after.pending is Pending.MODIFY:
+    if awaits(after, request_seq):
         # A venue that kept the id, or an answer that lost its race against newer news.
         after = request_refused(after, seq, now_ns)
     return after, anomaly

@@ -138,7 +138,7 @@ def _placed(state: State, record: Record, request: InFlight, event: OrdersPlaced
             state = _place_result(state, record, intent.market, new, event.results[index])
         else:
             # The venue stopped early and did not say what became of the rest (G-6).
-            state = _order_lost(state, record, intent.market, new.client_order_id)
+            state = _order_lost(state, record, intent.market, new.client_order_id, record.cause_seq)
     return state
 
 
@@ -150,10 +150,10 @@ def _place_result(
         return _place_refused(state, record, market, new.client_order_id, refusal)
     venue = result.order
     if venue is None:
-        return _order_lost(state, record, market, new.client_order_id)
+        return _order_lost(state, record, market, new.client_order_id, record.cause_seq)
 
     def fact(order: Order) -> Moved:
-        return orders.modified(order, venue, record.seq, record.recv_ns)
+        return orders.answered(order, venue, record.cause_seq, record.seq, record.recv_ns)
 
     return _unrefused(change_order(state, record, market, new.client_order_id, fact), market)
 
@@ -163,7 +163,7 @@ def _place_refused(
 ) -> State:
     if classify(refusal) is RefusalKind.DUPLICATE_CLIENT_ID:
         # An order of this id is open: some earlier request did arrive. Ask.
-        return _order_lost(state, record, market, client_order_id)
+        return _order_lost(state, record, market, client_order_id, record.cause_seq)
 
     def fact(order: Order) -> Moved:
         reason = f"refused: {refusal.code} {refusal.text}"
@@ -179,7 +179,7 @@ def _modified(state: State, record: Record, request: InFlight, event: OrderModif
         return _unexpected(state, record, event)
 
     def fact(order: Order) -> Moved:
-        return orders.modified(order, event.order, record.seq, record.recv_ns)
+        return orders.answered(order, event.order, record.cause_seq, record.seq, record.recv_ns)
 
     state = change_order(state, record, intent.market, intent.client_order_id, fact)
     return _unrefused(state, intent.market)
@@ -235,6 +235,8 @@ def _change_refused(
     kind: RefusalKind,
 ) -> State:
     def fact(order: Order) -> Moved:
+        if not orders.awaits(order, record.cause_seq):
+            return order, f"{order.client_order_id}: settled, then refused: {refusal.text}"
         if kind is RefusalKind.NOT_FOUND:
             return orders.gone(order, "not found at the venue", record.seq, record.recv_ns)
         return orders.request_refused(order, record.seq, record.recv_ns), ""
@@ -279,10 +281,10 @@ def lost(state: State, record: Record, request_seq: int, request: InFlight) -> S
     match intent:
         case PlaceOrders():
             for new in intent.orders:
-                state = _order_lost(state, record, intent.market, new.client_order_id)
+                state = _order_lost(state, record, intent.market, new.client_order_id, request_seq)
             return state
         case ModifyOrder() | CancelOrder():
-            return _order_lost(state, record, intent.market, intent.client_order_id)
+            return _order_lost(state, record, intent.market, intent.client_order_id, request_seq)
         case _:
             named = replace_cause(record, request_seq)
             return _retry_later(state, named, request)
@@ -293,7 +295,15 @@ def replace_cause(record: Record, request_seq: int) -> Record:
     return replace(record, cause_seq=request_seq)
 
 
-def _order_lost(state: State, record: Record, market_name: str, client_order_id: str) -> State:
+def _order_lost(
+    state: State, record: Record, market_name: str, client_order_id: str, request_seq: int
+) -> State:
+    market = state.markets[market_name]
+    order = market.orders.get(client_order_id)
+    if order is None or not orders.awaits(order, request_seq):
+        # A push has settled this request already.
+        return state
+
     def fact(order: Order) -> Moved:
         return orders.outcome_lost(order), ""
 

@@ -358,11 +358,12 @@ def _market_request_sent(state: State, record: Record, intent: Intent) -> State:
             market = with_orders(market, new, record)
         case ModifyOrder():
             order = market.orders[intent.client_order_id]
-            changed = orders.modify_sent(order, intent, record.recv_ns)
+            changed = orders.modify_sent(order, intent, record.recv_ns, record.seq)
             market = with_orders(market, (changed,), record)
         case CancelOrder():
             order = market.orders[intent.client_order_id]
-            market = with_orders(market, (orders.cancel_sent(order, record.recv_ns),), record)
+            changed = orders.cancel_sent(order, record.recv_ns, record.seq)
+            market = with_orders(market, (changed,), record)
         case ArmKillSwitch() | DisarmKillSwitch():
             timer = replace(market.kill_switch, request_seq=record.seq)
             market = replace(market, kill_switch=timer)
