@@ -1,0 +1,161 @@
+"""One run of the engine against a venue: recover the journal, learn the markets, loop, end."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+import httpx
+import msgspec
+import trio
+
+from adapters.ports import Clock, Fs, Ids, Net
+from adapters.runtime.journal import JournalWriter
+from adapters.runtime.journal_raw import RawWriter
+from adapters.runtime.journal_read import JournalReader
+from adapters.runtime.live import LiveLoop
+from adapters.runtime.sequencer import Counts, Observer, Sequencer
+from adapters.whitebit.http_backend import make_http_client
+from adapters.whitebit.requests import encode
+from adapters.whitebit.responses import normalise_response
+from adapters.whitebit.rest import RestClient, RestFailure
+from adapters.whitebit.signing import NonceSource, Secret, Signer
+from engine.codec import decode_record, schema_hash
+from engine.errors import ConfigError, RemoteProtocolError
+from engine.events import MarketsListed, RunEnded, RunStarted, TailCut
+from engine.intents import QueryMarkets
+from engine.reduce import reduce
+from engine.state import State
+from engine.types import Market, Quoted, Settings
+
+RECORDED_PACKAGES = ("trio", "trio-websocket", "httpx", "httpcore", "msgspec", "h11", "wsproto")
+
+# Two requests a market and decision at most are in flight at once, plus queries; more would only
+# queue inside the pool, unseen.
+HTTP_LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=16)
+
+
+class RunPlan(msgspec.Struct, frozen=True):
+    """What to run, decided by the command line and the configuration."""
+
+    mode: str
+    """`paper`, `observe` or `live`."""
+    market_names: tuple[str, ...]
+    quote: Callable[[Market], Quoted]
+    """Turns a market as the venue describes it into what this run quotes."""
+    settings: Settings
+    config: str
+    """The configuration as JSON, without secrets."""
+    rest_url: str
+    ws_url: str
+    key: Secret
+    secret: Secret
+    journal: Path
+    raw_capture: bool = True
+
+
+class RunOutcome(msgspec.Struct, frozen=True):
+    """How a run went."""
+
+    ended: RunEnded
+    state: State
+    counts: Counts
+    fingerprint: bytes
+    started_ns: int
+    ended_ns: int
+
+
+def recover_state(fs: Fs, journal: Path) -> State:
+    """Fold what a journal holds already; the state of a new one is empty."""
+    state = State()
+    for _, payload in JournalReader(fs, journal).payloads():
+        state = reduce(state, decode_record(payload))
+    return state
+
+
+async def run_engine(
+    plan: RunPlan,
+    *,
+    clock: Clock,
+    ids: Ids,
+    net: Net,
+    fs: Fs,
+    observer: Observer | None = None,
+    task_status: trio.TaskStatus[LiveLoop] = trio.TASK_STATUS_IGNORED,
+) -> RunOutcome:
+    """Run until the loop that `task_status` reports is told to stop.
+
+    Raises:
+        ConfigError: a configured market does not exist, or its numbers do not fit it.
+        RemoteProtocolError: the venue does not answer with its market list.
+        JournalError: the journal is damaged, held by another writer, or cannot be written.
+    """
+    nonces = NonceSource(clock.now_ns)
+    async with make_http_client(net, limits=HTTP_LIMITS) as http:
+        rest = RestClient(http, plan.rest_url, Signer(plan.key, plan.secret))
+        markets = await _fetch_markets(rest, plan.market_names)
+        quoted = tuple(plan.quote(markets[name]) for name in plan.market_names)
+        config_hash = hashlib.sha256(plan.config.encode()).digest()
+        schema = schema_hash()
+        journal, found = JournalWriter.open(fs, plan.journal, schema, config_hash)
+        with journal:
+            state = recover_state(fs, plan.journal)
+            raw = None
+            if plan.raw_capture:
+                raw, _ = RawWriter.open(
+                    fs, plan.journal, schema, config_hash, first_seq=journal.next_seq
+                )
+            sequencer = Sequencer(state, journal, raw, clock, nonces, observer)
+            if found.torn is not None:
+                torn = found.torn
+                sequencer.take(TailCut(torn.segment, torn.offset, torn.bytes_cut))
+            started_ns = clock.now_ns()
+            sequencer.start(_run_started(plan, ids, quoted))
+            loop = LiveLoop(sequencer, rest, net, plan.ws_url, clock, ids, nonces)
+            task_status.started(loop)
+            ended = await loop.run()
+            digest = sequencer.fingerprint()
+            sequencer.sync()
+            if raw is not None:
+                raw.close()
+    return RunOutcome(ended, sequencer.state, sequencer.counts, digest, started_ns, clock.now_ns())
+
+
+def _run_started(plan: RunPlan, ids: Ids, quoted: tuple[Quoted, ...]) -> RunStarted:
+    return RunStarted(
+        run_id=ids.token(3),
+        mode=plan.mode,
+        versions=versions(),
+        config=plan.config,
+        settings=plan.settings,
+        quoted=quoted,
+    )
+
+
+def versions() -> tuple[tuple[str, str], ...]:
+    """Project, Python and the packages that bytes on the wire or in the journal depend on."""
+    found = [("quotefold", metadata.version("quotefold"))]
+    found.append(("python", platform.python_version()))
+    found += [(name, metadata.version(name)) for name in RECORDED_PACKAGES]
+    return tuple(found)
+
+
+async def _fetch_markets(rest: RestClient, names: tuple[str, ...]) -> dict[str, Market]:
+    answer = await rest.send(encode(QueryMarkets(), None, 0))
+    if isinstance(answer, RestFailure):
+        raise RemoteProtocolError(
+            f"market list: {answer.reason}; check the venue's rest_url and that it is up"
+        )
+    event = normalise_response(
+        QueryMarkets(), None, answer.status, answer.body, {}, frozenset(names)
+    )
+    if not isinstance(event, MarketsListed):
+        raise RemoteProtocolError(f"market list: HTTP {answer.status}, {event}")
+    markets = {market.name: market for market in event.markets}
+    for name in names:
+        if name not in markets:
+            raise ConfigError(f"market.{name}: the venue does not list this market")
+    return markets
