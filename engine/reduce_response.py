@@ -46,7 +46,7 @@ from engine.intents import (
     QueryPositions,
     QuerySpotBalances,
 )
-from engine.orders import Moved, Order
+from engine.orders import Moved, Order, Status
 from engine.reduce_account import change_order
 from engine.refusals import RefusalKind, classify
 from engine.state import InFlight, KillSwitch, State, advance, with_market
@@ -235,6 +235,9 @@ def _change_refused(
     kind: RefusalKind,
 ) -> State:
     def fact(order: Order) -> Moved:
+        if order.status is Status.CLOSED:
+            # It filled, or ended otherwise, before the request reached it.
+            return order, ""
         if not orders.awaits(order, record.cause_seq):
             return order, f"{order.client_order_id}: settled, then refused: {refusal.text}"
         if kind is RefusalKind.NOT_FOUND:

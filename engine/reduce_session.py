@@ -222,33 +222,35 @@ def frame_refused(state: State, record: Record, event: FrameRefused) -> State:
 
 def timer_fired(state: State, record: Record, event: TimerFired) -> State:
     """Let deadlines pass, sample uptime, and look into what stays unexplained."""
-    before_ns = state.now_ns
     state = replace(advance(state, record), attention_seq=record.seq)
     for seq, request in state.requests.items():
         if request.deadline_ns <= record.recv_ns and not request.expired:
             requests = {**state.requests, seq: replace(request, expired=True)}
             state = lost(replace(state, requests=requests), record, seq, request)
     for market in state.markets.values():
-        timed = _doubts(_sampled(state, market, record.recv_ns - before_ns), record)
+        timed = _doubts(_sampled(state, market), record)
         if timed is not market:
             state = with_market(state, record, timed)
     return state
 
 
-def _sampled(state: State, market: MarketState, elapsed_ns: int) -> MarketState:
+def _sampled(state: State, market: MarketState) -> MarketState:
+    # The time since the last sample counts as quoted if it is quoted now.
     if state.stopping_ns:
         return market
     bid = _near(market, Side.BUY)
     ask = _near(market, Side.SELL)
-    uptime = market.uptime
+    uptime, now_ns = market.uptime, state.now_ns
     if not uptime.since_ns:
         if not bid and not ask:
             return market
-        return replace(market, uptime=Uptime(since_ns=state.now_ns))
+        return replace(market, uptime=Uptime(since_ns=now_ns, sampled_ns=now_ns))
+    elapsed_ns = now_ns - uptime.sampled_ns
     return replace(
         market,
         uptime=Uptime(
             uptime.since_ns,
+            now_ns,
             uptime.total_ns + elapsed_ns,
             uptime.bid_ns + (elapsed_ns if bid else 0),
             uptime.ask_ns + (elapsed_ns if ask else 0),

@@ -17,7 +17,7 @@ from engine.book import Book
 from engine.events import BestBidOffer, FeesListed, Record
 from engine.intents import Intent
 from engine.inventory import Inventory, position_lots
-from engine.orders import Order, Status
+from engine.orders import Order, Pending, Status
 from engine.strategy import Strategy
 from engine.types import MarginBalance, Position, Quoted, Settings, Side, SpotBalance
 
@@ -27,6 +27,10 @@ PRIVATE = "private"
 # Closed orders are kept this long to recognise late news of them (REST answers end within the
 # client's own timeouts, far below this).
 TOMBSTONE_NS = 60_000_000_000
+
+
+# Depth is sent every 100 ms (contract 11.5); this spans several frames and the way to us.
+GHOST_NS = 400_000_000
 
 
 class LinkStatus(StrEnum):
@@ -117,6 +121,7 @@ class Uptime(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     since_ns: int = 0
     """First acknowledged quote; 0 before it."""
+    sampled_ns: int = 0
     total_ns: int = 0
     bid_ns: int = 0
     ask_ns: int = 0
@@ -142,6 +147,15 @@ class Mismatch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Deals counted when it was seen."""
 
 
+class Ghost(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A price of ours that the venue no longer has and the feed may still show."""
+
+    side: Side
+    price: int
+    qty: int
+    until_ns: int
+
+
 class MarketState(msgspec.Struct, frozen=True, array_like=True):
     """All of one market."""
 
@@ -154,8 +168,11 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True):
     live: tuple[Order, ...] = ()
     """The orders that are not closed, by side, level and id."""
     own_bids: tuple[int, ...] = ()
-    """Our visible resting bids, flat (price, leaves), best first: not part of the market."""
+    """Our visible bids, flat (price, qty), best first: not part of the market. Where a request is
+    in flight, both its old and its new price."""
     own_asks: tuple[int, ...] = ()
+    ghosts: tuple[Ghost, ...] = ()
+    """Prices we left a moment ago: the feed may still show us there."""
     inventory: Inventory = Inventory()
     position: int = 0
     """Inventory against the target, lots."""
@@ -283,6 +300,7 @@ def with_orders(market: MarketState, changed: tuple[Order, ...], record: Record)
         live=live,
         own_bids=_visible(live, Side.BUY),
         own_asks=_visible(live, Side.SELL),
+        ghosts=_ghosts(market, changed, record.recv_ns),
         touched_seq=record.seq,
     )
 
@@ -294,9 +312,24 @@ def _sorted(orders: dict[str, Order]) -> list[Order]:
 def _visible(live: tuple[Order, ...], side: Side) -> tuple[int, ...]:
     levels: dict[int, int] = {}
     for order in live:
-        if order.side is side and order.status is Status.OPEN and not order.rpi:
+        if order.side is side and not order.rpi:
             levels[order.price] = levels.get(order.price, 0) + order.leaves_qty
+            if order.pending is Pending.MODIFY:
+                price = order.wanted_price
+                levels[price] = levels.get(price, 0) + order.wanted_qty
     flat: list[int] = []
     for price in sorted(levels, reverse=side is Side.BUY):
         flat += (price, levels[price])
     return tuple(flat)
+
+
+def _ghosts(market: MarketState, changed: tuple[Order, ...], now_ns: int) -> tuple[Ghost, ...]:
+    ghosts = [ghost for ghost in market.ghosts if ghost.until_ns > now_ns]
+    for after in changed:
+        before = market.orders.get(after.client_order_id)
+        if before is None or before.status is Status.CLOSED or before.rpi:
+            continue
+        if after.status is Status.CLOSED or after.price != before.price:
+            until_ns = now_ns + GHOST_NS
+            ghosts.append(Ghost(before.side, before.price, before.leaves_qty, until_ns))
+    return tuple(ghosts)
