@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
 from adapters.paper.auth import ApiKey
+from adapters.paper.flow_recorded import RecordedConfig
+from adapters.paper.flow_synthetic import SyntheticConfig
 from adapters.paper.model import FLOW_ACCOUNTS, ExchangeConfig
-from adapters.ports import Ids
+from adapters.ports import Fs, Ids
+from engine.errors import ConfigError
 
 
 class VenueConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -27,6 +32,9 @@ class VenueConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ws_inactivity_s: int = 60
     # Seconds in which a token must be used for the first time (11.2) [C].
     token_first_use_s: int = 60
+    # Rates and sizes of the synthetic flow, choices of the recorded one.
+    synthetic: SyntheticConfig = SyntheticConfig()
+    recorded: RecordedConfig = RecordedConfig()
 
 
 def with_flow_accounts(config: VenueConfig) -> VenueConfig:
@@ -38,7 +46,7 @@ def with_flow_accounts(config: VenueConfig) -> VenueConfig:
     return msgspec.structs.replace(config, exchange=exchange)
 
 
-def check(config: VenueConfig) -> str | None:
+def problem(config: VenueConfig) -> str | None:
     """What is wrong with a configuration that has the right types, None for nothing."""
     accounts = [account.name for account in config.exchange.accounts]
     markets = [market.name for market in config.exchange.markets]
@@ -53,6 +61,21 @@ def check(config: VenueConfig) -> str | None:
     if config.nonce_status not in (401, 429):
         return f"nonce_status: expected 401 or 429, found {config.nonce_status}"
     return None
+
+
+def load(fs: Fs, path: Path) -> VenueConfig:
+    """Read a configuration from TOML; raises ConfigError with the path and what to do."""
+    hint = "see docs/venue.md for the settings"
+    try:
+        config = msgspec.toml.decode(fs.read(path), type=VenueConfig)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}; check --config") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}; {hint}") from error
+    wrong = problem(config)
+    if wrong is not None:
+        raise ConfigError(f"{path}: {wrong}; {hint}")
+    return config
 
 
 def keys_of(config: VenueConfig, ids: Ids) -> list[ApiKey]:

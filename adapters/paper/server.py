@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import trio
 
 from adapters.paper.auth import ApiKey
 from adapters.paper.body_log import BodyHash
 from adapters.paper.config import VenueConfig, with_flow_accounts
 from adapters.paper.exchange import Exchange
-from adapters.paper.flow import Flow
+from adapters.paper.flow_source import MakeFlow
 from adapters.paper.http import Request, Response, serve_http
 from adapters.paper.rest import respond
 from adapters.paper.venue import Venue
 from adapters.paper.ws import serve_websocket
 from adapters.ports import AppendFile, Clock, Ids, Net
+from engine.errors import ConfigError
 
 WS_PATH = "/ws"
 # A socket without a peer name (in memory) still needs some address for the limits of section 13.
 NO_ADDRESS = "local"
-
-MakeFlow = Callable[[Exchange, int], Flow]
 
 
 class VenueHandle:
@@ -77,6 +74,9 @@ async def serve_venue(
         make_flow: Builds the background participants for (exchange, start in microseconds).
         body_file: Where to append the hashes of private request bodies.
         task_status: Reports the handle once the port is bound.
+
+    Raises:
+        ConfigError: if the flow, a market or the address cannot be used; nothing runs then.
     """
     venue = Venue(with_flow_accounts(config), clock=clock, ids=ids, body_file=body_file)
     if make_flow is not None:
@@ -86,7 +86,11 @@ async def serve_venue(
         await _serve_connection(stream, venue)
 
     async with trio.open_nursery() as nursery:
-        bound: int = await nursery.start(net.serve, handle, host, port)
+        try:
+            bound: int = await nursery.start(net.serve, handle, host, port)
+        except OSError as error:
+            what = f"cannot listen on {host}:{port}: {error.strerror or error}"
+            raise ConfigError(f"{what}; choose another --port or --host") from error
         # The first orders of the flow are in the book before anyone can look.
         venue.step()
         task_status.started(VenueHandle(venue, bound))
