@@ -103,7 +103,8 @@ def status_of(text: str, surface: Surface, leaves_qty: int) -> OrderStatus:
         return closed
     if not cancelled and text != "FILLED" and text not in _OPEN_TEXTS and text:
         raise ValueError(f"expected an order status, found {clip(text, 48)!r}")
-    if surface is Surface.LIVE:
+    listed_open = surface is Surface.LISTED and not cancelled and text != "FILLED"
+    if surface is Surface.LIVE or listed_open:
         return OrderStatus.OPEN
     # Documented create examples say FILLED with something left (G-7): what is left decides.
     if cancelled or not leaves_qty:

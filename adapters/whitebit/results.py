@@ -271,13 +271,13 @@ def _timer(item: wire.TimerItem) -> KillSwitchTimer:
 def _markets(body: bytes, only: Set[str]) -> events.MarketsListed:
     markets = []
     for raw in _decode(body, list[msgspec.Raw]):
-        name = _decode(raw, wire.MarketName).name
-        if only and name not in only:
-            continue
+        name = ""
         try:
-            markets.append(read_market(_decode(raw, wire.MarketItem)))
+            name = _decode(raw, wire.MarketName).name
+            if not only or name in only:
+                markets.append(read_market(_decode(raw, wire.MarketItem)))
         except ValueError as error:
             # Some of a thousand markets may be beyond us; that matters only for those asked for.
-            if only:
+            if name in only:
                 raise Misfit(name, str(error)) from error
     return events.MarketsListed(tuple(markets))

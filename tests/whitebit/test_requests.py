@@ -13,7 +13,7 @@ from engine import intents
 from engine.errors import LocalProtocolError
 from engine.money import format_units
 from engine.types import Market, Side, Stp
-from tests.whitebit.venue import BTC_PERP, BTC_USDT
+from tests.whitebit.venue import BTC_PERP, BTC_USDT, steady
 
 NONCE = 1_700_000_000_001
 
@@ -238,6 +238,7 @@ def test_intent_against_the_rules(
         encode(intent, market, NONCE)
 
 
+@steady
 @given(st.integers(1, 1 << 62), st.integers(0, 18))
 def test_fast_formatting_equals_the_exact_one(units: int, decimals: int) -> None:
     assert requests._decimal(units, decimals) == format_units(units, decimals)

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from adapters.whitebit.units import UNITS_MAX, Units, amount, micros, parse_units, ratio
 from engine.money import format_units
+from tests.whitebit.venue import steady
 
 DECIMALS = st.integers(0, 18)
 
 
+@steady
 @given(st.integers(0, 10**22), DECIMALS, DECIMALS)
 def test_conversion_equals_decimal_arithmetic_or_refuses(
     digits: int, places: int, decimals: int
@@ -29,11 +31,13 @@ def test_conversion_equals_decimal_arithmetic_or_refuses(
             parse_units(text, decimals)
 
 
+@steady
 @given(st.integers(0, UNITS_MAX - 1), DECIMALS)
 def test_formatted_units_read_back(units: int, decimals: int) -> None:
     assert parse_units(format_units(units, decimals), decimals) == units
 
 
+@steady
 @given(st.text(max_size=12))
 def test_any_text_is_a_plain_number_or_refused(text: str) -> None:
     try:
@@ -103,6 +107,7 @@ def test_memory_of_strings_is_bounded() -> None:
     assert len(table) <= 1 << 16
 
 
+@steady
 @given(st.integers(0, 4_102_444_800_000_000))
 def test_times_keep_their_microsecond(us: int) -> None:
     assert micros(float(f"{us // 1_000_000}.{us % 1_000_000:06d}")) == us

@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from engine.types import Market, Product
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "whitebit"
+
+steady = settings(deadline=None)
+"""For property tests: a shared machine makes any deadline a flaky one."""
 
 needs_shared = pytest.mark.skipif(
     not SHARED.is_dir(), reason="the venue's captures and examples are not part of this repository"
