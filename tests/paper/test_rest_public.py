@@ -1,0 +1,144 @@
+"""Public REST, routes and limits over a running venue (contract 3.1, 4, 13)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from adapters.paper.config import VenueConfig
+from adapters.paper.flow_source import flow_maker, recordings_of
+from adapters.ports import SystemFs
+from engine.errors import ConfigError
+from tests.paper.venue_client import START_NS, bench
+
+NOW_S = START_NS // 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "answer"),
+    [
+        ("GET", "/api/v4/public/ping", 200, ["pong"]),
+        ("GET", "/api/v4/public/time", 200, {"time": NOW_S}),
+        ("GET", "/api/v4/public/platform/status", 200, {"status": "system operational"}),
+        ("GET", "/api/v4/public/orderbook/NOPE", 422, {"market": ["Market is not available."]}),
+        ("GET", "/api/v4/public/trades/NOPE", 422, {"market": ["Market is not available."]}),
+        (
+            "GET",
+            "/api/v4/public/orderbook/BTC_USDT?limit=abc",
+            422,
+            {"limit": ["The limit must be an integer."]},
+        ),
+        (
+            "GET",
+            "/api/v4/public/orderbook/BTC_USDT?level=x",
+            422,
+            {"level": ["The level must be an integer."]},
+        ),
+        (
+            "GET",
+            "/api/v4/public/trades/BTC_USDT?type=hold",
+            422,
+            {"type": ["Type should be 'sell' or 'buy'."]},
+        ),
+        ("GET", "/", 404, b""),
+        ("GET", "/ws", 404, b""),
+        ("POST", "/api/v4/withdraw", 404, b""),
+        ("GET", "/api/v4/public/orderbook/", 422, {"market": ["Market is not available."]}),
+        ("GET", "/api/v4/public/orderbook/a/b", 404, b""),
+        ("GET", "/api/v4/orders", 405, b""),
+        ("POST", "/api/v4/public/ping", 405, b""),
+        ("HEAD", "/api/v4/public/ping", 405, b""),
+    ],
+)
+async def test_answers(
+    nursery: trio.Nursery,
+    autojump_clock: MockClock,
+    method: str,
+    path: str,
+    status: int,
+    answer: Any,
+) -> None:
+    run = await bench(nursery)
+    assert await run.alice.http(method, path, {}, b"") == (status, answer)
+
+
+async def test_public_trades_name_their_volumes_the_wrong_way_round(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    run = await bench(nursery)
+    await run.alice.limit("sell", "60000", "0.02")
+    await run.bob.limit("buy", "60000", "0.01")
+    _, [trade] = await run.alice.get("trades/BTC_USDT?type=buy")
+    assert (trade["quote_volume"], trade["base_volume"]) == ("0.01", "600")
+    assert (trade["type"], trade["trade_timestamp"], trade["rpi"]) == ("buy", NOW_S, False)
+    assert await run.alice.get("trades/BTC_USDT?type=sell") == (200, [])
+    _, tickers = await run.alice.get("ticker")
+    assert tickers["BTC_USDT"]["last_price"] == "60000"
+    assert (tickers["BTC_USDT"]["base_volume"], tickers["BTC_USDT"]["quote_volume"]) == (
+        "0.01",
+        "600",
+    )
+
+
+async def test_the_orderbook_is_cut_and_merged(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    run = await bench(nursery)
+    for price in ("60000.01", "60000.07", "59999.99"):
+        await run.alice.limit("buy", price)
+    _, book = await run.alice.get("orderbook/BTC_USDT?limit=2")
+    assert book["bids"] == [["60000.07", "0.01"], ["60000.01", "0.01"]]
+    assert (book["ticker_id"], book["timestamp"], book["asks"]) == ("BTC_USDT", NOW_S, [])
+    _, merged = await run.alice.get("orderbook/BTC_USDT?level=1&limit=0")
+    assert merged["bids"] == [["60000", "0.02"], ["59999.9", "0.01"]]
+
+
+async def test_over_the_limit_the_body_is_no_json(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    path = "/api/v4/public/ping"
+    run = await bench(nursery, VenueConfig(rest_limits={path: 2}))
+    statuses = [(await run.alice.get("ping"))[0] for _ in range(3)]
+    assert statuses == [200, 200, 429]
+    assert isinstance((await run.alice.get("ping"))[1], bytes)
+    await trio.sleep(10.1)
+    assert (await run.alice.get("ping"))[0] == 200
+
+
+async def test_the_synthetic_flow_moves_the_market(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    make_flow = flow_maker(VenueConfig(), "synthetic", seed=1, speed="1", fs=SystemFs())
+    run = await bench(nursery, make_flow=make_flow)
+    _, before = await run.alice.get("orderbook/BTC_USDT")
+    assert before["asks"]
+    assert before["bids"]
+    ws = await run.alice.open_ws()
+    await ws.call("bookTicker_subscribe", "BTC_USDT")
+    await ws.push("bookTicker_update")
+    assert (await ws.push("bookTicker_update"))[0][2] == "BTC_USDT"
+    await trio.sleep(3)
+    _, trades = await run.alice.get("trades/BTC_PERP")
+    assert trades
+
+
+def test_recordings_find_their_markets() -> None:
+    markets = ("BTC_USDT", "BTC_PERP")
+    found = recordings_of("a/btc_spot.zst,a/btc_USDM.zst", markets)
+    assert {name: str(path) for name, path in found.items()} == {
+        "BTC_USDT": "a/btc_spot.zst",
+        "BTC_PERP": "a/btc_USDM.zst",
+    }
+    assert list(recordings_of("BTC_PERP=x", markets)) == ["BTC_PERP"]
+
+
+@pytest.mark.parametrize(
+    ("flow", "part"),
+    [("a,b", "two files"), ("NOPE=a", "does not exist"), ("BTC_PERP=", "empty"), ("a,", "empty")],
+)
+def test_bad_recording_lists_are_refused(flow: str, part: str) -> None:
+    with pytest.raises(ConfigError, match=part):
+        recordings_of(flow, ("BTC_USDT", "BTC_PERP"))
