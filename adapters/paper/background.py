@@ -65,12 +65,6 @@ class Background:
             resting.pop(ticks, None)
         self._matcher.finish(self.market)
 
-    def clear_through(self, side: Side, ticks: int, now_us: int) -> None:
-        """Leave every level of `side` that is better priced than `ticks`."""
-        sign = 1 if side is Side.BUY else -1
-        for price in [p for p in self._resting[side] if (p - ticks) * sign > 0]:
-            self.set_level(side, price, 0, now_us)
-
     def take(self, side: Side, lots: int, now_us: int, *, retail: bool = False) -> Order:
         """Send a market order (10.3); it stops at the taker band from the best opposite price."""
         self._exchange.advance(now_us)

@@ -166,6 +166,8 @@ class _Player:
         # Levels to set again even if the recorded size did not change.
         self._touched: dict[Side, dict[int, None]] = {side: {} for side in Side}
         self._bbo: BboRow | None = None
+        # The newest update seen of either stream: an older quote is no news.
+        self._seq = 0
 
     def play(self, now_us: int) -> None:
         """Perform the head of the tape and move on."""
@@ -194,8 +196,9 @@ class _Player:
 
     def _quote(self, row: BboRow, where: str, now_us: int) -> None:
         """Move the touch between the deltas."""
-        if self._bbo is not None and row.seq < self._bbo.seq:
+        if row.seq < self._seq:
             return
+        self._seq = row.seq
         self._bbo = row
         dropped = self._apply_bbo(row, where)
         for side, levels in dropped.items():
@@ -223,6 +226,8 @@ class _Player:
         if isinstance(row, SnapshotRow):
             self._book = {side: _Side(side) for side in Side}
             self._bbo = None
+            self._seq = 0
+        self._seq = max(self._seq, row.seq)
         for side, pairs in ((Side.BUY, row.bids), (Side.SELL, row.asks)):
             book, touched = self._book[side], self._touched[side]
             for pair in pairs:

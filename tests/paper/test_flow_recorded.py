@@ -179,12 +179,13 @@ def test_quotes_move_the_touch_and_an_older_delta_does_not_move_it_back() -> Non
         bbo(1100, 15, ["99", "1.5"], ["99.5", "2"]),
         delta(1150, 12, [["100", "7"]], [["101", "3"]], first=11),
         delta(1200, 16, [["99", "1"]], [["99.5", "0"]], first=13),
+        bbo(1250, 15, ["100", "1"], ["100.5", "1"]),
     ]
     bids, asks = played(rows, 100).markets[SPOT].depth(5)
     assert (bids, asks[0]) == (((9900, LOT * 3 // 2),), (9950, 2 * LOT))
     bids, asks = played(rows, 150).markets[SPOT].depth(5)
     assert (bids, asks[:2]) == (((9900, LOT * 3 // 2),), ((9950, 2 * LOT), (10100, 3 * LOT)))
-    bids, asks = played(rows, 200).markets[SPOT].depth(5)
+    bids, asks = played(rows, 250).markets[SPOT].depth(5)
     assert (bids, asks[0]) == (((9900, LOT),), (10100, 3 * LOT))
 
 
