@@ -70,7 +70,12 @@ class Feeds:
             tick.run(now_us)
 
     def publish(self, notices: Iterable[Notice], now_us: int) -> None:
-        """Push what is sent on each event, in the order of the events."""
+        """Push what is sent on each event, in the order of the events.
+
+        Best prices that change many times in one microsecond of the engine (a maker moving a whole
+        ladder) are pushed once, as they are in the end [C].
+        """
+        best: dict[str, BboChanged] = {}
         for notice in notices:
             match notice:
                 case Deal() | Pending() | Executed():
@@ -78,9 +83,14 @@ class Feeds:
                 case PublicTrade():
                     self._trade(notice)
                 case BboChanged():
-                    self._book_ticker(notice, now_us)
+                    before = best.get(notice.market)
+                    if before is not None and before.time_us != notice.time_us:
+                        self._book_ticker(before, now_us)
+                    best[notice.market] = notice
                 case BookChanged():
                     pass  # The depth tick compares update ids by itself.
+        for change in best.values():
+            self._book_ticker(change, now_us)
 
     def _private(self, notice: Deal | Pending | Executed) -> None:
         subject = notice if isinstance(notice, Deal) else notice.order
