@@ -1,0 +1,348 @@
+"""The configuration file, and what the engine makes of it.
+
+A file is read whole and refused whole: an unknown key, a number that does not fit the market's
+precision or a parameter that the strategy does not take stops the program before it connects.
+Decimals are strings, so that no float stands between the file and the money. Without a file, the
+built-in defaults below hold; `config/paper.toml` is the same configuration with a comment on each
+key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+# Importing the package registers every strategy under its name.
+import strategies as _strategies  # noqa: F401
+from adapters.cli.config_errors import convert, nearest, refused, shown
+from adapters.cli.durations import NS_PER_S, format_seconds, parse_duration
+from adapters.ports import Fs
+from adapters.whitebit.units import parse_units
+from adapters.whitebit.urls import parse_url
+from engine.errors import ConfigError
+from engine.money import format_units
+from engine.strategy import Strategy, View, registered_names, strategy_class
+from engine.types import Limits, Market, Product, Quoted, Settings
+
+BUILT_IN = "built-in defaults"
+"""Source of the configuration that `run` uses without a file."""
+
+Bps = Annotated[int, Meta(ge=1, le=1_000)]
+
+
+class VenueConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the venue is; without this section `run` starts a paper venue of its own."""
+
+    rest_url: str
+    ws_url: str
+
+
+class EngineConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Times as texts such as `3s` or `250ms`; what they mean is said at `Settings`."""
+
+    kill_switch_timeout: str = "15s"
+    request_deadline: str = "3s"
+    feed_max_age: str = "12s"
+    ping_every: str = "5s"
+    pong_deadline: str = "10s"
+    fresh_after_stall: str = "1s"
+    shutdown_deadline: str = "8s"
+    depth_limit: Literal[1, 5, 10, 20, 30, 50, 100] = 20
+
+
+class JournalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    directory: str = "journals"
+    """Where a run without --journal begins its own journal, in a directory named by the run."""
+    raw: bool = True
+    """Keep the bytes as received beside the journal."""
+
+
+class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One market to quote; decimals are strings in the market's own assets."""
+
+    strategy: str
+    position_max: str
+    """Base asset, either way from the target."""
+    order_notional_max: str
+    """Quote asset."""
+    inventory_target: str | None = None
+    """Base asset to hold; a spot market needs it, a perpetual's is always 0."""
+    price_tolerance: str = "0"
+    """Quote asset."""
+    collar_bps: Bps = 100
+    open_orders_max: Annotated[int, Meta(ge=1, le=100)] = 12
+    uptime_bps: Bps = 25
+    parameters: dict[str, Any] = {}
+    """Of the strategy."""
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """A configuration that has passed every check that needs no venue."""
+
+    source: str
+    """The file it came from, or `BUILT_IN`."""
+    venue: VenueConfig | None = None
+    engine: EngineConfig = EngineConfig()
+    journal: JournalConfig = JournalConfig()
+    market: dict[str, MarketConfig]
+
+
+_SECTIONS = ("venue", "engine", "journal", "market")
+
+_S = NS_PER_S
+_BOUNDS_NS: dict[str, tuple[int, int]] = {
+    "kill_switch_timeout": (5 * _S, 600 * _S),  # contract 10.8
+    "request_deadline": (_S // 10, 30 * _S),
+    "feed_max_age": (_S, 60 * _S),
+    "ping_every": (_S, 50 * _S),  # the venue hangs up after 60 s (11.1)
+    "pong_deadline": (_S, 60 * _S),
+    "fresh_after_stall": (_S // 100, 10 * _S),
+    "shutdown_deadline": (_S, 600 * _S),
+}
+"""Shortest and longest of each duration, nanoseconds."""
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def default_config() -> Config:
+    """Return the configuration of `run` without a file: both paper markets."""
+    ladder = [{"qty": "0.005", "stp": "cn"}, {"qty": "0.01", "stp": "cn", "offset_bps": 2.0}]
+    common = {"ladder": ladder, "volatility_multiple": 1.0, "volatility_half_life_s": 30.0}
+    parameters = {**common, "half_spread_bps": 1.5, "skew_bps": 5.0}
+    spot = MarketConfig(
+        strategy="inventory_skew",
+        position_max="0.5",
+        order_notional_max="5000",
+        inventory_target="10",
+        price_tolerance="2",
+        parameters=parameters,
+    )
+    perpetual = msgspec.structs.replace(spot, inventory_target=None)
+    return Config(source=BUILT_IN, market={"BTC_USDT": spot, "BTC_PERP": perpetual})
+
+
+def load_config(fs: Fs, path: Path) -> Config:
+    """Read a configuration file and check all that can be checked before connecting.
+
+    Raises:
+        ConfigError: one line with the file, the key, what was expected and what was found.
+    """
+    try:
+        text = fs.read(path)
+    except FileNotFoundError as error:
+        hint = "without a file, the built-in paper configuration is used"
+        raise refused(str(path), "", "expected a file, found none", hint) from error
+    except OSError as error:
+        raise refused(str(path), "", f"cannot be read: {error.strerror}") from error
+    return parse_config(text, str(path))
+
+
+def parse_config(text: bytes, source: str) -> Config:
+    """Read a configuration from TOML; as `load_config`."""
+    try:
+        raw = msgspec.toml.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise refused(source, "", f"not TOML: {error}") from error
+    for name in raw:
+        if name not in _SECTIONS:
+            raise refused(source, name, "unknown key", nearest(name, _SECTIONS))
+    venue = convert(raw["venue"], VenueConfig, source, "venue") if "venue" in raw else None
+    config = Config(
+        source=source,
+        venue=venue,
+        engine=convert(raw.get("engine", {}), EngineConfig, source, "engine"),
+        journal=convert(raw.get("journal", {}), JournalConfig, source, "journal"),
+        market=_markets(raw.get("market", {}), source),
+    )
+    _check_urls(config)
+    to_settings(config)
+    return config
+
+
+def _markets(raw: Any, source: str) -> dict[str, MarketConfig]:
+    sections = convert(raw, dict[str, Any], source, "market")
+    if not sections:
+        hint = "name one, such as [market.BTC_USDT]"
+        raise refused(source, "market", "expected at least one market, found none", hint)
+    markets = {}
+    for name, section in sections.items():
+        market = convert(section, MarketConfig, source, f"market.{name}")
+        markets[name] = market
+        _strategy(source, name, market)
+    return markets
+
+
+def _strategy(source: str, name: str, market: MarketConfig) -> Strategy:
+    known = registered_names()
+    if market.strategy not in known:
+        problem = f"expected a strategy, found {shown(market.strategy)}"
+        raise refused(source, f"market.{name}.strategy", problem, nearest(market.strategy, known))
+    key = f"market.{name}.parameters"
+    return convert(market.parameters, strategy_class(market.strategy), source, key)
+
+
+def _check_urls(config: Config) -> None:
+    if config.venue is None:
+        return
+    for key, url, schemes in (
+        ("venue.rest_url", config.venue.rest_url, ("https", "http")),
+        ("venue.ws_url", config.venue.ws_url, ("wss", "ws")),
+    ):
+        try:
+            endpoint = parse_url(url, *schemes)
+        except ConfigError as error:
+            raise refused(config.source, key, str(error)) from error
+        if not endpoint.tls and not _is_loopback(endpoint.host):
+            problem = f"expected {schemes[0]}, found {shown(url)}"
+            raise refused(config.source, key, problem, "only this machine is reached without TLS")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+# --- engine values ------------------------------------------------------------------------------
+
+
+def to_settings(config: Config) -> Settings:
+    """Return the engine's settings.
+
+    Raises:
+        ConfigError: a duration that is none, or out of its bounds.
+    """
+    times = {key: _duration_ns(config, key) for key in _BOUNDS_NS}
+    seconds, rest_ns = divmod(times.pop("kill_switch_timeout"), NS_PER_S)
+    if rest_ns:
+        problem = f"expected whole seconds, found {shown(config.engine.kill_switch_timeout)}"
+        raise refused(config.source, "engine.kill_switch_timeout", problem)
+    return Settings(
+        kill_switch_timeout_s=seconds,
+        depth_limit=config.engine.depth_limit,
+        **{f"{key}_ns": time_ns for key, time_ns in times.items()},
+    )
+
+
+def _duration_ns(config: Config, key: str) -> int:
+    text: str = getattr(config.engine, key)
+    low_ns, high_ns = _BOUNDS_NS[key]
+    try:
+        duration_ns = parse_duration(text)
+    except ConfigError as error:
+        raise refused(config.source, f"engine.{key}", str(error)) from error
+    if low_ns <= duration_ns <= high_ns:
+        return duration_ns
+    bounds = f"{format_seconds(low_ns)} to {format_seconds(high_ns)}"
+    raise refused(config.source, f"engine.{key}", f"expected {bounds}, found {shown(text)}")
+
+
+def to_all_quoted(config: Config, listed: Iterable[Market]) -> tuple[Quoted, ...]:
+    """Return what to quote, in the file's order, by the venue's own market list.
+
+    Raises:
+        ConfigError: a market that the venue does not list; else as `to_quoted`.
+    """
+    markets = {market.name: market for market in listed}
+    for name in config.market:
+        if name not in markets:
+            problem = "expected a market of the venue's list, found none of this name"
+            raise refused(config.source, f"market.{name}", problem, nearest(name, markets))
+    return tuple(to_quoted(config, markets[name]) for name in config.market)
+
+
+def to_quoted(config: Config, market: Market) -> Quoted:
+    """Return what one market of the configuration is quoted by, in ticks and lots.
+
+    Raises:
+        ConfigError: a decimal that does not fit the market's precision, an inventory target
+            where none can be or none where one is needed, a strategy that cannot quote it.
+    """
+    section = config.market[market.name]
+    amounts = _Amounts(config.source, market)
+    notional_max = amounts.read("order_notional_max", section.order_notional_max)
+    limits = Limits(
+        position_max=amounts.read("position_max", section.position_max),
+        order_notional_max=notional_max,
+        collar_bps=section.collar_bps,
+        open_orders_max=section.open_orders_max,
+    )
+    strategy = _strategy(config.source, market.name, section)
+    _try_quote(config.source, market, strategy, limits)
+    return Quoted(
+        market=market,
+        strategy=section.strategy,
+        # With every default filled in: a default changed later must not change an old replay.
+        parameters=msgspec.json.encode(strategy).decode(),
+        limits=limits,
+        inventory_target=_target(amounts, section),
+        price_tolerance=amounts.read("price_tolerance", section.price_tolerance, minimum=0),
+        uptime_bps=section.uptime_bps,
+    )
+
+
+class _Amounts:
+    """Decimal strings of one market as integers, exactly."""
+
+    def __init__(self, source: str, market: Market) -> None:
+        self.source = source
+        self.market = market
+        self._units = {
+            "position_max": ("lot", market.qty_decimals, market.base_asset),
+            "inventory_target": ("lot", market.qty_decimals, market.base_asset),
+            "price_tolerance": ("tick", market.price_decimals, market.quote_asset),
+            "order_notional_max": ("unit", market.notional_decimals, market.quote_asset),
+        }
+
+    def read(self, key: str, text: str, *, minimum: int = 1) -> int:
+        """Return the value of `key` in its own unit, at least `minimum`."""
+        unit, decimals, asset = self._units[key]
+        path = f"market.{self.market.name}.{key}"
+        try:
+            units = parse_units(text, decimals)
+        except ValueError as error:
+            hint = f"one {unit} of {self.market.name} is {format_units(1, decimals)} {asset}"
+            raise refused(self.source, path, str(error), hint) from error
+        if units < minimum:
+            raise refused(self.source, path, f"expected more than 0 {asset}, found {shown(text)}")
+        return units
+
+
+def _target(amounts: _Amounts, section: MarketConfig) -> int:
+    market, text = amounts.market, section.inventory_target
+    path = f"market.{market.name}.inventory_target"
+    if market.product is Product.SPOT:
+        if text is None:
+            problem = f"expected the {market.base_asset} that the account should hold, found none"
+            hint = "what it holds beyond this is offered for sale"
+            raise refused(amounts.source, path, problem, hint)
+        return amounts.read("inventory_target", text, minimum=0)
+    if text is not None:
+        problem = f"expected no target on a perpetual, found {shown(text)}"
+        raise refused(amounts.source, path, problem, "its inventory is the position itself")
+    return 0
+
+
+def _try_quote(source: str, market: Market, strategy: Strategy, limits: Limits) -> None:
+    # A parameter that fits its type may still not fit the market: better now than at a quote.
+    scale: int = 10**market.price_decimals
+    bid = 50_000 * scale
+    view = View(
+        market, NS_PER_S, bid, 1, bid + 1, 1, 0, limits.position_max, strategy.initial_memory()
+    )
+    try:
+        strategy.quote(view)
+    except ValueError as error:
+        raise refused(source, f"market.{market.name}.parameters", str(error)) from error
+
+
+def config_json(config: Config) -> str:
+    """Return the configuration as JSON, for `RunStarted`; it never holds a secret."""
+    return msgspec.json.encode(config).decode()
