@@ -199,4 +199,8 @@ def _reason(group: BaseExceptionGroup[BaseException]) -> str:
         return clip(f"closed with {code}{text}")
     if isinstance(error, OSError):
         return clip(f"{type(error).__name__}: {error}")
+    cause = error.__cause__
+    if isinstance(cause, OSError):
+        # What TLS or the socket said, a bad certificate for example.
+        return clip(f"connection lost: {type(cause).__name__}: {cause}")
     return f"connection lost: {type(error).__name__}"

@@ -1,0 +1,159 @@
+"""RestClient against a scripted HTTP server on an in-memory network."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import h11
+import httpx
+import pytest
+import trio
+from trio.testing import MockClock
+
+from adapters.simulated import SimNet
+from adapters.whitebit.http_backend import make_http_client
+from adapters.whitebit.requests import Request, encode
+from adapters.whitebit.rest import RestAnswer, RestClient, RestFailure
+from adapters.whitebit.signing import NonceSource, Secret, Signer
+from engine.errors import LocalProtocolError
+from engine.intents import QuerySpotBalances, QueryTime
+
+KEY = Secret("test-api-key-0000000000000000")
+SECRET = Secret("test-api-secret-1111111111111111")
+HOST = "venue.test"
+
+Script = Callable[[h11.Request, bytes], tuple[int, bytes] | None]
+
+
+class Server:
+    """Answers each request by a script; None cuts the connection instead."""
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self.requests: list[tuple[h11.Request, bytes]] = []
+
+    async def handle(self, stream: trio.abc.Stream) -> None:
+        connection = h11.Connection(h11.SERVER)
+        while True:
+            request = await self._next(connection, stream)
+            if not isinstance(request, h11.Request):
+                return
+            body = b""
+            while isinstance(event := await self._next(connection, stream), h11.Data):
+                body += bytes(event.data)
+            self.requests.append((request, body))
+            reply = self._script(request, body)
+            if reply is None:
+                return
+            status, content = reply
+            head = h11.Response(status_code=status, headers=[("content-length", str(len(content)))])
+            for part in (head, h11.Data(data=content), h11.EndOfMessage()):
+                await stream.send_all(connection.send(part) or b"")
+            connection.start_next_cycle()
+
+    async def _next(
+        self, connection: h11.Connection, stream: trio.abc.Stream
+    ) -> h11.Event | type[h11.PAUSED]:
+        while True:
+            event = connection.next_event()
+            if event is not h11.NEED_DATA:
+                assert not isinstance(event, type) or event is h11.PAUSED
+                return event
+            connection.receive_data(bytes(await stream.receive_some(65_536)))
+
+
+@asynccontextmanager
+async def client(script: Script) -> AsyncIterator[tuple[RestClient, Server]]:
+    net, server = SimNet(seed=1), Server(script)
+    limits = httpx.Limits(max_connections=4, max_keepalive_connections=4)
+    async with trio.open_nursery() as nursery, make_http_client(net, limits=limits) as http:
+        await nursery.start(net.serve, server.handle, HOST, 80)
+        yield RestClient(http, f"http://{HOST}/", Signer(KEY, SECRET)), server
+        nursery.cancel_scope.cancel()
+
+
+async def test_private_request_goes_out_signed_and_byte_for_byte(
+    autojump_clock: MockClock,
+) -> None:
+    request = encode(QuerySpotBalances(), None, 1594297865000)
+    async with client(lambda head, body: (200, b"{}")) as (rest, server):
+        assert await rest.send(request) == RestAnswer(200, b"{}")
+    ((head, body),) = server.requests
+    assert (head.method, head.target, body) == (b"POST", request.path.encode(), request.body)
+    headers = {name.decode(): value.decode() for name, value in head.headers}
+    signed = {k.lower(): v for k, v in Signer(KEY, SECRET).headers(request.path, request.body)}
+    assert signed.items() <= headers.items()
+    assert headers["host"] == HOST
+
+
+async def test_public_request_carries_no_key(autojump_clock: MockClock) -> None:
+    async with client(lambda head, body: (503, b"<html>")) as (rest, server):
+        assert await rest.send(encode(QueryTime(), None, 0)) == RestAnswer(503, b"<html>")
+    ((head, body),) = server.requests
+    assert (head.method, head.target, body) == (b"GET", b"/api/v4/public/time", b"")
+    assert not [name for name, _ in head.headers if name.startswith(b"x-txc")]
+
+
+async def test_lost_connection_is_a_failure_without_secrets(autojump_clock: MockClock) -> None:
+    request = encode(QuerySpotBalances(), None, 1)
+    async with client(lambda head, body: None) as (rest, _):
+        failure = await rest.send(request)
+        assert failure == RestFailure("no answer: RemoteProtocolError")
+    assert KEY.reveal() not in repr(failure)
+
+
+async def test_refused_connection_is_a_failure(autojump_clock: MockClock) -> None:
+    limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+    async with make_http_client(SimNet(seed=1), limits=limits) as http:
+        rest = RestClient(http, "http://nowhere.test", Signer(KEY, SECRET))
+        failure = await rest.send(encode(QueryTime(), None, 0))
+    assert failure == RestFailure("no answer: ConnectError")
+
+
+async def test_key_that_no_header_can_hold_is_not_shown(autojump_clock: MockClock) -> None:
+    limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+    net, server = SimNet(seed=1), Server(lambda head, body: (200, b""))
+    async with trio.open_nursery() as nursery, make_http_client(net, limits=limits) as http:
+        await nursery.start(net.serve, server.handle, HOST, 80)
+        rest = RestClient(http, f"http://{HOST}", Signer(Secret("key\r\nhunter2"), SECRET))
+        failure = await rest.send(encode(QuerySpotBalances(), None, 1))
+        nursery.cancel_scope.cancel()
+    assert failure == RestFailure("no answer: LocalProtocolError")
+
+
+async def test_path_outside_the_allow_list_is_never_sent(autojump_clock: MockClock) -> None:
+    async with client(lambda head, body: (200, b"")) as (rest, server):
+        with pytest.raises(LocalProtocolError, match="allow-list"):
+            await rest.send(Request("POST", "/api/v4/main-account/withdraw", b"{}"))
+        assert server.requests == []
+
+
+async def test_token_is_fetched(autojump_clock: MockClock) -> None:
+    nonces = NonceSource(lambda: 1700000000002_000_000)
+    async with client(lambda head, body: (200, b'{"websocket_token":"$abc"}')) as (rest, server):
+        token = await rest.token(nonces.draw())
+    assert isinstance(token, Secret)
+    assert token.reveal() == "$abc"
+    assert server.requests[0][1] == (
+        b'{"request":"/api/v4/profile/websocket_token","nonce":1700000000002,"nonceWindow":true}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (200, b'{"websocket_token":["hunter2"]}', "websocket token: HTTP 200 without a token"),
+        (
+            401,
+            b'{"code":10,"message":"Unauthorized request."}',
+            "websocket token: HTTP 401 Unauthorized request.",
+        ),
+        (429, b"<html>", "websocket token: HTTP 429"),
+    ],
+)
+async def test_token_that_is_not_given(
+    autojump_clock: MockClock, status: int, body: bytes, reason: str
+) -> None:
+    async with client(lambda head, _: (status, body)) as (rest, _):
+        assert await rest.token(1) == RestFailure(reason)
