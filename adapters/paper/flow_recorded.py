@@ -29,6 +29,7 @@ from adapters.paper.flow_rows import (
     to_steps,
 )
 from adapters.paper.model import MarketSpec, Side
+from adapters.paper.specs import Count
 from engine.errors import ConfigError
 
 _NS_PER_US = 1_000
@@ -38,15 +39,15 @@ class RecordedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Choices of the recorded flow, all [C]."""
 
     # Best recorded levels a side that rest as background orders: the widest depth channel.
-    levels: int = 100
+    levels: Count = 100
     # One trade in this many (by its id) counts as a retail taker, so that RPI orders fill too.
-    retail_one_in: int = 5
+    retail_one_in: Count = 5
     # Rows read before anything starts, so that a bad file is refused and not met later.
-    checked_rows: int = 1_000
+    checked_rows: Count = 1_000
     # Rows in which a snapshot must come, and deltas kept until it does.
-    snapshot_within: int = 10_000
+    snapshot_within: Count = 10_000
     # The pause between the last row and the snapshot that starts the next round.
-    loop_pause_ns: int = 100_000_000
+    loop_pause_ns: Count = 100_000_000
 
 
 class _Side:

@@ -10,6 +10,7 @@ takers are far more frequent than there, so that a short run shows fills.
 from __future__ import annotations
 
 from random import Random
+from typing import Annotated
 
 import msgspec
 
@@ -18,9 +19,14 @@ from adapters.paper.exchange import Exchange
 from adapters.paper.flow import FlowClock
 from adapters.paper.market import Market
 from adapters.paper.model import Side
+from adapters.paper.specs import Count
+from engine.errors import ConfigError
 
 _PRICE_DECIMALS = 2
 _QTY_DECIMALS = 6
+
+Range = tuple[Count, Count]
+Percent = Annotated[int, msgspec.Meta(ge=0, le=100)]
 
 
 class SyntheticConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,27 +35,27 @@ class SyntheticConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     Ranges are inclusive (low, high) and drawn uniformly.
     """
 
-    mid_cents: int = 6_180_000
+    mid_cents: Count = 6_180_000
     # The walk: every step the reference moves by up to this much, about 0.5 bps a second.
-    step_ms: int = 250
-    walk_cents: int = 250
-    basis_cents: int = 1_500
-    basis_walk_cents: int = 40
+    step_ms: Count = 250
+    walk_cents: Count = 250
+    basis_cents: Count = 1_500
+    basis_walk_cents: Count = 40
     # Makers: one touch a side, drawn anew in one of `touch_every` steps, then a grid of levels.
-    touch_every: int = 4
-    half_spread_cents: tuple[int, int] = (5, 400)
-    levels: int = 20
-    spacing_cents: int = 300
-    maker_qty: tuple[int, int] = (4_000, 22_000)
+    touch_every: Count = 4
+    half_spread_cents: Range = (5, 400)
+    levels: Count = 20
+    spacing_cents: Count = 300
+    maker_qty: Range = (4_000, 22_000)
     # Takers, per market: small market orders at the touch, and sweeps limited to a distance.
-    taker_gap_ms: tuple[int, int] = (150, 650)
-    small_qty: tuple[int, int] = (1_000, 15_000)
-    sweep_qty: tuple[int, int] = (50_000, 250_000)
-    sweep_cents: int = 5_000
+    taker_gap_ms: Range = (150, 650)
+    small_qty: Range = (1_000, 15_000)
+    sweep_qty: Range = (50_000, 250_000)
+    sweep_cents: Count = 5_000
     # One round of takers has this many of each kind on each side.
-    small_a_round: int = 4
-    sweeps_a_round: int = 1
-    retail_percent: int = 30
+    small_a_round: Count = 4
+    sweeps_a_round: Count = 1
+    retail_percent: Percent = 30
 
 
 class _Quoter:
@@ -139,8 +145,13 @@ class SyntheticFlow:
         clock: FlowClock,
         config: SyntheticConfig | None = None,
     ) -> None:
-        """Build the flow; the first `run_until` at or after the clock's start fills the books."""
+        """Build the flow; the first `run_until` at or after the clock's start fills the books.
+
+        Raises:
+            ConfigError: if a range ends before it starts.
+        """
         self._config = config or SyntheticConfig()
+        _refuse_empty_ranges(self._config)
         self._rng = Random(seed)
         self._clock = clock
         self._reference = self._config.mid_cents
@@ -178,3 +189,12 @@ class SyntheticFlow:
         for quoter in self._quoters:
             quoter.requote(self._reference, self._rng, now_us)
         self._step_due_ms += config.step_ms
+
+
+def _refuse_empty_ranges(config: SyntheticConfig) -> None:
+    for name in ("half_spread_cents", "maker_qty", "taker_gap_ms", "small_qty", "sweep_qty"):
+        low, high = getattr(config, name)
+        if low > high:
+            raise ConfigError(
+                f"synthetic {name}: expected low <= high, was {low}, {high}; swap them"
+            )

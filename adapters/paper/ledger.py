@@ -22,6 +22,7 @@ from adapters.paper.model import (
     to_rate,
     to_units,
 )
+from engine.errors import ConfigError
 
 
 class Funds:
@@ -110,6 +111,7 @@ class Account:
         self.leverage = spec.leverage
         self.spot: dict[str, Funds] = {}
         self.collateral: dict[str, int] = {}
+        self._refuse_unknown_names(config)
         for market in config.markets:
             for asset in (market.base_asset, market.quote_asset):
                 self.spot[asset] = Funds(to_units(spec.spot.get(asset, "0")))
@@ -122,6 +124,23 @@ class Account:
         self.finished: deque[Order] = deque(maxlen=config.finished_max)
         self.dirty_spot: dict[str, None] = {}
         self.dirty_collateral = False
+
+    def _refuse_unknown_names(self, config: ExchangeConfig) -> None:
+        spec = self.spec
+        traded = {asset for m in config.markets for asset in (m.base_asset, m.quote_asset)}
+        settled = {m.quote_asset for m in config.markets if m.is_perpetual}
+        known = (
+            ("spot", spec.spot, traded),
+            ("collateral", spec.collateral, settled),
+            ("fees", spec.fees, {m.name for m in config.markets}),
+        )
+        for field, given, expected in known:
+            for name in given:
+                if name not in expected:
+                    raise ConfigError(
+                        f"account {spec.name}: {field} expected one of "
+                        f"{', '.join(sorted(expected)) or 'nothing'}, was {name}; remove it"
+                    )
 
     def margin_seats(self, asset: str) -> list[Seat]:
         """Return the seats whose positions settle in `asset`."""

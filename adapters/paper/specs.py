@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from adapters.paper.units import scaled_text
 
+# Checked when a configuration file is read, so that a bad number is refused with its place.
+Precision = Annotated[int, msgspec.Meta(ge=0, le=10)]
+Leverage = Annotated[int, msgspec.Meta(ge=1, le=100)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Amount = Annotated[str, msgspec.Meta(pattern=r"^\d{1,20}(\.\d{1,18})?$")]
+Share = Annotated[str, msgspec.Meta(pattern=r"^0(\.\d{1,8})?$")]
+Rate = Annotated[str, msgspec.Meta(pattern=r"^-?0(\.\d{1,8})?$")]
 
-class MarketSpec(msgspec.Struct, frozen=True, kw_only=True):
+
+class MarketSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One market as data (4.1). A perpetual settles in `quote_asset` and is traded on collateral.
 
     `money_prec` and `stock_prec` are decimals of price and quantity; their sum is at most 10, so
@@ -17,16 +27,16 @@ class MarketSpec(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     base_asset: str
     quote_asset: str
-    money_prec: int
-    stock_prec: int
-    fee_prec: int = 6
-    qty_min: str
-    total_min: str
-    total_max: str = "0"
+    money_prec: Precision
+    stock_prec: Precision
+    fee_prec: Precision = 6
+    qty_min: Amount
+    total_min: Amount
+    total_max: Amount = "0"
     is_perpetual: bool = False
-    maker_rate: str = "0.001"
-    taker_rate: str = "0.001"
-    leverage_max: int = 100
+    maker_rate: Rate = "0.001"
+    taker_rate: Rate = "0.001"
+    leverage_max: Leverage = 100
 
     def price_text(self, ticks: int) -> str:
         return scaled_text(ticks, self.money_prec)
@@ -43,14 +53,14 @@ class MarketSpec(msgspec.Struct, frozen=True, kw_only=True):
         return scaled_text(1, self.stock_prec)
 
 
-class FeeOverride(msgspec.Struct, frozen=True):
+class FeeOverride(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Fee ratios of one account on one market (`custom_fee` of `market/fee`, section 7)."""
 
-    maker: str
-    taker: str
+    maker: Rate
+    taker: Rate
 
 
-class AccountSpec(msgspec.Struct, frozen=True, kw_only=True):
+class AccountSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One account as configuration; amounts are decimal text, ratios as in `MarketSpec`.
 
     A `background` account belongs to the market flow: it trades without funds or margin checks
@@ -58,12 +68,12 @@ class AccountSpec(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    spot: dict[str, str] = {}
-    collateral: dict[str, str] = {}
-    leverage: int = 10
+    spot: dict[str, Amount] = {}
+    collateral: dict[str, Amount] = {}
+    leverage: Leverage = 10
     fees: dict[str, FeeOverride] = {}
-    rpi_maker_premium: str = "0"
-    futures_rpi_maker_premium: str = "0"
+    rpi_maker_premium: Rate = "0"
+    futures_rpi_maker_premium: Rate = "0"
     rpi_allowed: bool = True
     retail_allowed: bool = False
     background: bool = False
@@ -103,7 +113,7 @@ FLOW_ACCOUNTS = (
 )
 
 
-class ExchangeConfig(msgspec.Struct, frozen=True, kw_only=True):
+class ExchangeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings of the exchange core; every one marked [C] is our choice, not documented.
 
     Choices without a setting, kept here so that they are found in one place, all [C]:
@@ -121,7 +131,7 @@ class ExchangeConfig(msgspec.Struct, frozen=True, kw_only=True):
     # [C, G-13] retail takers only, or every taker, may match RPI orders.
     rpi_match_all: bool = False
     # [C, 10.3] a market order stops this far (ratio) from the best opposite price.
-    taker_band: str = "0.05"
+    taker_band: Share = "0.05"
     # [C, G-19] refuse an order that would flip a one-way position with code 115.
     refuse_flip: bool = False
     # First order and deal ids lie above 2^32 (contract 3); the spaces are separate.
@@ -130,7 +140,7 @@ class ExchangeConfig(msgspec.Struct, frozen=True, kw_only=True):
     first_trade_id: int = 7_310_000_000_001
     first_position_id: int = 5_000_000_001
     # Bounds of the per-account histories: a busy maker's day, a few tens of megabytes at most.
-    deals_max: int = 50_000
-    finished_max: int = 10_000
+    deals_max: Count = 50_000
+    finished_max: Count = 10_000
     # The trades channel never shows more (11.5).
-    trades_max: int = 100
+    trades_max: Count = 100

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from adapters.paper.model import (
@@ -255,3 +256,27 @@ def test_market_too_fine_for_exact_fees_is_refused() -> None:
     config = ExchangeConfig(markets=(spec,), accounts=(AccountSpec(name="a"),))
     with pytest.raises(ConfigError, match="A_B: money_prec"):
         exchange(config)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"spot": {"DOGE": "1"}}, {"collateral": {"BTC": "1"}}, {"fees": {"X_Y": None}}]
+)
+def test_account_with_an_unknown_name_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=r"account alice: .* expected one of"):
+        exchange(with_alice(**changes))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'taker_band = "5 %"',
+        "deals_max = 0",
+        'colour = "red"',
+        '[[accounts]]\nname = "a"\nleverage = 0',
+        '[[accounts]]\nname = "a"\nspot = { BTC = "1e3" }',
+        '[[accounts]]\nname = "a"\nrpi_maker_premium = "0.000000001"',
+    ],
+)
+def test_configuration_text_with_a_bad_value_is_refused(text: str) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.toml.decode(text, type=ExchangeConfig)

@@ -6,7 +6,7 @@ import pytest
 
 from adapters.paper.exchange import Exchange
 from adapters.paper.flow import FlowClock
-from adapters.paper.flow_synthetic import SyntheticFlow
+from adapters.paper.flow_synthetic import SyntheticConfig, SyntheticFlow
 from adapters.paper.model import Deal, Notice, PublicTrade, Side
 from engine.errors import ConfigError
 from tests.paper.exchange_kit import NOW_US, PERP, SPOT, exchange, order, totals
@@ -45,6 +45,11 @@ def test_speed_scales_flow_time_only() -> None:
 def test_bad_speed_is_refused(speed: str) -> None:
     with pytest.raises(ConfigError, match="speed expected a positive number"):
         FlowClock(0, speed)
+
+
+def test_range_that_ends_before_it_starts_is_refused() -> None:
+    with pytest.raises(ConfigError, match="taker_gap_ms: expected low <= high, was 5, 4"):
+        SyntheticFlow(exchange(), 1, FlowClock(0), SyntheticConfig(taker_gap_ms=(5, 4)))
 
 
 def test_next_is_when_something_happens() -> None:
