@@ -56,7 +56,6 @@ def listed(order: Order, spec: MarketSpec) -> dict[str, Any]:
     shown = _with_fee_asset(_common(order, spec), order)
     shown["positionSide"] = "BOTH"
     shown["reduceOnly"] = order.reduce_only
-    shown["oto"] = None
     return shown
 
 

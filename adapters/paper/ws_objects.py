@@ -150,7 +150,7 @@ def position(held: PositionView, spec: MarketSpec) -> dict[str, Any]:
         "amount_in_money": units_text(abs(held.cost)),
         "base_price": decimal_text(held.base_price),
         "pnl": units_text(held.unrealized_pnl),
-        "liq_price": None,
+        "liq_price": "0",
         "liq_stage": None,
         "unrealized_funding": "0",
         "funding": "0",
