@@ -67,6 +67,17 @@ TRANSITIONS: dict[tuple[Status, Trigger], Status] = {
 }
 
 
+class Owed(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Deals of an id that is over which may still come: position does not hold them yet."""
+
+    order_id: int
+    """0 where the venue has not told it."""
+    qty: int
+    """Most lots that it filled."""
+    dealt_qty: int
+    """Lots of them that deals have told."""
+
+
 class Order(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One order of ours; quantities in lots, prices in ticks, times in ns."""
 
@@ -102,19 +113,22 @@ class Order(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Record that changed it last."""
     closed_ns: int = 0
     close_reason: str = ""
+    owed: tuple[Owed, ...] = ()
 
     @property
     def worst_qty(self) -> int:
-        """Most lots that may still fill, whatever the outcome of what is in flight.
+        """Most lots that may still change the position, whatever the outcome of what is in flight.
 
-        A modify in flight may find the order partly filled and then rest its full new size, so
-        both count.
+        Only deals change the position, so what the venue calls filled counts until they come. A
+        modify in flight may fill the old size and then rest its full new size, so both count.
         """
+        owed = sum(ended.qty - ended.dealt_qty for ended in self.owed) if self.owed else 0
         if self.status is Status.CLOSED:
-            return 0
-        if self.pending is Pending.MODIFY:
-            return self.leaves_qty + self.wanted_qty
-        return self.leaves_qty
+            return owed
+        if self.pending is not Pending.MODIFY:
+            return owed + self.qty - self.filled_qty
+        old_qty = self.qty - self.filled_qty if self.order_id else 0
+        return owed + old_qty + self.wanted_qty
 
     def check(self) -> None:
         """Assert every invariant of an order."""
@@ -185,25 +199,17 @@ def shown(order: Order, venue: VenueOrder, seq: int) -> Moved:
     after, anomaly = _status_after(order, Trigger.SHOWN)
     if order.status is Status.CLOSED:
         anomaly = f"{order.client_order_id}: closed ({order.close_reason}) but shown resting"
+        kept = tuple(ended for ended in order.owed if ended.order_id != venue.order_id)
+        order = replace(order, owed=kept)
     if order.order_id == venue.order_id:
-        leaves = min(order.leaves_qty, venue.leaves_qty)
         settled = order.pending is Pending.PLACE
-        past, filled, price, qty = order.past_ids, order.filled_qty, order.price, order.qty
     else:
-        # The first id we hear of, or the replacement of a modify.
-        leaves, filled = venue.leaves_qty, 0
-        price, qty = venue.price, venue.qty
         settled = order.pending in (Pending.PLACE, Pending.MODIFY)
-        past = _retire(order)
+        order = _take_id(order, venue.order_id, venue.price, venue.qty)
     return replace(
         order,
         status=after,
-        order_id=venue.order_id,
-        past_ids=past,
-        price=price,
-        qty=qty,
-        leaves_qty=leaves,
-        filled_qty=filled,
+        leaves_qty=min(order.leaves_qty, venue.leaves_qty),
         pending=Pending.NONE if settled else order.pending,
         unknown=False if settled else order.unknown,
         updated_seq=seq,
@@ -214,8 +220,9 @@ def shown(order: Order, venue: VenueOrder, seq: int) -> Moved:
 
 def finished(order: Order, venue: VenueOrder, seq: int, now_ns: int) -> Moved:
     """The venue says an id is over: a pending event 3, or an answer with a final status."""
+    filled_qty = max(venue.filled_qty, venue.qty - venue.leaves_qty)
     if venue.order_id in order.past_ids:
-        return order, ""
+        return _told(order, venue, filled_qty), ""
     old_half = (
         order.pending is Pending.MODIFY
         and venue.order_id == order.order_id
@@ -226,17 +233,18 @@ def finished(order: Order, venue: VenueOrder, seq: int, now_ns: int) -> Moved:
         # The modify took this id away; the replacement is still to be shown.
         after, anomaly = _status_after(order, Trigger.HALF_REPLACED)
         return replace(
-            order,
+            _over(order, filled_qty),
             status=after,
-            past_ids=_retire(order),
             order_id=0,
             leaves_qty=0,
             filled_qty=0,
             updated_seq=seq,
         ), anomaly
     _, anomaly = _status_after(order, Trigger.FINISHED)
-    identified = replace(order, order_id=venue.order_id)
-    return close(identified, venue.status_text, seq, now_ns), anomaly
+    if venue.order_id != order.order_id:
+        order = _take_id(order, venue.order_id, venue.price, venue.qty)
+    last = replace(order, leaves_qty=min(order.leaves_qty, venue.leaves_qty))
+    return close(last, venue.status_text, seq, now_ns, filled_qty), anomaly
 
 
 def answered(order: Order, venue: VenueOrder, request_seq: int, seq: int, now_ns: int) -> Moved:
@@ -253,18 +261,12 @@ def answered(order: Order, venue: VenueOrder, request_seq: int, seq: int, now_ns
 
 def dealt(order: Order, fill: VenueFill, seq: int, now_ns: int) -> Moved:
     """A deal, counted once by its caller."""
-    if fill.order_id in order.past_ids:
-        return order, ""
+    if fill.order_id in order.past_ids or order.status is Status.CLOSED:
+        return _paid(order, fill), ""
     if fill.order_id != order.order_id and order.pending is Pending.MODIFY:
         # The replacement filled before anything else told of it.
         order = replace(
-            order,
-            order_id=fill.order_id,
-            past_ids=_retire(order),
-            price=order.wanted_price,
-            qty=order.wanted_qty,
-            leaves_qty=order.wanted_qty,
-            filled_qty=0,
+            _take_id(order, fill.order_id, order.wanted_price, order.wanted_qty),
             pending=Pending.NONE,
             unknown=False,
             status=Status.OPEN,
@@ -277,7 +279,7 @@ def dealt(order: Order, fill: VenueFill, seq: int, now_ns: int) -> Moved:
         order, order_id=fill.order_id, filled_qty=filled, leaves_qty=leaves, updated_seq=seq
     )
     if filled == order.qty:
-        return close(after, "filled by deals", seq, now_ns), ""
+        return close(after, "filled by deals", seq, now_ns, filled), ""
     return after, ""
 
 
@@ -286,21 +288,36 @@ def place_refused(order: Order, reason: str, seq: int, now_ns: int) -> Moved:
     after, anomaly = _status_after(order, Trigger.REFUSED)
     if after is order.status:
         return order, anomaly
-    return close(order, reason, seq, now_ns), anomaly
+    return close(order, reason, seq, now_ns, order.filled_qty), anomaly
 
 
 def never_accepted(order: Order, seq: int, now_ns: int) -> Moved:
-    """A listing asked after the nonce window lacks an order the venue never showed."""
+    """A listing asked after the nonce window lacks an order the venue never showed.
+
+    It may have come and filled; executed history, asked next, tells.
+    """
     after, anomaly = _status_after(order, Trigger.NEVER_ACCEPTED)
     if after is order.status:
         return order, anomaly
-    return close(order, "never accepted", seq, now_ns), anomaly
+    return close(order, "never accepted", seq, now_ns, order.qty), anomaly
 
 
 def gone(order: Order, reason: str, seq: int, now_ns: int) -> Moved:
-    """The venue does not find an order that it had shown before."""
+    """The venue does not find an order that it had shown before: filled or cancelled."""
     _, anomaly = _status_after(order, Trigger.GONE)
-    return close(order, reason, seq, now_ns), anomaly
+    return close(order, reason, seq, now_ns, order.qty if order.order_id else 0), anomaly
+
+
+def absent(order: Order, seq: int, now_ns: int) -> Moved:
+    """A listing lacks an order that the venue had shown before.
+
+    Silence is weaker than an event: if the venue shows the id again, the order must reopen.
+    """
+    closed, anomaly = gone(order, "not in the listing", seq, now_ns)
+    owed = closed.owed
+    if order.pending is Pending.MODIFY:
+        owed = (*owed, Owed(0, order.wanted_qty, 0))
+    return replace(closed, past_ids=order.past_ids, owed=owed), anomaly
 
 
 def request_refused(order: Order, seq: int, now_ns: int) -> Order:
@@ -309,21 +326,71 @@ def request_refused(order: Order, seq: int, now_ns: int) -> Order:
         return order
     if order.order_id == 0:
         # Its old id had ended and the replacement is refused: nothing is left.
-        return close(order, "ended during a modify", seq, now_ns)
+        return close(order, "ended during a modify", seq, now_ns, 0)
     return replace(order, pending=Pending.NONE, unknown=False, updated_seq=seq)
 
 
-def close(order: Order, reason: str, seq: int, now_ns: int) -> Order:
+def close(order: Order, reason: str, seq: int, now_ns: int, filled_qty: int) -> Order:
+    """End the order, whose last id filled `filled_qty` lots at most."""
     return replace(
-        order,
+        _over(order, filled_qty),
         status=Status.CLOSED,
         pending=Pending.NONE,
         unknown=False,
-        past_ids=_retire(order),
         updated_seq=seq,
         closed_ns=now_ns,
         close_reason=reason,
     )
+
+
+def _take_id(order: Order, order_id: int, price: int, qty: int) -> Order:
+    # The first id we hear of, or a modify's replacement; event 3 tells what the old one filled.
+    ended = _over(order, order.qty if order.order_id else 0)
+    return replace(ended, order_id=order_id, price=price, qty=qty, leaves_qty=qty, filled_qty=0)
+
+
+def _over(order: Order, filled_qty: int) -> Order:
+    # The current id is over and filled so many lots at most; its deals may still come.
+    past = order.past_ids
+    owed = tuple(ended for ended in order.owed if ended.order_id != order.order_id)
+    if order.order_id and order.order_id not in past:
+        past = (*past, order.order_id)[-PAST_IDS:]
+    if filled_qty > order.filled_qty:
+        owed = (*owed, Owed(order.order_id, filled_qty, order.filled_qty))
+    return replace(order, past_ids=past, owed=owed)
+
+
+def _told(order: Order, venue: VenueOrder, filled_qty: int) -> Order:
+    # An id that is over already: now we know what it filled.
+    owed = tuple(
+        replace(ended, qty=min(ended.qty, filled_qty))
+        if ended.order_id == venue.order_id
+        else ended
+        for ended in order.owed
+    )
+    own = venue.order_id == order.order_id
+    leaves = min(order.leaves_qty, venue.leaves_qty) if own else order.leaves_qty
+    return replace(order, owed=_outstanding(owed), leaves_qty=leaves)
+
+
+def _paid(order: Order, fill: VenueFill) -> Order:
+    # A deal of an id that is over, or of one that nothing else has told of.
+    known = any(ended.order_id == fill.order_id for ended in order.owed)
+    order_id = fill.order_id if known else 0
+    owed = tuple(
+        replace(ended, dealt_qty=ended.dealt_qty + fill.qty)
+        if ended.order_id == order_id
+        else ended
+        for ended in order.owed
+    )
+    own_qty = fill.qty if fill.order_id == order.order_id else 0
+    filled = min(order.qty, order.filled_qty + own_qty)
+    leaves = min(order.leaves_qty, order.qty - filled)
+    return replace(order, owed=_outstanding(owed), filled_qty=filled, leaves_qty=leaves)
+
+
+def _outstanding(owed: tuple[Owed, ...]) -> tuple[Owed, ...]:
+    return tuple(ended for ended in owed if ended.dealt_qty < ended.qty)
 
 
 def _status_after(order: Order, trigger: Trigger) -> tuple[Status, str]:
@@ -331,9 +398,3 @@ def _status_after(order: Order, trigger: Trigger) -> tuple[Status, str]:
     if after is None:
         return order.status, f"{order.client_order_id}: {order.status} but {trigger}"
     return after, ""
-
-
-def _retire(order: Order) -> tuple[int, ...]:
-    if order.order_id == 0 or order.order_id in order.past_ids:
-        return order.past_ids
-    return (*order.past_ids, order.order_id)[-PAST_IDS:]

@@ -33,7 +33,15 @@ from engine.reduce_account import (
     reported_total,
     spot_balances,
 )
-from engine.state import MarketState, Mismatch, Recon, ReconStage, State, with_market
+from engine.state import (
+    MarketState,
+    Mismatch,
+    Recon,
+    ReconStage,
+    State,
+    with_market,
+    with_orders,
+)
 from engine.types import Product, VenueOrder
 
 NONCE_WINDOW_NS = 5_000_000_000
@@ -156,7 +164,7 @@ def _absent(state: State, record: Record, market_name: str, order: Order) -> Sta
     def fact(found: Order) -> Moved:
         if found.status is Status.NEW and found.pending is Pending.PLACE:
             return orders.never_accepted(found, record.seq, record.recv_ns)
-        return orders.gone(found, "not in the listing", record.seq, record.recv_ns)
+        return orders.absent(found, record.seq, record.recv_ns)
 
     if order.status is Status.NEW and not _window_passed(state, market, order):
         # The venue may still accept what is on its way: silence proves nothing yet.
@@ -179,9 +187,19 @@ def fills_listed(state: State, record: Record, event: FillsListed) -> State:
         state = apply_fill(state, record, fill)
     market = state.markets[event.market]
     if event.complete or reached or before_baseline:
+        market = with_orders(market, _all_paid(market), record)
         return with_market(state, record, _next_stage(market, ReconStage.BALANCES))
     recon = replace(market.recon, request_seq=0, offset=market.recon.offset + PAGE)
     return with_market(state, record, replace(market, recon=recon))
+
+
+def _all_paid(market: MarketState) -> tuple[Order, ...]:
+    # Every deal of an id that was over before the history was asked for is counted by now.
+    return tuple(
+        replace(order, owed=())
+        for order in market.orders.values()
+        if order.owed and order.updated_seq <= market.recon.asked_seq
+    )
 
 
 def spot_balances_listed(

@@ -21,7 +21,7 @@ class Exposure:
         self.buy_qty = 0
         self.sell_qty = 0
         self.orders = len(market.live)
-        for order in market.live:
+        for order in (*market.live, *market.owing):
             if order.side is Side.BUY:
                 self.buy_qty += order.worst_qty
             else:

@@ -173,6 +173,8 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True):
     own_asks: tuple[int, ...] = ()
     ghosts: tuple[Ghost, ...] = ()
     """Prices we left a moment ago: the feed may still show us there."""
+    owing: tuple[Order, ...] = ()
+    """Closed orders whose deals have not all come: they may still change the position."""
     inventory: Inventory = Inventory()
     position: int = 0
     """Inventory against the target, lots."""
@@ -201,6 +203,7 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True):
             order.check()
         expected = tuple(o for o in _sorted(self.orders) if o.status is not Status.CLOSED)
         assert self.live == expected, "live orders differ from the orders"
+        assert self.owing == _owing(self.orders), "owing orders differ from the orders"
         self.inventory.check()
         market, target = self.quoted.market, self.quoted.inventory_target
         assert self.position == position_lots(self.inventory, market, target)
@@ -298,6 +301,7 @@ def with_orders(market: MarketState, changed: tuple[Order, ...], record: Record)
         market,
         orders=orders,
         live=live,
+        owing=_owing(orders),
         own_bids=_visible(live, Side.BUY),
         own_asks=_visible(live, Side.SELL),
         ghosts=_ghosts(market, changed, record.recv_ns),
@@ -307,6 +311,10 @@ def with_orders(market: MarketState, changed: tuple[Order, ...], record: Record)
 
 def _sorted(orders: dict[str, Order]) -> list[Order]:
     return sorted(orders.values(), key=lambda o: (o.side, o.level, o.client_order_id))
+
+
+def _owing(orders: dict[str, Order]) -> tuple[Order, ...]:
+    return tuple(o for o in orders.values() if o.owed and o.status is Status.CLOSED)
 
 
 def _visible(live: tuple[Order, ...], side: Side) -> tuple[int, ...]:
