@@ -1,0 +1,91 @@
+"""What is installed: declared, justified in docs/dependencies.md, locked with hashes, and few."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.source_tree import PRODUCT, ROOT, imports, is_third_party, modules, package
+
+CORE_DISTRIBUTIONS_MAX = 24
+LOCKS = ("core", "dev", "build")
+
+
+@cache
+def project() -> dict[str, Any]:
+    table: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    return table
+
+
+def runtime_dependencies() -> set[str]:
+    return {_canonical(name) for name in project()["dependencies"]}
+
+
+def _canonical(name: str) -> str:
+    """Return a distribution's name as registries compare it, without a version."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[\s<>=!~\[;]", name)[0]).lower()
+
+
+def pins(lock: str) -> dict[str, str]:
+    """Return distribution -> version of a lock file."""
+    found = re.findall(r"^(\S+)==(\S+)", _text(f"requirements/{lock}.lock"), re.MULTILINE)
+    return {_canonical(name): version for name, version in found}
+
+
+def _text(path: str) -> str:
+    return (ROOT / Path(path)).read_text("utf-8")
+
+
+def test_every_third_party_import_of_the_product_is_declared() -> None:
+    imported = {
+        _canonical(package(name))
+        for module in modules()
+        if package(module) in PRODUCT
+        for name in imports(module)
+        if is_third_party(name)
+    }
+    assert imported - runtime_dependencies() == set()
+
+
+def test_every_runtime_dependency_is_justified_in_one_line() -> None:
+    section = _text("docs/dependencies.md").partition("## Runtime\n")[2].partition("\n## ")[0]
+    listed = re.findall(r"^- `([^`]+)`: \S.{20,}\.$", section, re.MULTILINE)
+    assert listed == sorted(runtime_dependencies())
+
+
+def test_core_install_is_small() -> None:
+    assert len(pins("core")) <= CORE_DISTRIBUTIONS_MAX
+
+
+def test_core_lock_holds_every_runtime_dependency() -> None:
+    assert runtime_dependencies() <= set(pins("core"))
+
+
+def test_development_runs_the_versions_that_users_run() -> None:
+    development = pins("dev")
+    assert {name: development.get(name) for name in pins("core")} == pins("core")
+
+
+def test_development_lock_holds_every_development_dependency() -> None:
+    wanted = {_canonical(name) for name in project()["optional-dependencies"]["dev"]}
+    assert wanted <= set(pins("dev"))
+
+
+def test_build_lock_holds_the_build_backend() -> None:
+    system = tomllib.loads(_text("pyproject.toml"))["build-system"]
+    assert {_canonical(name) for name in system["requires"]} <= set(pins("build"))
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_locked_distribution_has_hashes_and_nothing_else(lock: str) -> None:
+    # One requirement is a pin, then its hashes, then comments that say who asked for it.
+    joined = _text(f"requirements/{lock}.lock").replace("\\\n", "")
+    lines = [line for line in joined.splitlines() if line and not line.lstrip().startswith("#")]
+    pattern = r"[a-z0-9][a-z0-9.-]*==\S+( *;[^#]*?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*"
+    assert [line for line in lines if not re.fullmatch(pattern, line)] == []
+    assert len(lines) == len(pins(lock)) > 0
