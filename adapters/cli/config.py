@@ -9,7 +9,6 @@ key.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -198,12 +197,13 @@ def _check_urls(config: Config) -> None:
             endpoint = parse_url(url, *schemes)
         except ConfigError as error:
             raise refused(config.source, key, str(error)) from error
-        if not endpoint.tls and not _is_loopback(endpoint.host):
+        if not endpoint.tls and not is_loopback(endpoint.host):
             problem = f"expected {schemes[0]}, found {shown(url)}"
             raise refused(config.source, key, problem, "only this machine is reached without TLS")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether a host of a URL is this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -242,20 +242,6 @@ def _duration_ns(config: Config, key: str) -> int:
         return duration_ns
     bounds = f"{format_seconds(low_ns)} to {format_seconds(high_ns)}"
     raise refused(config.source, f"engine.{key}", f"expected {bounds}, found {shown(text)}")
-
-
-def to_all_quoted(config: Config, listed: Iterable[Market]) -> tuple[Quoted, ...]:
-    """Return what to quote, in the file's order, by the venue's own market list.
-
-    Raises:
-        ConfigError: a market that the venue does not list; else as `to_quoted`.
-    """
-    markets = {market.name: market for market in listed}
-    for name in config.market:
-        if name not in markets:
-            problem = "expected a market of the venue's list, found none of this name"
-            raise refused(config.source, f"market.{name}", problem, nearest(name, markets))
-    return tuple(to_quoted(config, markets[name]) for name in config.market)
 
 
 def to_quoted(config: Config, market: Market) -> Quoted:

@@ -6,6 +6,7 @@ refused rather than passed over. They are never in the configuration file.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -38,13 +39,13 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
     secret: str
 
 
-def load_credentials(env: Mapping[str, str], fs: Fs) -> Credentials:
+def load_credentials(fs: Fs, env: Mapping[str, str] = os.environ) -> Credentials:
     """Find the account's credentials.
 
     Args:
+        fs: Where files are read.
         env: The environment: `CREDENTIALS_DIRECTORY` is set by systemd, `QUOTEFOLD_CREDENTIALS`
             names the file (default `quotefold/credentials.toml` under `XDG_CONFIG_HOME`).
-        fs: Where files are read.
 
     Raises:
         ConfigError: nowhere found, half found, or readable for others. No message shows them.

@@ -15,7 +15,6 @@ from adapters.cli.config import (
     default_config,
     load_config,
     parse_config,
-    to_all_quoted,
     to_quoted,
     to_settings,
 )
@@ -84,23 +83,19 @@ def test_documented_file_is_the_built_in_configuration() -> None:
     documented = load_config(SystemFs(), path)
     built_in = default_config()
     assert msgspec.structs.replace(documented, source=BUILT_IN) == built_in
-    markets = (SPOT, PERP)
-    assert to_all_quoted(documented, markets) == to_all_quoted(built_in, markets)
+    for market in (SPOT, PERP):
+        assert to_quoted(documented, market) == to_quoted(built_in, market)
 
 
 def test_default_ladder_leaves_room_for_a_modify_of_every_order() -> None:
-    for quoted in to_all_quoted(default_config(), (SPOT, PERP)):
+    for market in (SPOT, PERP):
+        quoted = to_quoted(default_config(), market)
         strategy = load_strategy(quoted.strategy, quoted.parameters)
         assert isinstance(strategy, InventorySkew)
         scale = 10**quoted.market.qty_decimals
         ladder = sum(int(Decimal(rung.qty) * scale) for rung in strategy.ladder)
         assert 2 * ladder < quoted.limits.position_max // 4
         assert 2 * 2 * len(strategy.ladder) <= quoted.limits.open_orders_max
-
-
-def test_markets_are_quoted_in_the_files_order() -> None:
-    names = [quoted.market.name for quoted in to_all_quoted(default_config(), (PERP, SPOT))]
-    assert names == ["BTC_USDT", "BTC_PERP"]
 
 
 def test_config_as_json_tells_its_source_and_decodes() -> None:
@@ -311,15 +306,6 @@ def test_perpetual_with_a_target_is_refused() -> None:
         'my.toml: market.BTC_PERP.inventory_target: expected no target on a perpetual, '
         'found "1.5"; its inventory is the position itself'
     )  # fmt: skip
-
-
-def test_market_that_the_venue_lacks_is_refused() -> None:
-    with pytest.raises(ConfigError) as caught:
-        to_all_quoted(_config(GOOD.replace("BTC_USDT", "BTC_USDC")), (SPOT, PERP))
-    assert str(caught.value) == (
-        "my.toml: market.BTC_USDC: expected a market of the venue's list, found none of this "
-        "name; did you mean BTC_USDT?"
-    )
 
 
 URLS = [

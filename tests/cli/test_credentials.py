@@ -34,24 +34,24 @@ GOOD = 'key = "file-key"\nsecret = "file-secret"\n'
 
 def test_systemd_wins_over_file_and_environment(tmp_path: Path) -> None:
     env = {**_systemd(tmp_path), **_file(tmp_path, GOOD), **ENVIRONMENT}
-    found = load_credentials(env, SystemFs())
+    found = load_credentials(SystemFs(), env)
     assert (found.key.reveal(), found.secret.reveal()) == ("systemd-key", "systemd-secret")
 
 
 def test_file_wins_over_environment(tmp_path: Path) -> None:
     env = {**_systemd(tmp_path, names=()), **_file(tmp_path, GOOD), **ENVIRONMENT}
-    found = load_credentials(env, SystemFs())
+    found = load_credentials(SystemFs(), env)
     assert (found.key.reveal(), found.secret.reveal()) == ("file-key", "file-secret")
     assert found.source.endswith("credentials.toml")
 
 
 def test_environment_is_the_last_resort(tmp_path: Path) -> None:
-    found = load_credentials({**ENVIRONMENT, "HOME": str(tmp_path)}, SystemFs())
+    found = load_credentials(SystemFs(), {**ENVIRONMENT, "HOME": str(tmp_path)})
     assert (found.key.reveal(), found.secret.reveal()) == ("env-key", "env-secret")
 
 
 def test_credentials_never_print_themselves(tmp_path: Path) -> None:
-    found = load_credentials({**ENVIRONMENT, "HOME": str(tmp_path)}, SystemFs())
+    found = load_credentials(SystemFs(), {**ENVIRONMENT, "HOME": str(tmp_path)})
     assert "env-secret" not in repr(found)
     assert "env-key" not in repr(found)
 
@@ -60,19 +60,19 @@ def test_credentials_never_print_themselves(tmp_path: Path) -> None:
 def test_file_that_others_may_read_is_refused_not_passed_over(tmp_path: Path, mode: int) -> None:
     env = {**_file(tmp_path, GOOD, mode), **ENVIRONMENT}
     with pytest.raises(ConfigError, match=f"expected mode 0600, found {mode:04o}; run chmod 600"):
-        load_credentials(env, SystemFs())
+        load_credentials(SystemFs(), env)
 
 
 def test_half_of_the_systemd_credentials_is_refused(tmp_path: Path) -> None:
     env = {**_systemd(tmp_path, names=("key",)), **ENVIRONMENT}
     with pytest.raises(ConfigError, match=r"found only quotefold-key$"):
-        load_credentials(env, SystemFs())
+        load_credentials(SystemFs(), env)
 
 
 def test_half_of_the_environment_is_refused(tmp_path: Path) -> None:
     env = {"HOME": str(tmp_path), "QUOTEFOLD_KEY": "env-key"}
     with pytest.raises(ConfigError, match=r"environment: QUOTEFOLD_SECRET is missing$"):
-        load_credentials(env, SystemFs())
+        load_credentials(SystemFs(), env)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_half_of_the_environment_is_refused(tmp_path: Path) -> None:
 )
 def test_bad_file_is_refused_without_showing_it(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        load_credentials(_file(tmp_path, text), SystemFs())
+        load_credentials(SystemFs(), _file(tmp_path, text))
     assert "file-" not in str(caught.value)
     assert "file secret" not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
@@ -95,12 +95,12 @@ def test_bad_file_is_refused_without_showing_it(tmp_path: Path, text: str) -> No
 def test_named_file_must_exist(tmp_path: Path) -> None:
     env = {"QUOTEFOLD_CREDENTIALS": str(tmp_path / "none.toml"), **ENVIRONMENT}
     with pytest.raises(ConfigError, match=r"names .*none.toml, and there is no such file$"):
-        load_credentials(env, SystemFs())
+        load_credentials(SystemFs(), env)
 
 
 def test_nothing_found_names_all_three_places(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        load_credentials({"HOME": str(tmp_path)}, SystemFs())
+        load_credentials(SystemFs(), {"HOME": str(tmp_path)})
     assert str(caught.value) == (
         "credentials: expected the systemd credentials quotefold-key and quotefold-secret, or "
         f"{tmp_path}/.config/quotefold/credentials.toml (mode 0600, with key and secret), or "
