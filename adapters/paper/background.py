@@ -7,6 +7,8 @@ and grows in place only while nobody queues behind it, else by a new order at th
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from adapters.paper.checks import to_decimal
 from adapters.paper.exchange import Exchange
 from adapters.paper.ledger import Seat
@@ -40,29 +42,30 @@ class Background:
         # meanwhile are dropped when met.
         self._resting: dict[Side, dict[int, list[Order]]] = {Side.BUY: {}, Side.SELL: {}}
 
-    def levels(self, side: Side) -> list[int]:
-        """Return the prices at which the background may rest, in ticks, unordered."""
-        return list(self._resting[side])
-
     def set_level(self, side: Side, ticks: int, lots: int, now_us: int) -> None:
-        """Make the background's part of a level `lots`, 0 to leave it.
+        """Make the background's part of one level `lots`, 0 to leave it."""
+        self.set_levels([(side, ticks, lots)], now_us)
 
-        Size that crosses user orders trades with them at their prices; own stale orders in the
-        way are removed, never traded with.
+    def set_levels(self, changes: Iterable[tuple[Side, int, int]], now_us: int) -> None:
+        """Make the background's part of each level what (side, ticks, lots) says, as one action.
+
+        In one action nobody sees a half-changed book. Size that crosses user orders trades with
+        them at their prices; own stale orders in the way are removed, never traded with.
         """
         self._exchange.advance(now_us)
-        resting = self._resting[side]
         open_orders = self._maker.orders
-        orders = [o for o in resting.get(ticks, ()) if o.order_id in open_orders]
-        change = lots - sum(order.leaves_lots for order in orders)
-        if change > 0:
-            self._grow(side, ticks, change, orders)
-        elif change < 0:
-            self._shrink(orders, -change)
-        if orders:
-            resting[ticks] = orders
-        else:
-            resting.pop(ticks, None)
+        for side, ticks, lots in changes:
+            resting = self._resting[side]
+            orders = [o for o in resting.get(ticks, ()) if o.order_id in open_orders]
+            change = lots - sum(order.leaves_lots for order in orders)
+            if change > 0:
+                self._grow(side, ticks, change, orders)
+            elif change < 0:
+                self._shrink(orders, -change)
+            if orders:
+                resting[ticks] = orders
+            else:
+                resting.pop(ticks, None)
         self._matcher.finish(self.market)
 
     def take(self, side: Side, lots: int, now_us: int, *, retail: bool = False) -> Order:

@@ -201,17 +201,16 @@ class _Player:
             return
         self._seq = row.seq
         self._bbo = row
-        dropped = self._apply_bbo(row, where)
-        for side, levels in dropped.items():
+        changes = []
+        for side, levels in self._apply_bbo(row, where).items():
             shown = self._shown[side]
-            for ticks in levels:
-                if shown.pop(ticks, 0):
-                    self._background.set_level(side, ticks, 0, now_us)
+            changes += [(side, ticks, 0) for ticks in levels if shown.pop(ticks, 0)]
         for side in Side:
             ticks, lots = next(iter(self._book[side].window(1).items()), (0, 0))
             if lots:
                 self._shown[side][ticks] = lots
-                self._background.set_level(side, ticks, lots, now_us)
+                changes.append((side, ticks, lots))
+        self._background.set_levels(changes, now_us)
 
     def _apply_bbo(self, row: BboRow, where: str) -> dict[Side, list[int]]:
         dropped = {}
@@ -242,15 +241,22 @@ class _Player:
 
     def _show(self, now_us: int) -> None:
         wanted = {side: self._book[side].window(self._config.levels) for side in Side}
-        for side in Side:
-            for ticks in [t for t in self._shown[side] if t not in wanted[side]]:
-                self._background.set_level(side, ticks, 0, now_us)
+        # Levels are left before others are taken, so that the book moves without crossing itself.
+        changes = [
+            (side, ticks, 0)
+            for side in Side
+            for ticks in self._shown[side]
+            if ticks not in wanted[side]
+        ]
         for side in Side:
             shown, touched = self._shown[side], self._touched[side]
-            for ticks, lots in wanted[side].items():
-                if shown.get(ticks) != lots or ticks in touched:
-                    self._background.set_level(side, ticks, lots, now_us)
+            changes += [
+                (side, ticks, lots)
+                for ticks, lots in wanted[side].items()
+                if shown.get(ticks) != lots or ticks in touched
+            ]
             touched.clear()
+        self._background.set_levels(changes, now_us)
         self._shown = wanted
 
 

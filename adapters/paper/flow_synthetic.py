@@ -83,16 +83,14 @@ class _Quoter:
         if rng.randrange(config.touch_every) == 0:
             self._half_spread = rng.randint(*config.half_spread_cents)
         self._mid = reference + self._basis
-        wanted = {side: self._prices(side) for side in Side}
+        left, kept = [], []
         for side in Side:
             sizes = self._sizes[side]
-            self._sizes[side] = {p: sizes.get(p) or self._draw_size(rng) for p in wanted[side]}
-            for ticks in self._background.levels(side):
-                if ticks not in self._sizes[side]:
-                    self._background.set_level(side, ticks, 0, now_us)
-        for side in Side:
-            for ticks, lots in self._sizes[side].items():
-                self._background.set_level(side, ticks, lots, now_us)
+            wanted = {p: sizes.get(p) or self._draw_size(rng) for p in self._prices(side)}
+            left += [(side, ticks, 0) for ticks in sizes if ticks not in wanted]
+            kept += [(side, ticks, lots) for ticks, lots in wanted.items()]
+            self._sizes[side] = wanted
+        self._background.set_levels(left + kept, now_us)
 
     def take(self, rng: Random, now_us: int) -> None:
         """Send the next taker of the round."""

@@ -78,7 +78,7 @@ class Market:
         return (*self.bids.best(), *self.asks.best())
 
     def trades(self) -> Sequence[PublicTrade]:
-        """Return the last public trades, oldest first."""
+        """Return the last public trades, oldest first, as a view that goes on changing."""
         return self.recent_trades
 
     def own_side(self, order: Order) -> BookSide:

@@ -13,7 +13,7 @@ from adapters.paper.exchange import Exchange
 from adapters.paper.flow import FlowClock
 from adapters.paper.flow_recorded import RecordedConfig, RecordedFlow
 from adapters.paper.flow_rows import Lines, lines_of, open_recording, to_steps
-from adapters.paper.model import Deal, PublicTrade, Side
+from adapters.paper.model import BboChanged, BookChanged, Deal, PublicTrade, Side
 from adapters.ports import SystemFs
 from engine.errors import ConfigError
 from tests.paper.exchange_kit import (
@@ -187,6 +187,17 @@ def test_quotes_move_the_touch_and_an_older_delta_does_not_move_it_back() -> Non
     assert (bids, asks[:2]) == (((9900, LOT * 3 // 2),), ((9950, 2 * LOT), (10100, 3 * LOT)))
     bids, asks = played(rows, 250).markets[SPOT].depth(5)
     assert (bids, asks[0]) == (((9900, LOT),), (10100, 3 * LOT))
+
+
+def test_one_row_is_one_change_of_the_book() -> None:
+    rows = [START, delta(1100, 11, [["100", "0"]], [["100", "1"], ["101", "0"]], first=11)]
+    venue = exchange()
+    market = flow(venue, rows)
+    market.run_until(NOW_US)
+    venue.drain()
+    market.run_until(NOW_US + 100 * MS)
+    assert [type(notice) for notice in venue.drain()] == [BookChanged, BboChanged]
+    assert venue.markets[SPOT].best() == (9900, 2 * LOT, 10000, LOT)
 
 
 def test_tape_starts_again_from_its_snapshot() -> None:
