@@ -22,7 +22,7 @@ NONCE_WINDOW_MS = 5_000
 NONCE_MEMORY = 200_000
 
 
-class ApiKey(msgspec.Struct, frozen=True):
+class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One key of an account; `denied` holds paths that it may not use."""
 
     account: str

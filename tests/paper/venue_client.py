@@ -16,7 +16,8 @@ import trio.testing
 from trio_websocket import WebSocketConnection, wrap_client_stream
 
 from adapters.paper.config import VenueConfig
-from adapters.paper.server import MakeFlow, VenueHandle, serve_venue
+from adapters.paper.flow_source import MakeFlow
+from adapters.paper.server import VenueHandle, serve_venue
 from adapters.ports import Clock, Handler, Net, SystemNet
 
 HOST = "127.0.0.1"
