@@ -80,7 +80,7 @@ class Normaliser:
         try:
             return self._update(update)
         except ValueError as error:
-            return FrameRefused(stream, _market_of(update), clip(str(error)))
+            return FrameRefused(stream, clip(_market_of(update), 64), clip(str(error)))
 
     def _update(self, update: Update) -> AnyEvent:
         # The two that come thousands of times a second are asked for first.

@@ -36,6 +36,10 @@ from engine.types import (
 
 T = TypeVar("T")
 
+_Deals = list[wire.RestDeal] | dict[str, list[wire.RestDeal]]
+_SERVICE_ERRORS = range(500, 600)
+_DEALS = msgspec.json.Decoder[_Deals](_Deals)
+
 
 class Misfit(Exception):
     """A number or an enumeration of a readable answer does not fit its market."""
@@ -175,7 +179,12 @@ def _placed(
             order = _order(scale, Surface.ANSWER, item.result)
             results.append(events.PlaceResult(order, None))
         elif item.error is not None and item.result is None:
-            results.append(events.PlaceResult(None, refusal_of(status, item.error)))
+            refusal = refusal_of(status, item.error)
+            if refusal.code in _SERVICE_ERRORS:
+                # A service that failed says nothing of this order; left out, it and those after
+                # it stay unknown until the venue is asked.
+                break
+            results.append(events.PlaceResult(None, refusal))
         else:
             raise ValueError("expected a result or an error, found both or none")
     return events.OrdersPlaced(intent.market, tuple(results))
@@ -191,7 +200,7 @@ def _open_orders(
 
 
 def _fills(intent: intents.QueryFills, scale: Scale, body: bytes) -> events.FillsListed:
-    answer = _decode(body, list[wire.RestDeal] | dict[str, list[wire.RestDeal]])  # type: ignore[arg-type]
+    answer = _DEALS.decode(body)
     by_market: Mapping[str, list[wire.RestDeal]]
     # The shape depends on the filter (5.8); a page counts the deals of all markets.
     by_market = answer if isinstance(answer, dict) else {intent.market: answer}

@@ -207,6 +207,16 @@ READ: list[tuple[str, intents.Intent, object, events.AnyEvent]] = [
         [{"result": None, "error": POST_ONLY_ERROR}],
         events.OrdersPlaced(SPOT, (events.PlaceResult(None, POST_ONLY),)),
     ),
+    (
+        "a bulk item that the service failed on, which proves nothing of it and those after",
+        BULK,
+        [
+            {"result": ORDER, "error": None},
+            {"result": None, "error": {"code": 500, "message": "Service temporary unavailable"}},
+            {"result": None, "error": POST_ONLY_ERROR},
+        ],
+        events.OrdersPlaced(SPOT, (events.PlaceResult(VENUE_ORDER, None),)),
+    ),
     ("a modify", MODIFY, ORDER, events.OrderModified(VENUE_ORDER)),
     (
         "a cancel",
