@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from adapters.whitebit.normalise import Normaliser
 from engine.events import (
@@ -41,7 +38,7 @@ from engine.types import (
     VenueFill,
     VenueOrder,
 )
-from tests.whitebit.venue import MARKETS, steady
+from tests.whitebit.venue import MARKETS
 
 NORMALISER = Normaliser(MARKETS)
 
@@ -384,50 +381,3 @@ def test_market_buy_is_sized_in_money_so_only_its_deals_count() -> None:
     order = event.order
     assert (order.price, order.qty, order.leaves_qty, order.filled_qty) == (0, 250_000, 0, 250_000)
     assert order.status is OrderStatus.FILLED
-
-
-FRAMES = [case[1] for case in EVENTS]
-JSON_VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-5, 2**70)
-    | st.floats()
-    | st.text(max_size=6)
-    | st.sampled_from(["BTC_PERP", "0", "1.5", "pong", "success"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner),
-    max_leaves=6,
-)
-
-
-def mutate(value: Any, draw: st.DrawFn) -> Any:
-    """Replace one random part of a decoded frame."""
-    if isinstance(value, dict) and value and draw(st.booleans()):
-        key = draw(st.sampled_from(sorted(value)))
-        return {**value, key: mutate(value[key], draw)}
-    if isinstance(value, list) and value and draw(st.booleans()):
-        index = draw(st.integers(0, len(value) - 1))
-        return [*value[:index], mutate(value[index], draw), *value[index + 1 :]]
-    return draw(JSON_VALUES)
-
-
-@st.composite
-def mutated_frames(draw: st.DrawFn) -> bytes:
-    frame = msgspec.json.decode(draw(st.sampled_from(FRAMES)))
-    return json.dumps(mutate(frame, draw)).encode()
-
-
-@st.composite
-def damaged_frames(draw: st.DrawFn) -> bytes:
-    frame = bytearray(draw(st.sampled_from(FRAMES)))
-    for _ in range(draw(st.integers(1, 4))):
-        frame[draw(st.integers(0, len(frame) - 1))] = draw(st.integers(0, 255))
-    return bytes(frame)
-
-
-@pytest.mark.slow
-@settings(steady, max_examples=300)
-@given(st.binary(max_size=60) | damaged_frames() | mutated_frames())
-def test_no_frame_raises_and_every_event_can_be_journaled(data: bytes) -> None:
-    event = normalise(data)
-    encoded = msgspec.msgpack.encode(event)
-    assert msgspec.msgpack.decode(encoded, type=AnyEvent) == event
