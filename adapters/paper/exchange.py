@@ -23,6 +23,7 @@ from adapters.paper.model import (
     Order,
     OrderType,
     Reject,
+    Side,
     Status,
 )
 from adapters.paper.views import AccountViews
@@ -320,7 +321,7 @@ def check_account(account: Account) -> None:
         for order in seat.orders.values():
             assert market.own_side(order).levels[order.ticks].orders[order.order_id] is order
             notional = order.ticks * order.leaves_lots * market.notional_unit
-            if order.side.name == "BUY":
+            if order.side is Side.BUY:
                 buys += 0 if order.reduce_only else notional
             else:
                 sells += 0 if order.reduce_only else notional
@@ -329,7 +330,7 @@ def check_account(account: Account) -> None:
         if spec.is_perpetual:
             assert (seat.open_buys, seat.open_sells) == (buys, sells)
             continue
-        sold = sum(o.leaves_lots for o in seat.orders.values() if o.side.name == "SELL")
+        sold = sum(o.leaves_lots for o in seat.orders.values() if o.side is Side.SELL)
         frozen[spec.quote_asset] += buys
         frozen[spec.base_asset] += sold * market.lot_unit
     for asset, funds in account.spot.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -141,14 +142,27 @@ def to_steps(text: str, decimals: int, where: str) -> int:
     Raises:
         ConfigError: if it is no plain decimal or has more decimals than the market; names `where`.
     """
+    steps = _steps(text, decimals)
+    if steps is not None:
+        return steps
+    if not _is_decimal(text):
+        raise ConfigError(f"{where}: expected a positive decimal, was {text!r}; {_SHAPE}")
+    raise ConfigError(
+        f"{where}: expected at most {decimals} decimals, was {text!r}; "
+        "this recording does not fit the market's precision"
+    )
+
+
+def _is_decimal(text: str) -> bool:
+    digits = text.replace(".", "", 1)
+    return digits.isascii() and digits.isdigit()
+
+
+# The same few thousand prices and sizes come again and again.
+@lru_cache(maxsize=1 << 16)
+def _steps(text: str, decimals: int) -> int | None:
     whole, _, fraction = text.partition(".")
     fraction = fraction.rstrip("0")
-    digits = whole + fraction
-    if not (digits.isascii() and digits.isdigit()):
-        raise ConfigError(f"{where}: expected a positive decimal, was {text!r}; {_SHAPE}")
-    if len(fraction) > decimals:
-        raise ConfigError(
-            f"{where}: expected at most {decimals} decimals, was {text!r}; "
-            "this recording does not fit the market's precision"
-        )
-    return int(digits) * int(10 ** (decimals - len(fraction)))
+    if len(fraction) > decimals or not _is_decimal(text):
+        return None
+    return int(whole + fraction) * int(10 ** (decimals - len(fraction)))

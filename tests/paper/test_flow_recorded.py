@@ -283,6 +283,10 @@ def test_file_that_is_not_zstandard_or_missing_is_refused(tmp_path: Path) -> Non
 def test_steps_are_exact() -> None:
     texts = ["61837.63", "61837.6", "61837", "0.01000", "0"]
     assert [to_steps(text, 2, "x") for text in texts] == [6183763, 6183760, 6183700, 1, 0]
+    for text in ("", ".", "1.2.3", "-1", " 1", "1e5", "0.001", "\u0661"):
+        with pytest.raises(ConfigError, match="x: expected"):
+            to_steps(text, 2, "x")
+    assert to_steps(".50", 2, "x") == 50
 
 
 @pytest.mark.slow
