@@ -34,36 +34,32 @@ def plan(
     """
     cancels: list[Intent] = []
     moves: list[tuple[Order, Level]] = []
-    taken: set[tuple[Side, int]] = set()
+    bids, asks, tolerance = wanted.bids, wanted.asks, market.quoted.price_tolerance
+    # Bit n is set when the side's level n has an order.
+    bids_taken = asks_taken = 0
     for order in market.live:
-        side, level = order.side, order.level
-        levels = wanted.bids if side is Side.BUY else wanted.asks
-        slot = (side, level)
-        want = levels[level] if level < len(levels) and slot not in taken else None
-        if want is not None:
-            taken.add(slot)
+        level, want = order.level, None
+        if order.side is Side.BUY:
+            if level < len(bids) and not bids_taken >> level & 1:
+                bids_taken |= 1 << level
+                want = bids[level]
+        elif level < len(asks) and not asks_taken >> level & 1:
+            asks_taken |= 1 << level
+            want = asks[level]
         if order.pending is not Pending.NONE or order.status is not Status.OPEN:
             continue
         if want is None or want.rpi != order.rpi or want.stp is not order.stp:
-            name = market.quoted.market.name
-            cancels.append(CancelOrder(name, order.client_order_id))
-        elif not _good_enough(order, want, market.quoted.price_tolerance):
+            cancels.append(CancelOrder(market.quoted.market.name, order.client_order_id))
+        elif not (
+            # A partly filled order keeps its place while at least half of it is left.
+            -tolerance <= order.price - want.price <= tolerance
+            and order.leaves_qty <= want.qty <= 2 * order.leaves_qty
+        ):
             moves.append((order, want))
-    missing = len(wanted.bids) + len(wanted.asks) > len(taken)
-    if not moves and not missing:
+    complete = bids_taken == (1 << len(bids)) - 1 and asks_taken == (1 << len(asks)) - 1
+    if (complete and not moves) or state.now_ns < market.hold_until_ns:
         return cancels, []
-    if state.now_ns < market.hold_until_ns:
-        return cancels, []
-    return _fill_in(state, market, wanted, cancels, moves, taken)
-
-
-def _good_enough(order: Order, want: Level, tolerance: int) -> bool:
-    # A partly filled order keeps its place while at least half of what is wanted is left.
-    return (
-        abs(order.price - want.price) <= tolerance
-        and order.leaves_qty <= want.qty
-        and 2 * order.leaves_qty >= want.qty
-    )
+    return _fill_in(state, market, wanted, cancels, moves, (bids_taken, asks_taken))
 
 
 def _fill_in(
@@ -72,7 +68,7 @@ def _fill_in(
     wanted: TwoSidedQuote,
     intents: list[Intent],
     moves: list[tuple[Order, Level]],
-    taken: set[tuple[Side, int]],
+    taken: tuple[int, int],
 ) -> tuple[list[Intent], list[RiskRefusal]]:
     name = market.quoted.market.name
     exposure = Exposure(market)
@@ -93,9 +89,10 @@ def _fill_in(
         client_id = order.client_order_id
         intents.append(ModifyOrder(name, client_id, want.price, want.qty, want.stp))
     new: list[NewOrder] = []
-    for side, levels in ((Side.BUY, wanted.bids), (Side.SELL, wanted.asks)):
+    sides = ((Side.BUY, wanted.bids, taken[0]), (Side.SELL, wanted.asks, taken[1]))
+    for side, levels, slots in sides:
         for index, want in enumerate(levels):
-            if (side, index) in taken or not crossing.allows(side, want.price):
+            if slots >> index & 1 or not crossing.allows(side, want.price):
                 continue
             if len(new) == BULK_MAX:
                 break

@@ -181,7 +181,8 @@ def _window_passed(state: State, market: MarketState, order: Order) -> bool:
 def fills_listed(state: State, record: Record, event: FillsListed) -> State:
     """Count the deals we missed, oldest first; ask on until a page reaches one we know."""
     market = state.markets[event.market]
-    reached = any(market.inventory.knows(fill.deal_id) for fill in event.fills)
+    # Newest first, and pushes may have told of the newest already: the oldest decides.
+    reached = bool(event.fills) and market.inventory.knows(event.fills[-1].deal_id)
     before_baseline = market.inventory.baseline is None
     for fill in reversed(event.fills):
         state = apply_fill(state, record, fill)

@@ -229,6 +229,8 @@ def timer_fired(state: State, record: Record, event: TimerFired) -> State:
             state = lost(replace(state, requests=requests), record, seq, request)
     for market in state.markets.values():
         timed = _doubts(_sampled(state, market), record)
+        if timed.ghosts and timed.ghosts[0].until_ns <= record.recv_ns:
+            timed = with_orders(timed, (), record)
         if timed is not market:
             state = with_market(state, record, timed)
     return state

@@ -169,7 +169,7 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True):
     """The orders that are not closed, by side, level and id."""
     own_bids: tuple[int, ...] = ()
     """Our visible bids, flat (price, qty), best first: not part of the market. Where a request is
-    in flight, both its old and its new price."""
+    in flight, both its old and its new price; ghosts too."""
     own_asks: tuple[int, ...] = ()
     ghosts: tuple[Ghost, ...] = ()
     """Prices we left a moment ago: the feed may still show us there."""
@@ -297,14 +297,15 @@ def with_orders(market: MarketState, changed: tuple[Order, ...], record: Record)
     for order in changed:
         orders[order.client_order_id] = order
     live = tuple(o for o in _sorted(orders) if o.status is not Status.CLOSED)
+    ghosts = _ghosts(market, changed, record.recv_ns)
     return replace(
         market,
         orders=orders,
         live=live,
         owing=_owing(orders),
-        own_bids=_visible(live, Side.BUY),
-        own_asks=_visible(live, Side.SELL),
-        ghosts=_ghosts(market, changed, record.recv_ns),
+        own_bids=_visible(live, ghosts, Side.BUY),
+        own_asks=_visible(live, ghosts, Side.SELL),
+        ghosts=ghosts,
         touched_seq=record.seq,
     )
 
@@ -317,8 +318,11 @@ def _owing(orders: dict[str, Order]) -> tuple[Order, ...]:
     return tuple(o for o in orders.values() if o.owed and o.status is Status.CLOSED)
 
 
-def _visible(live: tuple[Order, ...], side: Side) -> tuple[int, ...]:
+def _visible(live: tuple[Order, ...], ghosts: tuple[Ghost, ...], side: Side) -> tuple[int, ...]:
     levels: dict[int, int] = {}
+    for ghost in ghosts:
+        if ghost.side is side:
+            levels[ghost.price] = levels.get(ghost.price, 0) + ghost.qty
     for order in live:
         if order.side is side and not order.rpi:
             levels[order.price] = levels.get(order.price, 0) + order.leaves_qty

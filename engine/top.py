@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from engine.state import Feed, MarketState
 from engine.strategy import View
-from engine.types import Side
 
 Top = tuple[int, int, int, int]
 """Bid price, bid quantity, ask price, ask quantity; a price of 0 means an empty side."""
@@ -20,42 +19,20 @@ def merged_top(feed: Feed) -> Top:
     return bid, bid_qty, ask, ask_qty
 
 
-def net_top(market: MarketState, now_ns: int) -> Top:
+def net_top(market: MarketState) -> Top:
     """Best prices and quantities of everybody else: what a strategy may price from.
 
     A side that holds nothing but our own orders as far as the depth window shows is empty (0, 0).
     """
     feed = market.feed
     bid, bid_qty, ask, ask_qty = merged_top(feed)
-    if bid and _own_edge(market, Side.BUY, now_ns) >= bid:
-        own = _own_levels(market, Side.BUY, now_ns)
+    own = market.own_bids
+    if own and bid and own[0] >= bid:
         bid, bid_qty = _next(bid, bid_qty, feed.book.bid_prices, feed.book.bid_qtys, own, 1)
-    edge = _own_edge(market, Side.SELL, now_ns)
-    if ask and 0 < edge <= ask:
-        own = _own_levels(market, Side.SELL, now_ns)
+    own = market.own_asks
+    if own and ask and own[0] <= ask:
         ask, ask_qty = _next(ask, ask_qty, feed.book.ask_prices, feed.book.ask_qtys, own, -1)
     return bid, bid_qty, ask, ask_qty
-
-
-def _own_edge(market: MarketState, side: Side, now_ns: int) -> int:
-    # Our best visible price of a side, ghosts included; 0 for none.
-    flat = market.own_bids if side is Side.BUY else market.own_asks
-    edge = flat[0] if flat else 0
-    for ghost in market.ghosts:
-        if ghost.side is side and ghost.until_ns > now_ns:
-            better = ghost.price > edge if side is Side.BUY else ghost.price < edge
-            if not edge or better:
-                edge = ghost.price
-    return edge
-
-
-def _own_levels(market: MarketState, side: Side, now_ns: int) -> dict[int, int]:
-    flat = market.own_bids if side is Side.BUY else market.own_asks
-    own = dict(zip(flat[::2], flat[1::2], strict=True))
-    for ghost in market.ghosts:
-        if ghost.side is side and ghost.until_ns > now_ns:
-            own[ghost.price] = own.get(ghost.price, 0) + ghost.qty
-    return own
 
 
 def _next(
@@ -63,11 +40,12 @@ def _next(
     qty: int,
     prices: tuple[int, ...],
     qtys: tuple[int, ...],
-    own: dict[int, int],
+    flat: tuple[int, ...],
     sign: int,
 ) -> tuple[int, int]:
     # The first level, from the best on, on which somebody else has something; `sign` is +1 for
     # bids, whose prices fall.
+    own = dict(zip(flat[::2], flat[1::2], strict=True))
     rest = qty - own.get(price, 0)
     if rest > 0:
         return price, rest
@@ -81,7 +59,7 @@ def _next(
 
 def view_of(market: MarketState, now_ns: int) -> View | None:
     """What the market's strategy sees now; None unless somebody else quotes both sides."""
-    bid, bid_qty, ask, ask_qty = net_top(market, now_ns)
+    bid, bid_qty, ask, ask_qty = net_top(market)
     if not bid or not ask or bid >= ask:
         return None
     quoted = market.quoted

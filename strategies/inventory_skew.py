@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from functools import lru_cache
-from math import ceil, floor, sqrt
+from math import ceil, sqrt
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -83,39 +83,43 @@ class InventorySkew(Strategy, frozen=True, forbid_unknown_fields=True):
 
     def quote(self, view: View) -> TwoSidedQuote:
         """Return the ladder; a side without room for one minimal order is left out."""
-        bid_weight, ask_weight = view.ask_qty, view.bid_qty
-        micro = (view.bid_price * bid_weight + view.ask_price * ask_weight) / (
-            bid_weight + ask_weight
-        )
-        held = max(-1.0, min(1.0, view.inventory / view.inventory_max))
+        bid, ask, bid_qty, ask_qty = view.bid_price, view.ask_price, view.bid_qty, view.ask_qty
+        micro = (bid * ask_qty + ask * bid_qty) / (bid_qty + ask_qty)
+        held = view.inventory / view.inventory_max
+        if not -1.0 <= held <= 1.0:
+            held = 1.0 if held > 0.0 else -1.0
         reservation = micro * (1.0 - self.skew_bps * held / BPS)
-        half_bps = self.half_spread_bps
-        if view.memory.variance:
-            half_bps = max(half_bps, self.volatility_multiple * sqrt(view.memory.variance))
+        half_bps = self.volatility_multiple * sqrt(view.memory.variance)
+        if half_bps < self.half_spread_bps:
+            half_bps = self.half_spread_bps
         half = micro * half_bps / BPS
         # Post-only orders may not reach the other side of the market.
-        bids = self._side(view, reservation - half, micro, -1, view.ask_price - 1)
-        asks = self._side(view, reservation + half, micro, 1, view.bid_price + 1)
+        bids = self._side(view, reservation - half, micro, -1, ask - 1)
+        asks = self._side(view, reservation + half, micro, 1, bid + 1)
         return TwoSidedQuote(bids, asks)
 
     def _side(
         self, view: View, best: float, micro: float, sign: int, bound: int
     ) -> tuple[Level, ...]:
-        # `sign` is -1 for bids, which step down and round down, +1 for asks.
+        # `sign` is -1 for bids and +1 for asks; sign x price grows away from the market on both
+        # sides, so rounding up rounds bids down and asks up.
         market = view.market
+        decimals, qty_min, notional_min = market.qty_decimals, market.qty_min, market.notional_min
         room = view.inventory_max + sign * view.inventory
+        start, outward, nearest = sign * best, micro / BPS, sign * bound
         levels: list[Level] = []
         for rung in self.ladder:
-            exact = best + sign * micro * rung.offset_bps / BPS
-            if sign < 0:
-                price = min(floor(exact), bound)
-            else:
-                price = max(ceil(exact), bound)
-            qty = min(_lots(rung.qty, market.qty_decimals), room)
-            if qty < market.qty_min or price * qty < market.notional_min or price <= 0:
+            away = ceil(start + outward * rung.offset_bps)
+            if away < nearest:
+                away = nearest
+            price = sign * away
+            qty = _lots(rung.qty, decimals)
+            if qty > room:
+                qty = room
+            if qty < qty_min or price * qty < notional_min or price <= 0:
                 break
             room -= qty
-            bound = price + sign
+            nearest = away + 1
             levels.append(Level(price, qty, rung.stp, rung.rpi, not rung.rpi))
         return tuple(levels)
 
