@@ -1,0 +1,169 @@
+"""How a run went: one dictionary for programs, the same in words for people."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from adapters.cli.durations import format_clock
+from engine.inventory import Pnl, pnl
+from engine.money import format_units
+from engine.state import MarketState
+from engine.top import mid2
+
+if TYPE_CHECKING:
+    from adapters.runtime.run import RunOutcome
+
+_RATIO_PLACES = 6
+
+
+def summarize(outcome: RunOutcome, journal: str) -> dict[str, Any]:
+    """Sum a run up.
+
+    Amounts are exact decimal strings; durations and ratios are numbers. `events`, `intents`,
+    `requests` and the uptimes are of this run. A journal that is continued carries its inventory
+    on, so `fills` and the money of each market count from the journal's beginning.
+
+    Args:
+        outcome: How the run ended, and its last state.
+        journal: Path of the journal.
+    """
+    state, counts = outcome.state, outcome.counts
+    markets = {name: _market(market) for name, market in state.markets.items()}
+    return {
+        "journal": journal,
+        "run_id": state.run_id,
+        "mode": state.mode,
+        "clean": outcome.ended.clean,
+        "reason": outcome.ended.reason,
+        "duration_s": (outcome.ended_ns - outcome.started_ns) // 1_000_000 / 1000,
+        "records": state.seq,
+        "events": counts.events,
+        "decisions": counts.decisions,
+        "intents": counts.intents,
+        "requests": counts.requests,
+        "fills": sum(market.inventory.fills for market in state.markets.values()),
+        "anomalies": state.anomalies,
+        "last_anomaly": state.last_anomaly,
+        "halted": state.halted,
+        "fingerprint": outcome.fingerprint.hex(),
+        "markets": markets,
+    }
+
+
+def _market(market: MarketState) -> dict[str, Any]:
+    spec, inventory, uptime = market.quoted.market, market.inventory, market.uptime
+    found: Pnl = pnl(inventory, spec, mid2(market))
+    return {
+        "bid_uptime": _ratio(uptime.bid_ns, uptime.total_ns),
+        "ask_uptime": _ratio(uptime.ask_ns, uptime.total_ns),
+        "position": format_units(market.position, spec.qty_decimals),
+        "pnl": f"{found.total:f}",
+        "pnl_spread": f"{found.spread:f}",
+        "pnl_inventory": f"{found.inventory:f}",
+        "pnl_fees": f"{-found.fees:f}",
+        "pnl_asset": spec.quote_asset,
+        "mark": _mark(market),
+        "fills": inventory.fills,
+        "maker_fills": inventory.maker_fills,
+        "bought": format_units(inventory.bought_qty, spec.qty_decimals),
+        "sold": format_units(inventory.sold_qty, spec.qty_decimals),
+        "live_orders": len(market.live),
+        "gaps": market.feed.gaps,
+        "breaks": market.breaks,
+        "halted": market.halted,
+    }
+
+
+def _ratio(part_ns: int, whole_ns: int) -> float:
+    return round(part_ns / whole_ns, _RATIO_PLACES) if whole_ns else 0.0
+
+
+def _mark(market: MarketState) -> str:
+    # Half of the sum of two prices of d decimals has at most d + 1.
+    return format_units(5 * mid2(market), market.quoted.market.price_decimals + 1)
+
+
+def print_summary(summary: dict[str, Any], *, as_json: bool) -> None:
+    """Print a summary of `summarize` to standard output, as JSON or in words."""
+    click.echo(json.dumps(summary) if as_json else summary_text(summary))
+
+
+def summary_text(summary: dict[str, Any]) -> str:
+    """Write a summary in words, ending with what to try next."""
+    clean = "ended clean" if summary["clean"] else "NOT CLEAN, the kill-switch is left armed"
+    duration = format_clock(int(summary["duration_s"] * 1e9))
+    lines = [
+        "",
+        f"Run {summary['run_id']} ({summary['mode']}), {duration}, {clean}: {summary['reason']}",
+        "",
+        *_table(summary["markets"]),
+        "",
+        f"{summary['events']:,} events, {summary['decisions']:,} decisions, "
+        f"{summary['intents']:,} intents, {summary['requests']:,} requests, "
+        f"{summary['fills']:,} fills",
+        f"state fingerprint {summary['fingerprint']}",
+    ]
+    if summary["halted"]:
+        lines.append(f"HALTED: {summary['halted']}")
+    lines += [
+        f"{name} HALTED: {market['halted']}"
+        for name, market in summary["markets"].items()
+        if market["halted"]
+    ]
+    if summary["anomalies"]:
+        lines.append(f"{summary['anomalies']:,} anomalies, the last: {summary['last_anomaly']}")
+    return "\n".join([*lines, "", *next_commands(summary["journal"])])
+
+
+def _table(markets: dict[str, dict[str, Any]]) -> list[str]:
+    columns = [_column(name, market) for name, market in markets.items()]
+    if not columns:
+        return []
+    rows = zip(*columns, strict=True)
+    widths = [max(len(text) for _, text in column) for column in columns]
+    return [
+        f"  {row[0][0]:<14}"
+        + "".join(f"{text:>{width + 3}}" for (_, text), width in zip(row, widths, strict=True))
+        for row in rows
+    ]
+
+
+def _column(name: str, market: dict[str, Any]) -> list[tuple[str, str]]:
+    asset = market["pnl_asset"]
+    return [
+        ("", name),
+        ("bid uptime", _percent(market["bid_uptime"])),
+        ("ask uptime", _percent(market["ask_uptime"])),
+        ("fills", f"{market['fills']:,}"),
+        ("  as maker", f"{market['maker_fills']:,}"),
+        ("bought", market["bought"]),
+        ("sold", market["sold"]),
+        ("position", market["position"]),
+        ("P&L", f"{market['pnl']} {asset}"),
+        ("  spread", f"{market['pnl_spread']} {asset}"),
+        ("  inventory", f"{market['pnl_inventory']} {asset}"),
+        ("  fees", f"{market['pnl_fees']} {asset}"),
+        ("  marked at", market["mark"]),
+    ]
+
+
+def _percent(ratio: float) -> str:
+    # Rounded down: 100 % is said of nothing less.
+    tenths = int(ratio * 1000)
+    return f"{tenths // 10}.{tenths % 10} %"
+
+
+def next_commands(journal: str) -> list[str]:
+    """Lines that name what to do with a journal next, each command as it can be pasted."""
+    path = shlex.quote(journal)
+    commands = [
+        (f"quotefold replay {path} --verify", "prove that the run replays exactly"),
+        (f"quotefold journal ls {path}", "what the journal holds"),
+        (f"quotefold journal cat {path} --tag Filled", "every fill"),
+    ]
+    width = max(len(command) for command, _ in commands)
+    return ["Next:", *(f"  {command:<{width}}   {what}" for command, what in commands)]
