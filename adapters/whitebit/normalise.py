@@ -131,8 +131,8 @@ class Normaliser:
         asks = _levels(data.asks, scale.prices, scale.lots)
         if full:
             _check_best_first(bids, asks)
-            return BookSnapshot(market, data.update_id, time, bids, asks)
-        if not data.update_id or not data.past_update_id:
+            return BookSnapshot(market, max(data.update_id, 0), time, bids, asks)
+        if data.update_id < 0 or data.past_update_id < 0:
             raise ValueError("expected a depth delta with update_id and past_update_id, found none")
         return BookDelta(market, data.update_id, data.past_update_id, time, bids, asks)
 

@@ -22,8 +22,9 @@ class DepthData(Struct, gc=False):
     """Book part of a depth update; a side without a change is left out."""
 
     event_time: float = 0.0
-    update_id: Id = 0
-    past_update_id: Id = 0
+    update_id: Id = -1
+    """-1 stands for absent, in the next member too: 0 is the id of a market's empty first book."""
+    past_update_id: Id = -1
     timestamp: float = 0.0
     """Engine time of the last change: seconds old on a quiet book."""
     asks: Levels = []

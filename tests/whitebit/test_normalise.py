@@ -154,6 +154,11 @@ EVENTS: list[tuple[str, bytes, AnyEvent]] = [
         ),
     ),
     (
+        "depth delta on top of an empty first book",
+        changed(DELTA, ("24268455456", "0")),
+        BookDelta("BTC_PERP", 24268455520, 0, 1790113280_467543, (), (862489, 11, 862490, 0)),
+    ),
+    (
         "a public trade",
         TRADES,
         PublicTrades(
