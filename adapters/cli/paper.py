@@ -74,7 +74,11 @@ def paper(
     body_file = None if body_hashes is None else _open_new(fs, body_hashes)
     if host not in ("127.0.0.1", "::1", "localhost"):
         click.echo(f"warning: {host} is not loopback; the venue has no TLS", err=True)
-    trio.run(_serve, settings, make_flow, body_file, host, port, exit_with_parent)
+    try:
+        trio.run(_serve, settings, make_flow, body_file, host, port, exit_with_parent)
+    finally:
+        if body_file is not None:
+            body_file.close()
 
 
 def _open_new(fs: SystemFs, path: Path) -> AppendFile:

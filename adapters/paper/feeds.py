@@ -7,6 +7,7 @@ A frame is encoded once for all its receivers. Order within one engine action is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import assert_never
 
 from adapters.paper import feeds_depth, ws_objects
 from adapters.paper.exchange import Exchange
@@ -89,6 +90,8 @@ class Feeds:
                     best[notice.market] = notice
                 case BookChanged():
                     pass  # The depth tick compares update ids by itself.
+                case _:
+                    assert_never(notice)
         for change in best.values():
             self._book_ticker(change, now_us)
 

@@ -35,11 +35,13 @@ class DepthFeed:
 
     def snapshot(self, subscription: DepthSubscription, now_us: int) -> bytes:
         """Full frame of the book as it is; the subscription's chain starts over from it."""
-        market = self._exchange.markets[subscription.market]
-        subscription.window = self._window(subscription)
-        subscription.update_id = market.update_id
-        subscription.sent_us = now_us
+        self._restart(subscription, now_us)
         return self._frame(subscription, subscription.window, None, now_us)
+
+    def _restart(self, subscription: DepthSubscription, now_us: int) -> None:
+        subscription.window = self._window(subscription)
+        subscription.update_id = self._exchange.markets[subscription.market].update_id
+        subscription.sent_us = now_us
 
     def tick(self, sessions: Iterable[Session], now_us: int) -> None:
         """Push the differences and keepalives that are due."""
@@ -82,8 +84,11 @@ class DepthFeed:
     def _keepalive(
         self, subscription: DepthSubscription, made: dict[_View, bytes], now_us: int
     ) -> bytes:
-        full = self.snapshot(subscription, now_us)
-        return made.setdefault(_view(subscription), full)
+        self._restart(subscription, now_us)
+        view = _view(subscription)
+        if view not in made:
+            made[view] = self._frame(subscription, subscription.window, None, now_us)
+        return made[view]
 
     def _window(self, subscription: DepthSubscription) -> Window:
         market = self._exchange.markets[subscription.market]

@@ -18,7 +18,8 @@ from trio.testing import MockClock
 
 from adapters.paper.admin import respond
 from adapters.paper.body_log import BodyLog
-from adapters.paper.config import VenueConfig, load, problem
+from adapters.paper.config import VenueConfig, load, problem, with_flow_accounts
+from adapters.paper.exchange import Exchange
 from adapters.paper.http import Request
 from adapters.paper.model import FLOW_ACCOUNTS, AccountSpec, ExchangeConfig
 from adapters.ports import SystemClock, SystemFs, SystemNet
@@ -89,6 +90,18 @@ def test_a_configuration_file_sets_accounts_keys_and_switches(tmp_path: Path) ->
     assert (config.strict_payload, config.exchange.refuse_flip) == (True, True)
     assert [(key.account, key.key) for key in config.keys] == [("me", "k")]
     assert config.exchange.accounts[0].fees["BTC_USDT"].maker == "-0.0001"
+
+
+def test_the_documented_settings_are_accepted(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "venue.md").read_text()
+    path = tmp_path / "venue.toml"
+    path.write_text(text.split("```toml\n")[1].split("```")[0])
+    config = with_flow_accounts(load(SystemFs(), path))
+    exchange = Exchange(config.exchange, 0)
+    assert exchange.fee_rates("maker", "BTC_USDT")[0] == -10_000
+    assert [account.name for account in config.exchange.accounts][1:] == [
+        account.name for account in FLOW_ACCOUNTS
+    ]
 
 
 BAD = [
