@@ -114,6 +114,8 @@ class Order(msgspec.Struct, frozen=True, array_like=True, gc=False):
     closed_ns: int = 0
     close_reason: str = ""
     owed: tuple[Owed, ...] = ()
+    cancel_at_ns: int = 0
+    """No cancel before this: the venue refused the last one, and is not asked at full speed."""
 
     @property
     def worst_qty(self) -> int:
@@ -141,8 +143,7 @@ class Order(msgspec.Struct, frozen=True, array_like=True, gc=False):
         assert not (self.unknown and self.pending is Pending.NONE), "unknown without a request"
 
 
-# Old ids of an order that are remembered; news of older ones cannot arrive any more, since each
-# modify waits for the answer of the one before.
+# Old ids remembered; news of older ones cannot come, since each modify waits for the one before.
 PAST_IDS = 16
 
 Moved = tuple[Order, str]
@@ -189,7 +190,7 @@ def awaits(order: Order, request_seq: int) -> bool:
 
 def outcome_lost(order: Order) -> Order:
     """The pending request's deadline passed, or it ended without proof: unknown."""
-    return order if order.pending is Pending.NONE else replace(order, unknown=True)
+    return replace(order, unknown=order.pending is not Pending.NONE)
 
 
 def shown(order: Order, venue: VenueOrder, seq: int) -> Moved:

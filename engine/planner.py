@@ -49,7 +49,8 @@ def plan(
         if order.pending is not Pending.NONE or order.status is not Status.OPEN:
             continue
         if want is None or want.rpi != order.rpi or want.stp is not order.stp:
-            cancels.append(CancelOrder(market.quoted.market.name, order.client_order_id))
+            if state.now_ns >= order.cancel_at_ns:
+                cancels.append(CancelOrder(market.quoted.market.name, order.client_order_id))
         elif not (
             # A partly filled order keeps its place while at least half of it is left.
             -tolerance <= order.price - want.price <= tolerance

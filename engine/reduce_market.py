@@ -17,7 +17,7 @@ def book_snapshot(state: State, record: Record, event: BookSnapshot) -> State:
     book = from_snapshot(event.bids, event.asks, event.update_id, event.venue_us)
     feed = market.feed
     if book.crossed:
-        return with_market(state, record, replace(market, feed=_broken(feed, record)))
+        return _broken(state, record, market)
     feed = replace(
         feed,
         book=book,
@@ -39,7 +39,7 @@ def book_delta(state: State, record: Record, event: BookDelta) -> State:
         # Nothing to chain from: the snapshot of the renewed subscription is on its way.
         return advance(state, record)
     if event.past_update_id != feed.book.update_id:
-        return with_market(state, record, replace(market, feed=_broken(feed, record)))
+        return _broken(state, record, market)
     book = apply_delta(
         feed.book,
         event.bids,
@@ -49,7 +49,7 @@ def book_delta(state: State, record: Record, event: BookDelta) -> State:
         state.settings.depth_limit,
     )
     if book.crossed:
-        return with_market(state, record, replace(market, feed=_broken(feed, record)))
+        return _broken(state, record, market)
     distrusted = feed.distrusted and not _is_fresh(state, record, event.venue_us)
     feed = replace(feed, book=book, fresh_ns=record.recv_ns, distrusted=distrusted)
     return _fold(state, record, market, feed, event)
@@ -90,14 +90,12 @@ def _fold(
     )
 
 
-def _broken(feed: Feed, record: Record) -> Feed:
-    return replace(
-        feed,
-        book=Book(),
-        book_ok=False,
-        resubscribed_ns=0,
-        gaps=feed.gaps + 1,
-    )
+def _broken(state: State, record: Record, market: MarketState) -> State:
+    # The quotes go and the subscription is renewed at once, so the session must look too.
+    gaps = market.feed.gaps + 1
+    feed = replace(market.feed, book=Book(), book_ok=False, resubscribed_ns=0, gaps=gaps)
+    state = with_market(state, record, replace(market, feed=feed))
+    return replace(state, attention_seq=record.seq)
 
 
 def _is_fresh(state: State, record: Record, venue_us: int) -> bool:

@@ -242,7 +242,10 @@ def _change_refused(
             return order, f"{order.client_order_id}: settled, then refused: {refusal.text}"
         if kind is RefusalKind.NOT_FOUND:
             return orders.gone(order, "not found at the venue", record.seq, record.recv_ns)
-        return orders.request_refused(order, record.seq, record.recv_ns), ""
+        after = orders.request_refused(order, record.seq, record.recv_ns)
+        if isinstance(intent, CancelOrder):
+            after = replace(after, cancel_at_ns=record.recv_ns + REQUEST_RETRY_NS)
+        return after, ""
 
     state = change_order(state, record, intent.market, intent.client_order_id, fact)
     if isinstance(intent, ModifyOrder):

@@ -151,6 +151,8 @@ def stream_opened(state: State, record: Record, event: StreamOpened) -> State:
 
 
 def stream_ready(state: State, record: Record, event: StreamReady) -> State:
+    if event.stream not in state.links:
+        return advance(state, record)
     link = Link(status=LinkStatus.READY, pong_ns=record.recv_ns)
     state = _with_link(state, record, event.stream, link)
     if event.stream != PRIVATE:

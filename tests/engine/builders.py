@@ -351,6 +351,7 @@ def quoting(
         if isinstance(intent, i.PlaceOrders):
             run.push(e.OrdersPlaced(NAME, accepted(intent.orders)), seq)
     assert all(order.status is Status.OPEN for order in run.market.live)
+    assert run.act() == []
     return run, list(run.market.live)
 
 

@@ -1,0 +1,479 @@
+"""Reconciliation: what queries tell is merged with what pushes told, and the newer wins."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from engine import events as e
+from engine import intents as i
+from engine.gates import closed_gate
+from engine.inventory import base_total
+from engine.orders import Pending, Status
+from engine.reconcile import PAGE
+from engine.risk import Exposure
+from engine.state import PRIVATE, ReconStage
+from engine.types import OrderStatus, Position, Refusal, Side, SpotBalance, Stp
+from tests.engine.builders import (
+    BUSY,
+    NAME,
+    PERPETUAL,
+    WOULD_TAKE,
+    Run,
+    balances,
+    fill,
+    fixed,
+    new_order,
+    quoted,
+    quoting,
+    started,
+    venue_order,
+)
+
+CID = "r1-1"
+
+
+def placed(run: Run, *, shown: bool = True) -> int:
+    """Place a bid of 10 lots; returns the seq of the request."""
+    (request,) = run.ask(i.PlaceOrders(NAME, (new_order(CID),)))
+    if shown:
+        run.push(e.OrdersPlaced(NAME, (e.PlaceResult(venue_order(CID, 1), None),)), request)
+    return request
+
+
+def lose_private(run: Run) -> None:
+    run.push(e.StreamClosed(PRIVATE, "reset", 0))
+
+
+def reconnect(run: Run) -> None:
+    """The private stream is up again; nothing has been asked yet."""
+    run.push(e.StreamReady(PRIVATE))
+
+
+def ask(run: Run, kind: type) -> int:
+    """Let the engine act until it asks a query of the kind; returns the request's seq."""
+    for _ in range(12):
+        for seq, intent in run.act():
+            if isinstance(intent, kind):
+                return seq
+            answer = run.answer_to(intent)
+            if answer is not None:
+                run.push(answer, seq)
+    raise AssertionError(f"{kind.__name__} was never asked")
+
+
+# --- cold start -------------------------------------------------------------------------------
+
+
+def test_a_cold_start_takes_its_baseline_and_counts_no_old_deal() -> None:
+    run = Run(quoted(inventory_target=2_000))
+    run.base = "2.5"
+    run.history = (fill(8), fill(7))
+    run.settle()
+    assert run.market.inventory.baseline == Decimal("2.5")
+    assert run.market.inventory.quote_baseline == Decimal("1000")
+    assert run.market.inventory.fills == 0
+    assert run.market.position == 500
+    run.push(e.Filled(fill(8)))
+    run.push(e.Filled(fill(9, qty=10)))
+    assert run.market.position == 510
+
+
+def test_a_deal_pushed_before_the_baseline_is_part_of_it() -> None:
+    run = Run(quoted())
+    request = ask(run, i.QuerySpotBalances)
+    run.push(e.Filled(fill(5, qty=10)))
+    run.push(e.SpotBalancesListed(balances("0.01")), request)
+    run.settle()
+    assert (run.market.position, run.market.inventory.fills) == (10, 0)
+
+
+def test_a_perpetual_starts_from_its_reported_position() -> None:
+    run = Run(quoted(PERPETUAL))
+    request = ask(run, i.QueryPositions)
+    position = Position(PERPETUAL.name, 1, -40, Decimal("10"), None)
+    run.push(e.PositionsListed(PERPETUAL.name, (position,)), request)
+    run.settle()
+    assert run.market.position == -40
+    assert run.market.recon.stage is ReconStage.DONE
+    assert "USDT" in run.state.margin
+
+
+def test_observing_asks_for_nothing_of_the_account() -> None:
+    run = Run(quoted(), mode="observe")
+    sent = [intent for _, intent in run.settle()]
+    assert sent == []
+    assert set(run.state.links) == {NAME}
+    assert closed_gate(run.state, run.market) == "observing only"
+
+
+# --- what listings correct --------------------------------------------------------------------
+
+
+def test_orders_that_ended_while_we_were_away_are_closed_and_their_deals_counted() -> None:
+    run = started()
+    placed(run)
+    lose_private(run)
+    run.history = (fill(5, qty=10, client_order_id=CID),)
+    run.base = "0.010"
+    run.wait(2)
+    run.settle()
+    assert run.order(CID).status is Status.CLOSED
+    assert run.market.position == 10
+    assert Exposure(run.market).buy_qty == 0
+    assert not run.market.recon.blind
+
+
+def test_an_order_still_listed_after_a_reconnect_goes_on_with_what_is_left() -> None:
+    run = started()
+    placed(run)
+    lose_private(run)
+    run.listed = (venue_order(CID, 1, leaves=6),)
+    run.history = (fill(5, qty=4, client_order_id=CID),)
+    run.base = "0.004"
+    run.wait(2)
+    run.settle()
+    order = run.order(CID)
+    assert (order.status, order.leaves_qty, order.filled_qty) == (Status.OPEN, 6, 4)
+    assert (run.market.position, order.worst_qty) == (4, 6)
+
+
+@pytest.mark.parametrize("shown_new", [False, True], ids=["listed as before", "listed as modified"])
+def test_a_listing_sets_right_a_modify_whose_outcome_was_lost(shown_new: bool) -> None:
+    run = started(quoted(parameters=fixed(((1001, 10),)), price_tolerance=5))
+    placed(run)
+    (request,) = run.ask(i.ModifyOrder(NAME, CID, 1001, 8, Stp.CANCEL_NEW))
+    run.push(e.OutcomeUnknown("reset"), request)
+    was, now = venue_order(CID, 1), venue_order(CID, 2, qty=8, price=1001)
+    run.listed = (now if shown_new else was,)
+    run.settle()
+    if not shown_new:
+        order = run.order(CID)
+        assert order.unknown, "within the nonce window the modify may still come"
+        assert order.worst_qty == 18
+        for _ in range(9):
+            run.wait(1)
+            run.settle()
+    order = run.order(CID)
+    expected = (1001, 8, 2) if shown_new else (1000, 10, 1)
+    assert (order.price, order.qty, order.order_id) == expected
+    assert (order.pending, order.unknown) == (Pending.NONE, False)
+    assert order.worst_qty == expected[1]
+
+
+def test_a_listing_that_still_shows_an_order_makes_a_lost_cancel_due_again() -> None:
+    run = started()
+    placed(run)
+    (request,) = run.ask(i.CancelOrder(NAME, CID))
+    run.push(e.OutcomeUnknown("reset"), request)
+    run.listed = (venue_order(CID, 1),)
+    left = run.settle(3)
+    assert [intent for _, intent in left] == [i.CancelOrder(NAME, CID)]
+
+
+def test_news_pushed_after_the_question_is_newer_than_the_listing() -> None:
+    run = started()
+    lose_private(run)
+    run.wait(2)
+    reconnect(run)
+    request = ask(run, i.QueryOpenOrders)
+    placed(run, shown=False)
+    run.push(e.OrderOpened(venue_order(CID, 1)))
+    run.push(e.OpenOrdersListed(NAME, 0, (), True), request)
+    assert run.order(CID).status is Status.OPEN
+
+
+def test_a_listed_order_that_closed_since_the_question_stays_closed() -> None:
+    run = started()
+    placed(run)
+    lose_private(run)
+    run.wait(2)
+    reconnect(run)
+    request = ask(run, i.QueryOpenOrders)
+    cancelled = venue_order(CID, 1, status=OrderStatus.CANCELLED)
+    run.push(e.OrderClosed(cancelled))
+    run.push(e.OpenOrdersListed(NAME, 0, (venue_order(CID, 1),), True), request)
+    assert run.order(CID).status is Status.CLOSED
+    assert run.state.anomalies == 0
+
+
+def test_an_order_that_a_listing_lacked_reopens_when_it_is_shown_again() -> None:
+    run = started()
+    placed(run)
+    lose_private(run)
+    run.wait(2)
+    run.settle()
+    assert run.order(CID).status is Status.CLOSED
+    run.push(e.OrderUpdated(venue_order(CID, 1, leaves=7)))
+    order = run.order(CID)
+    assert (order.status, order.leaves_qty, order.order_id) == (Status.OPEN, 7, 1)
+    assert "but shown resting" in run.state.last_anomaly
+
+
+def test_an_order_on_a_later_page_is_not_missing() -> None:
+    run = started()
+    placed(run)
+    lose_private(run)
+    run.wait(2)
+    reconnect(run)
+    first = ask(run, i.QueryOpenOrders)
+    foreign = tuple(venue_order(f"x-{n}", 100 + n) for n in range(PAGE))
+    run.push(e.OpenOrdersListed(NAME, 0, foreign, False), first)
+    (second,) = (seq for seq, intent in run.act() if intent == i.QueryOpenOrders(NAME, PAGE))
+    run.push(e.OpenOrdersListed(NAME, PAGE, (venue_order(CID, 1),), True), second)
+    assert run.order(CID).status is Status.OPEN
+    assert run.market.recon.foreign_orders == PAGE
+
+
+def test_foreign_orders_and_deals_change_no_order_but_the_inventory() -> None:
+    run = started()
+    run.push(e.OrderOpened(venue_order("by hand", 77)))
+    run.push(e.Filled(fill(5, qty=3, order_id=77, client_order_id="by hand")))
+    assert run.market.orders == {}
+    assert run.market.position == 3
+    assert run.state.anomalies == 0
+
+
+# --- never accepted ---------------------------------------------------------------------------
+
+
+def test_silence_within_the_nonce_window_proves_nothing() -> None:
+    run = started()
+    request = placed(run, shown=False)
+    run.push(e.OutcomeUnknown("timeout"), request)
+    run.settle()
+    order = run.order(CID)
+    assert (order.status, order.unknown, order.worst_qty) == (Status.NEW, True, 10)
+
+
+def test_silence_asked_after_the_nonce_window_proves_it_was_never_accepted() -> None:
+    run = started()
+    request = placed(run, shown=False)
+    run.push(e.OutcomeUnknown("timeout"), request)
+    sent_ns = run.order(CID).sent_ns
+    while run.order(CID).status is Status.NEW:
+        run.wait(0.5)
+        run.settle()
+    assert run.order(CID).close_reason == "never accepted"
+    assert Exposure(run.market).buy_qty == 0
+    assert run.now_ns - sent_ns >= 6_000_000_000
+
+
+def test_a_place_that_filled_unseen_is_counted_by_the_history_before_risk_forgets_it() -> None:
+    run = started()
+    request = placed(run, shown=False)
+    run.push(e.OutcomeUnknown("timeout"), request)
+    run.wait(8)
+    listing = ask(run, i.QueryOpenOrders)
+    run.push(e.OpenOrdersListed(NAME, 0, (), True), listing)
+    assert run.order(CID).status is Status.CLOSED
+    assert Exposure(run.market).buy_qty == 10, "its deals are still to be asked for"
+    (history,) = (seq for seq, intent in run.act() if isinstance(intent, i.QueryFills))
+    deals = (fill(5, qty=10, client_order_id=CID),)
+    run.push(e.FillsListed(NAME, 0, deals, True), history)
+    assert (run.market.position, Exposure(run.market).buy_qty) == (10, 0)
+
+
+def test_a_place_in_flight_is_not_missing_from_a_listing() -> None:
+    run = started()
+    lose_private(run)
+    run.wait(2)
+    reconnect(run)
+    placed(run, shown=False)
+    run.wait(0.1)
+    request = ask(run, i.QueryOpenOrders)
+    run.push(e.OpenOrdersListed(NAME, 0, (), True), request)
+    assert run.order(CID).status is Status.NEW
+
+
+@pytest.mark.parametrize("text", ["This client order id is already used", ""])
+def test_a_duplicate_client_id_means_that_an_order_may_exist(text: str) -> None:
+    run = started()
+    request = placed(run, shown=False)
+    refusal = Refusal(422, 36, "clientOrderId", text or "already used by the current account.")
+    run.push(e.OrdersPlaced(NAME, (e.PlaceResult(None, refusal),)), request)
+    assert run.order(CID).unknown
+    assert run.market.recon.stage is ReconStage.ORDERS
+
+
+# --- deals missed while away ------------------------------------------------------------------
+
+
+def test_deals_are_asked_for_page_by_page_until_a_known_one() -> None:
+    run = started()
+    run.push(e.Filled(fill(1, qty=1)))
+    lose_private(run)
+    run.wait(2)
+    reconnect(run)
+    first = ask(run, i.QueryFills)
+    newest = tuple(fill(deal_id, qty=1) for deal_id in range(150, 150 - PAGE, -1))
+    run.push(e.FillsListed(NAME, 0, newest, False), first)
+    (second,) = (seq for seq, intent in run.act() if intent == i.QueryFills(NAME, PAGE))
+    oldest = tuple(fill(deal_id, qty=1) for deal_id in range(50, 0, -1))
+    run.push(e.FillsListed(NAME, PAGE, oldest, False), second)
+    assert run.market.position == 150
+    assert run.market.recon.stage is ReconStage.BALANCES
+
+
+def test_a_deal_pushed_since_the_reconnect_does_not_end_the_paging() -> None:
+    run = started()
+    run.push(e.Filled(fill(1, qty=1)))
+    lose_private(run)
+    run.wait(2)
+    reconnect(run)
+    first = ask(run, i.QueryFills)
+    run.push(e.Filled(fill(150, qty=1)))
+    newest = tuple(fill(deal_id, qty=1) for deal_id in range(150, 150 - PAGE, -1))
+    run.push(e.FillsListed(NAME, 0, newest, False), first)
+    assert run.market.recon.stage is ReconStage.FILLS
+    assert run.market.recon.offset == PAGE
+
+
+# --- balances ---------------------------------------------------------------------------------
+
+
+def test_a_report_that_a_late_deal_explains_is_no_break() -> None:
+    run = started()
+    run.push(e.SpotBalancesChanged(balances("0.010")))
+    assert run.market.mismatch.since_ns
+    run.push(e.Filled(fill(5, qty=10)))
+    assert not run.market.mismatch.since_ns
+    run.wait(4)
+    assert run.market.recon.stage is ReconStage.DONE
+
+
+def test_two_reports_without_a_deal_between_are_a_break_and_the_venue_is_followed() -> None:
+    run = started()
+    run.base = "0.500"
+    run.push(e.SpotBalancesChanged(balances("0.500")))
+    run.wait(4)
+    assert closed_gate(run.state, run.market) == "reconciling: reports differ from the deals"
+    run.settle()
+    assert (run.market.breaks, run.market.position) == (1, 500)
+    assert base_total(run.market.inventory, run.market.quoted.market) == Decimal("0.5")
+    assert not run.market.recon.blind
+
+
+def test_a_break_found_by_reconciliation_itself_is_asked_twice() -> None:
+    run = started()
+    lose_private(run)
+    run.base = "0.500"
+    run.wait(2)
+    run.settle()
+    assert run.market.breaks == 0
+    assert run.market.recon.blind
+    run.wait(1.1)
+    run.settle()
+    assert (run.market.breaks, run.market.position) == (1, 500)
+
+
+def test_a_perpetual_position_report_is_checked_too() -> None:
+    run = started(quoted(PERPETUAL))
+    name = PERPETUAL.name
+    reported = (Position(name, 1, 10, None, None),)
+    run.push(e.PositionsReported(reported))
+    assert run.market.mismatch.reported == "0.01"
+    run.push(e.Filled(fill(5, qty=10, market=name)))
+    assert run.market.mismatch.since_ns == 0
+    run.push(e.PositionsReported(()))
+    assert run.market.mismatch.since_ns
+
+
+def test_other_assets_and_products_break_nothing() -> None:
+    run = started()
+    run.push(e.SpotBalancesChanged((SpotBalance("ETH", Decimal(3), Decimal(0)),)))
+    run.push(e.PositionsReported((Position("ETH_PERP", 1, 10, None, None),)))
+    assert run.market.mismatch.since_ns == 0
+
+
+# --- when asking fails ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "end", [e.RequestRefused(BUSY), e.RequestThrottled(), e.OutcomeUnknown("reset")]
+)
+def test_a_query_that_fails_is_asked_again_a_second_later(end: e.AnyEvent) -> None:
+    run = started()
+    lose_private(run)
+    run.wait(2)
+    reconnect(run)
+    request = ask(run, i.QueryOpenOrders)
+    run.push(end, request)
+    assert not any(isinstance(intent, i.QueryOpenOrders) for intent in run.decide())
+    run.wait(1)
+    assert i.QueryOpenOrders(NAME, 0) in run.decide()
+
+
+def test_the_answer_to_a_reconciliation_that_was_started_over_is_not_wanted() -> None:
+    run = started()
+    placed(run)
+    lose_private(run)
+    run.wait(2)
+    reconnect(run)
+    request = ask(run, i.QueryOpenOrders)
+    lose_private(run)
+    run.push(e.OpenOrdersListed(NAME, 0, (), True), request)
+    assert run.order(CID).status is Status.OPEN
+
+
+def test_a_refused_modify_makes_the_engine_look_without_going_blind() -> None:
+    run = started()
+    placed(run)
+    (request,) = run.ask(i.ModifyOrder(NAME, CID, 1001, 8, Stp.CANCEL_NEW))
+    run.push(e.RequestRefused(WOULD_TAKE), request)
+    assert run.market.recon.stage is ReconStage.ORDERS
+    assert not run.market.recon.blind
+    run.listed = (venue_order(CID, 1),)
+    run.settle()
+    assert run.order(CID).qty == 10
+
+
+def test_a_deal_that_stays_missing_is_asked_for() -> None:
+    run = started()
+    placed(run)
+    run.push(e.OrderClosed(venue_order(CID, 1, leaves=0, status=OrderStatus.FILLED)))
+    assert Exposure(run.market).buy_qty == 10
+    run.wait(2)
+    assert run.market.recon.stage is ReconStage.DONE
+    run.wait(2)
+    assert run.market.recon.reason == "a deal is missing"
+    run.history = (fill(5, qty=10, client_order_id=CID),)
+    run.base = "0.010"
+    run.settle()
+    assert (run.market.position, Exposure(run.market).buy_qty) == (10, 0)
+
+
+# --- restart ----------------------------------------------------------------------------------
+
+
+def test_a_restart_makes_what_was_in_flight_unknown_and_resends_nothing() -> None:
+    before, (ask_order, bid_order) = quoting()
+    before.ask(i.ModifyOrder(NAME, bid_order.client_order_id, 995, 10, Stp.CANCEL_NEW))
+    before.push(e.Filled(fill(5, qty=4, side=Side.SELL, order_id=2,
+                              client_order_id=ask_order.client_order_id)))  # fmt: skip
+    parameters = fixed(((990, 10),), ((1010, 10),))
+    run = Run(quoted(parameters=parameters), state=before.state, run_id="r2")
+    bid = run.order(bid_order.client_order_id)
+    assert (bid.pending, bid.unknown) == (Pending.MODIFY, True)
+    assert run.market.position == -4
+    assert run.market.recon.blind
+    assert {type(intent) for intent in run.decide()} == {
+        i.OpenStream,
+        i.QueryTime,
+        i.QueryMarkets,
+        i.CancelOrder,
+    }
+    run.base = "-0.004"
+    run.history = (fill(5, qty=4, side=Side.SELL, order_id=2),)
+    run.listed = ()
+    run.wait(8)
+    run.settle()
+    assert run.market.live == ()
+    assert run.market.inventory.fills == 1
+
+
+def test_a_market_the_next_run_does_not_quote_is_reported_while_it_has_orders() -> None:
+    before, _ = quoting()
+    run = Run(quoted(PERPETUAL), state=before.state, run_id="r2")
+    assert "not quoted by this run, but 2 orders live" in run.state.last_anomaly
