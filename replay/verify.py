@@ -50,19 +50,32 @@ class Proof(msgspec.Struct):
     """Of the last run."""
 
 
-def verify(records: Iterator[Record]) -> tuple[Proof, State]:
-    """Fold records and compare; a divergence is counted and the recording followed on from it."""
+def verify(records: Iterator[Record], *, compare: bool = True) -> tuple[Proof, State]:
+    """Fold records and compare; a divergence is counted and the recording followed on from it.
+
+    Args:
+        records: A journal from its first record on.
+        compare: False folds and counts only.
+    """
     proof, state = Proof(), State()
     markets: dict[str, Market] = {}
     for record in records:
         event: Any = record.event
         kind = type(event)
         if kind is Decided:
-            _verify_decision(proof, state, record, event)
+            proof.decisions += 1
+            proof.intents += len(event.intents)
+            if compare:
+                _verify_decision(proof, state, record, event)
         elif kind is RequestSent:
-            _verify_request(proof, state, record, event, markets)
+            proof.requests += 1
+            if compare:
+                _verify_request(proof, state, record, event, markets)
         elif kind is Fingerprint:
-            _verify_fingerprint(proof, state, record, event)
+            proof.fingerprints += 1
+            proof.fingerprint = fingerprint(state)
+            if compare:
+                _verify_fingerprint(proof, record, event)
         else:
             proof.events += 1
             if kind is RunStarted:
@@ -83,8 +96,6 @@ def verify(records: Iterator[Record]) -> tuple[Proof, State]:
 
 
 def _verify_decision(proof: Proof, state: State, record: Record, event: Decided) -> None:
-    proof.decisions += 1
-    proof.intents += len(event.intents)
     recomputed = decide(state)
     if recomputed != event:
         _diverged(proof, record, "intents", first_difference(event, recomputed))
@@ -93,7 +104,6 @@ def _verify_decision(proof: Proof, state: State, record: Record, event: Decided)
 def _verify_request(
     proof: Proof, state: State, record: Record, event: RequestSent, markets: dict[str, Market]
 ) -> None:
-    proof.requests += 1
     if not 0 <= event.index < len(state.decided):
         _diverged(proof, record, "request", f"index: {event.index} names no recorded intent")
         return
@@ -104,9 +114,7 @@ def _verify_request(
         _diverged(proof, record, "request", first_difference(event, recomputed))
 
 
-def _verify_fingerprint(proof: Proof, state: State, record: Record, event: Fingerprint) -> None:
-    proof.fingerprints += 1
-    proof.fingerprint = fingerprint(state)
+def _verify_fingerprint(proof: Proof, record: Record, event: Fingerprint) -> None:
     if proof.fingerprint != event.digest:
         difference = (
             f"fingerprint: recorded {event.digest.hex()}, recomputed {proof.fingerprint.hex()}"

@@ -1,0 +1,253 @@
+"""`quotefold run`: quote until told to stop, then prove that nothing is left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    import trio
+
+    from adapters.cli.child import VenueAddress
+    from adapters.cli.config import Config
+    from adapters.cli.display import Display
+    from adapters.ports import Clock, Ids, SystemFs
+    from adapters.runtime.live import LiveLoop
+    from adapters.runtime.run import RunOutcome, RunPlan
+
+LIVE_REFUSED = (
+    "--live: refused, since not every limit of live trading exists yet (loss per day, drawdown, "
+    "fills per minute, message rate, fee change, operator stop, panic); quote on paper, or look "
+    "on with --observe"
+)
+REFRESH_S = 0.25
+EXIT_UNCLEAN = 1
+
+
+@click.command()
+@click.argument("config_path", metavar="[CONFIG]", required=False, type=click.Path(path_type=Path))
+@click.option("--for", "duration", metavar="TIME", help="Stop after this long: 30s, 10m, 2h.")
+@click.option(
+    "--journal",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Journal directory; one that exists is continued. Default: a new one under journals/.",
+)
+@click.option("--observe", is_flag=True, help="Capture market data; place no orders.")
+@click.option("--live", is_flag=True, help="Trade with real money (refused for now).")
+@click.option(
+    "--flow",
+    metavar="synthetic|FILE[,FILE]",
+    help="What moves the paper venue's market: recordings, one a market, or MARKET=FILE.",
+)
+@click.option("--seed", type=int, help="Seed of the paper venue's synthetic flow.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, no more.")
+def run(
+    config_path: Path | None,
+    duration: str | None,
+    journal: Path | None,
+    observe: bool,
+    live: bool,
+    flow: str | None,
+    seed: int | None,
+    as_json: bool,
+) -> int:
+    """Quote the markets of CONFIG, journaling every fact and intent.
+
+    Without CONFIG, or with one that names no venue, a paper venue is started for this run on a
+    free loopback port. Ctrl-C stops quoting, cancels everything, proves it and disarms the
+    kill-switch; a second Ctrl-C leaves at once, with the kill-switch armed.
+
+    Exit codes: 0 stopped clean, 1 stopped with the kill-switch left armed, 2 refused.
+    """
+    import trio
+
+    from adapters.cli.config import default_config, load_config
+    from adapters.cli.durations import parse_duration
+    from adapters.ports import SystemClock, SystemFs, SystemIds
+    from engine.errors import ConfigError
+
+    if live:
+        raise ConfigError(LIVE_REFUSED)
+    fs = SystemFs()
+    config = default_config() if config_path is None else load_config(fs, config_path)
+    for_ns = None if duration is None else parse_duration(duration)
+    if config.venue is not None and (flow is not None or seed is not None):
+        raise ConfigError("--flow, --seed: only for a paper venue; the configuration names another")
+    if flow is not None or seed is not None:
+        _check_flow(fs, flow or "synthetic", seed or 1)
+    clock, ids = SystemClock(), SystemIds()
+    directory = journal or _new_journal(config, clock, ids)
+    options = _Options(config, directory, for_ns, observe, flow, seed, as_json)
+    return trio.run(_main, options, fs, clock, ids)
+
+
+class _Options:
+    def __init__(
+        self,
+        config: Config,
+        journal: Path,
+        for_ns: int | None,
+        observe: bool,
+        flow: str | None,
+        seed: int | None,
+        as_json: bool,
+    ) -> None:
+        self.config = config
+        self.journal = journal
+        self.for_ns = for_ns
+        self.observe = observe
+        self.flow = flow
+        self.seed = seed
+        self.as_json = as_json
+
+
+def _check_flow(fs: SystemFs, flow: str, seed: int) -> None:
+    # A bad recording is refused here, before a venue or a journal exists.
+    from adapters.paper.config import VenueConfig, with_flow_accounts
+    from adapters.paper.exchange import Exchange
+    from adapters.paper.flow_source import flow_maker
+
+    settings = with_flow_accounts(VenueConfig())
+    make_flow = flow_maker(settings, flow, seed=seed, speed="1", fs=fs)
+    make_flow(Exchange(settings.exchange, 0), 0)
+
+
+def _new_journal(config: Config, clock: Clock, ids: Ids) -> Path:
+    from datetime import UTC, datetime
+
+    stamp = datetime.fromtimestamp(clock.now_ns() // 10**9, tz=UTC).strftime("%Y%m%dT%H%M%SZ")
+    return Path(config.journal.directory) / f"{stamp}-{ids.token(2)}"
+
+
+async def _main(options: _Options, fs: SystemFs, clock: Clock, ids: Ids) -> int:
+    from contextlib import AsyncExitStack
+
+    from adapters.cli.child import paper_venue
+
+    async with AsyncExitStack() as stack:
+        if options.config.venue is not None:
+            address = _configured(options, fs)
+        else:
+            venue = paper_venue(options.flow, options.seed)
+            address = await stack.enter_async_context(venue)
+        outcome = await _quote(options, address, fs, clock, ids)
+    return _report(options, outcome)
+
+
+def _configured(options: _Options, fs: SystemFs) -> VenueAddress:
+    from adapters.cli.child import VenueAddress
+    from adapters.cli.credentials import load_credentials
+    from adapters.whitebit.signing import Secret
+    from engine.errors import ConfigError
+
+    venue = options.config.venue
+    assert venue is not None
+    if options.observe:
+        # Market data needs no key, and a run that places nothing shall hold none.
+        return VenueAddress(venue.rest_url, venue.ws_url, Secret(""), Secret(""))
+    if not _is_loopback(venue.rest_url):
+        raise ConfigError(LIVE_REFUSED)
+    credentials = load_credentials(fs)
+    return VenueAddress(venue.rest_url, venue.ws_url, credentials.key, credentials.secret)
+
+
+def _is_loopback(url: str) -> bool:
+    from adapters.cli.config import is_loopback
+    from adapters.whitebit.urls import parse_url
+
+    return is_loopback(parse_url(url, "https", "http").host)
+
+
+def _plan(options: _Options, address: VenueAddress) -> RunPlan:
+    from functools import partial
+
+    from adapters.cli.config import config_json, to_quoted, to_settings
+    from adapters.runtime.run import RunPlan
+
+    config = options.config
+    return RunPlan(
+        mode="observe" if options.observe else "paper",
+        market_names=tuple(config.market),
+        quote=partial(to_quoted, config),
+        settings=to_settings(config),
+        config=config_json(config),
+        rest_url=address.rest_url,
+        ws_url=address.ws_url,
+        key=address.key,
+        secret=address.secret,
+        journal=options.journal,
+        raw_capture=config.journal.raw,
+    )
+
+
+async def _quote(
+    options: _Options, address: VenueAddress, fs: SystemFs, clock: Clock, ids: Ids
+) -> RunOutcome:
+    import signal
+    from functools import partial
+
+    import trio
+
+    from adapters.cli.display import Display
+    from adapters.ports import SystemNet
+    from adapters.runtime.run import run_engine
+
+    plan = _plan(options, address)
+    display = Display(enabled=not options.as_json)
+    outcomes: list[RunOutcome] = []
+
+    async def engine(task_status: trio.TaskStatus[LiveLoop]) -> None:
+        start = partial(run_engine, clock=clock, ids=ids, net=SystemNet(), fs=fs)
+        outcomes.append(await start(plan, observer=display.observe, task_status=task_status))
+        nursery.cancel_scope.cancel()
+
+    with (
+        display,
+        trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,
+    ):
+        async with trio.open_nursery() as nursery:
+            loop: LiveLoop = await nursery.start(engine)
+            nursery.start_soon(_show, display, clock)
+            nursery.start_soon(_stop_on_signal, loop, signals)
+            if options.for_ns is not None:
+                nursery.start_soon(_stop_after, loop, options.for_ns / 1e9)
+    return outcomes[0]
+
+
+async def _show(display: Display, clock: Clock) -> None:
+    import trio
+
+    while True:
+        display.refresh(clock.now_ns())
+        await trio.sleep(REFRESH_S)
+
+
+async def _stop_after(loop: LiveLoop, seconds: float) -> None:
+    import trio
+
+    await trio.sleep(seconds)
+    loop.stop("the time is over")
+
+
+async def _stop_on_signal(loop: LiveLoop, signals: Any) -> None:
+    import os
+    import signal
+
+    stopping = False
+    async for number in signals:
+        if stopping:
+            # Out at once: nothing is awaited, and the venue's timer clears what is left.
+            os._exit(128 + number)
+        stopping = True
+        loop.stop(signal.Signals(number).name)
+
+
+def _report(options: _Options, outcome: RunOutcome) -> int:
+    from adapters.cli.summary import print_summary, summarize
+
+    summary = summarize(outcome, str(options.journal))
+    print_summary(summary, as_json=options.as_json)
+    return 0 if outcome.ended.clean else EXIT_UNCLEAN
