@@ -72,8 +72,6 @@ PORTS = ("adapters.ports", "adapters.simulated")
 LONG_FILES = {
     "engine.events": "the union of events is one list, and a reader wants it on one page",
     "tests.paper.test_rest_orders": "one table of the refusals, in the venue's order of checks",
-    "tests.whitebit.test_normalise": "one table of frames and one of refused frames",
-    "tests.whitebit.test_responses": "one table of answers, endpoint by endpoint",
 }
 LONG_FUNCTIONS: dict[str, str] = {}
 FILE_LINES_MAX = 400
