@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from adapters.paper import rest_account, rest_public, rest_trade
-from adapters.paper.auth import AuthRefusal
+from adapters.paper.auth import AuthRefusal, Signed
 from adapters.paper.fields import Body
 from adapters.paper.http import Request, Response
 from adapters.paper.refusals import ApiError, error_body
@@ -15,7 +15,8 @@ from adapters.paper.rest_public import PublicError, Query
 from adapters.paper.venue import Venue
 from adapters.paper.wire import encode
 
-PRIVATE: dict[str, Callable[[Venue, str, Body], Any]] = {
+PrivateHandler = Callable[[Venue, str, Body], Any]
+PRIVATE: dict[str, PrivateHandler] = {
     "/api/v4/profile/websocket_token": rest_account.websocket_token,
     "/api/v4/market/fee": rest_account.market_fee,
     "/api/v4/orders": rest_account.orders,
@@ -69,23 +70,27 @@ def respond(venue: Venue, address: str, request: Request) -> Response:
     return _public(venue, address, request, endpoint)
 
 
-def _private(
-    venue: Venue, address: str, request: Request, handler: Callable[[Venue, str, Body], Any]
-) -> Response:
+def _private(venue: Venue, address: str, request: Request, handler: PrivateHandler) -> Response:
     venue.bodies.add(request.path, request.body)
     now_ns = venue.clock.now_ns()
     try:
         signed = venue.authenticator.check(request.headers, request.body, request.path, now_ns)
         if not venue.limiter.allow(address, request.path, now_ns):
             return OVER_LIMIT
-        venue.catch_up()
-        answer = handler(venue, signed.account, signed.body)
-        venue.publish()
-        return Response(200, encode(answer))
+        return Response(200, encode(_act(venue, signed, handler)))
     except AuthRefusal as refusal:
         return Response(refusal.status, encode(refusal.body))
     except ApiError as error:
         return Response(error.reject.http, encode(error_body(error.reject)))
+
+
+def _act(venue: Venue, signed: Signed, handler: PrivateHandler) -> Any:
+    venue.catch_up()
+    try:
+        return handler(venue, signed.account, signed.body)
+    finally:
+        # A refused request changed nothing, but the background may have acted before it.
+        venue.publish()
 
 
 def _public_endpoint(path: str) -> str | None:
