@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable
 from typing import Any
 
 from adapters.cli.durations import format_seconds
@@ -10,53 +11,75 @@ from adapters.cli.figures import fixed_units
 from engine import events as e
 from engine.intents import CloseStream, Resubscribe
 from engine.money import format_units
-from engine.types import Market, Refusal, Role, Side
+from engine.refusals import RefusalKind, classify
+from engine.state import State
+from engine.types import Refusal, Role, Side
 
-Markets = Mapping[str, Market]
+_CAPITAL = re.compile(r"(?<!^)([A-Z])")
 
 
-def describe(record: e.Record, markets: Markets) -> str | None:
+def describe(record: e.Record, before: State) -> str | None:
     """Say what happened, or None when it is not worth a line.
 
     Args:
         record: What the journal took.
-        markets: By name, those of the run.
+        before: The state that it was folded into: it knows the request that an answer is to.
     """
     say = _WORDS.get(type(record.event))
-    return None if say is None else say(record.event, markets)
+    return None if say is None else say(record, before, record.event)
 
 
-def _filled(event: e.Filled, markets: Markets) -> str:
+def _filled(record: e.Record, before: State, event: e.Filled) -> str:
     fill = event.fill
-    market = markets.get(fill.market)
+    market = before.markets.get(fill.market)
     if market is None:
         return f"{fill.market} deal {fill.deal_id}: this run does not quote that market"
+    spec = market.quoted.market
     verb = "bought" if fill.side is Side.BUY else "sold"
     role = "maker" if fill.role is Role.MAKER else "TAKER"
-    qty = format_units(fill.qty, market.qty_decimals)
-    price = fixed_units(fill.price, market.price_decimals)
+    qty = format_units(fill.qty, spec.qty_decimals)
+    price = fixed_units(fill.price, spec.price_decimals)
     return (
-        f"{fill.market} {verb} {qty} {market.base_asset} at {price} as {role}, "
+        f"{fill.market} {verb} {qty} {spec.base_asset} at {price} as {role}, "
         f"fee {fill.fee:f} {fill.fee_asset}"
     )
 
 
+def _request(record: e.Record, before: State) -> str:
+    # What the answer is to, such as "BTC_USDT modify order".
+    request = before.requests.get(record.cause_seq)
+    if request is None:
+        return "request"
+    name = _CAPITAL.sub(r" \1", type(request.intent).__name__).lower()
+    return f"{getattr(request.intent, 'market', '')} {name}".strip()
+
+
 def _refusal(refusal: Refusal) -> str:
     code = f"code {refusal.code}" if refusal.code else f"HTTP {refusal.http_status}"
-    return f"{refusal.text} ({code})"
+    return f"refused by the venue: {refusal.text} ({code})"
 
 
-def _placed(event: e.OrdersPlaced, markets: Markets) -> str | None:
+def _refused(record: e.Record, before: State, event: e.RequestRefused) -> str | None:
+    kind = classify(event.refusal)
+    if kind is RefusalKind.NOT_FOUND:
+        # A fill came before the modify or cancel: the fill's own line says it.
+        return None
+    if kind is RefusalKind.POST_ONLY_WOULD_TAKE:
+        return f"{_request(record, before)}: it would have taken, so it was refused"
+    return f"{_request(record, before)} {_refusal(event.refusal)}"
+
+
+def _placed(record: e.Record, before: State, event: e.OrdersPlaced) -> str | None:
     refusals = [result.refusal for result in event.results if result.refusal is not None]
     if not refusals:
         return None
-    return (
-        f"{event.market} {len(refusals)} of {len(event.results)} orders refused by the venue: "
-        f"{_refusal(refusals[0])}"
-    )
+    many = f"{event.market} place orders: {len(refusals)} of {len(event.results)}"
+    if all(classify(refusal) is RefusalKind.POST_ONLY_WOULD_TAKE for refusal in refusals):
+        return f"{many} would have taken, so they were refused"
+    return f"{many} {_refusal(refusals[0])}"
 
 
-def _decided(event: e.Decided, markets: Markets) -> str | None:
+def _decided(record: e.Record, before: State, event: e.Decided) -> str | None:
     parts = [
         f"{refusal.market} held back by risk: {refusal.rule}: {refusal.reason}"
         for refusal in event.refusals[:1]
@@ -69,32 +92,42 @@ def _decided(event: e.Decided, markets: Markets) -> str | None:
     return "; ".join(parts) or None
 
 
-def _started(event: e.RunStarted, markets: Markets) -> str:
+def _started(record: e.Record, before: State, event: e.RunStarted) -> str:
     names = ", ".join(quoted.market.name for quoted in event.quoted)
     return f"run {event.run_id} started, {event.mode}: {names}"
 
 
-def _ended(event: e.RunEnded, markets: Markets) -> str:
+def _ended(record: e.Record, before: State, event: e.RunEnded) -> str:
     return f"run ended {'clean' if event.clean else 'NOT CLEAN'}: {event.reason}"
 
 
+def _unknown(record: e.Record, before: State, event: e.OutcomeUnknown) -> str:
+    return f"{_request(record, before)}: outcome unknown: {event.reason}"
+
+
+def _throttled(record: e.Record, before: State, event: e.RequestThrottled) -> str:
+    return f"{_request(record, before)}: throttled by the venue (429), backing off"
+
+
 # The events' types differ, so the table's type is theirs in common.
-_WORDS: dict[type, Callable[[Any, Markets], str | None]] = {
+_WORDS: dict[type, Callable[[e.Record, State, Any], str | None]] = {
     e.Filled: _filled,
     e.OrdersPlaced: _placed,
     e.Decided: _decided,
     e.RunStarted: _started,
     e.RunEnded: _ended,
-    e.RequestRefused: lambda event, _: f"request refused by the venue: {_refusal(event.refusal)}",
-    e.RequestThrottled: lambda event, _: "request throttled by the venue (429): backing off",
-    e.OutcomeUnknown: lambda event, _: f"outcome of a request unknown: {event.reason}",
-    e.OrdersAllCancelled: lambda event, _: f"{event.market} every order cancelled",
-    e.KillSwitchDisarmed: lambda event, _: f"{event.market} kill-switch disarmed",
-    e.StreamReady: lambda event, _: f"stream {event.stream} ready",
-    e.StreamClosed: lambda event, _: f"stream {event.stream} closed: {event.reason}",
-    e.FrameRefused: lambda event, _: f"frame of {event.stream} refused: {event.reason}",
-    e.LoopStalled: lambda event, _: f"the loop stalled for {format_seconds(event.gap_ns)}",
-    e.TailCut: lambda event, _: f"{event.segment}: {event.bytes_cut} bytes of a torn write cut off",
-    e.StopRequested: lambda event, _: f"stopping: {event.reason}",
-    e.ParametersChanged: lambda event, _: f"{event.market} parameters changed",
+    e.RequestRefused: _refused,
+    e.RequestThrottled: _throttled,
+    e.OutcomeUnknown: _unknown,
+    e.OrdersAllCancelled: lambda _, __, event: f"{event.market} every order cancelled",
+    e.KillSwitchDisarmed: lambda _, __, event: f"{event.market} kill-switch disarmed",
+    e.StreamReady: lambda _, __, event: f"stream {event.stream} ready",
+    e.StreamClosed: lambda _, __, event: f"stream {event.stream} closed: {event.reason}",
+    e.FrameRefused: lambda _, __, event: f"frame of {event.stream} refused: {event.reason}",
+    e.LoopStalled: lambda _, __, event: f"the loop stalled for {format_seconds(event.gap_ns)}",
+    e.TailCut: lambda _, __, event: (
+        f"{event.segment}: {event.bytes_cut} bytes of a torn write cut off"
+    ),
+    e.StopRequested: lambda _, __, event: f"stopping: {event.reason}",
+    e.ParametersChanged: lambda _, __, event: f"{event.market} parameters changed",
 }

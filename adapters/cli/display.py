@@ -19,9 +19,8 @@ from adapters.cli.describe import describe
 from adapters.cli.durations import NS_PER_S
 from adapters.cli.figures import time_of_day
 from adapters.cli.screen import gates, screen, status_line
-from engine.events import Record, RequestSent, RunStarted
+from engine.events import Record, RequestSent
 from engine.state import State
-from engine.types import Market
 
 STATUS_EVERY_NS = 5 * NS_PER_S
 """Plain output repeats the state of each market this often."""
@@ -55,7 +54,6 @@ class Display:
             fancy = self._console.is_terminal and not self._console.is_dumb_terminal
             self._mode = Mode.SCREEN if fancy else Mode.PLAIN
         self._state = State()
-        self._markets: dict[str, Market] = {}
         self._requests = 0
         self._started_ns = 0
         self._news: deque[str] = deque(maxlen=NEWS_MAX)
@@ -84,14 +82,12 @@ class Display:
         """Take note of a record; called for each one, right after it was folded."""
         if self._mode is Mode.OFF:
             return
-        self._state = state
+        before, self._state = self._state, state
         self._started_ns = self._started_ns or record.recv_ns
         if type(record.event) is RequestSent:
             self._requests += 1
             return
-        if type(record.event) is RunStarted:
-            self._markets = {q.market.name: q.market for q in record.event.quoted}
-        words = describe(record, self._markets)
+        words = describe(record, before)
         if words is not None:
             self._tell(record.recv_ns, words)
 
@@ -123,7 +119,8 @@ class Display:
 
     def _tell_gates(self, now_ns: int) -> None:
         for name, gate in gates(self._state):
-            if self._gates.get(name) != gate:
+            # Stopping has a line of its own.
+            if self._gates.get(name) != gate and not self._state.stopping_ns:
                 self._gates[name] = gate
                 words = f"no quotes: {gate}" if gate else "quoting"
                 self._tell(now_ns, f"{name} {words}")

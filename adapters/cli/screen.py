@@ -39,7 +39,7 @@ def screen(
     text.append("quotefold", "bold")
     text.append(
         f"  {state.mode or 'starting'} run {state.run_id}  {format_clock(now_ns - started_ns)}"
-        f"  {state.seq:,} events journaled  {requests:,} requests\n"
+        f"  {state.seq:,} records  {requests:,} requests\n"
     )
     if state.halted:
         text.append(f"HALTED: {state.halted}\n", "bold red")
@@ -85,7 +85,7 @@ def _append_market(text: Text, state: State, market: MarketState, now_ns: int) -
     inventory, limit = market.inventory, market.quoted.limits.position_max
     text.append(
         f"  position  {_position(market)} of {format_units(limit, spec.qty_decimals)}"
-        f"   {inventory.fills} fills, {inventory.maker_fills} as maker\n"
+        f"   fills {inventory.fills} ({inventory.maker_fills} as maker)\n"
     )
     total, split = _pnl_words(_pnl(market), market)
     text.append("  P&L       ")

@@ -10,7 +10,7 @@ import click
 
 from adapters.cli.durations import format_clock
 from engine.inventory import Pnl, pnl
-from engine.money import format_units
+from engine.money import ZERO, format_units, subtract
 from engine.state import MarketState
 from engine.top import mid2
 
@@ -64,8 +64,9 @@ def _market(market: MarketState) -> dict[str, Any]:
         "pnl": f"{found.total:f}",
         "pnl_spread": f"{found.spread:f}",
         "pnl_inventory": f"{found.inventory:f}",
-        "pnl_fees": f"{-found.fees:f}",
-        "pnl_asset": spec.quote_asset,
+        "pnl_fees": f"{subtract(ZERO, found.fees):f}",
+        "base_asset": spec.base_asset,
+        "quote_asset": spec.quote_asset,
         "mark": _mark(market),
         "fills": inventory.fills,
         "maker_fills": inventory.maker_fills,
@@ -133,21 +134,21 @@ def _table(markets: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def _column(name: str, market: dict[str, Any]) -> list[tuple[str, str]]:
-    asset = market["pnl_asset"]
+    base, quote = market["base_asset"], market["quote_asset"]
     return [
         ("", name),
         ("bid uptime", _percent(market["bid_uptime"])),
         ("ask uptime", _percent(market["ask_uptime"])),
         ("fills", f"{market['fills']:,}"),
         ("  as maker", f"{market['maker_fills']:,}"),
-        ("bought", market["bought"]),
-        ("sold", market["sold"]),
-        ("position", market["position"]),
-        ("P&L", f"{market['pnl']} {asset}"),
-        ("  spread", f"{market['pnl_spread']} {asset}"),
-        ("  inventory", f"{market['pnl_inventory']} {asset}"),
-        ("  fees", f"{market['pnl_fees']} {asset}"),
-        ("  marked at", market["mark"]),
+        ("bought", f"{market['bought']} {base}"),
+        ("sold", f"{market['sold']} {base}"),
+        ("position", f"{market['position']} {base}"),
+        ("P&L", f"{market['pnl']} {quote}"),
+        ("  spread", f"{market['pnl_spread']} {quote}"),
+        ("  inventory", f"{market['pnl_inventory']} {quote}"),
+        ("  fees", f"{market['pnl_fees']} {quote}"),
+        ("  marked at", f"{market['mark']} {quote}"),
     ]
 
 
@@ -161,9 +162,9 @@ def next_commands(journal: str) -> list[str]:
     """Lines that name what to do with a journal next, each command as it can be pasted."""
     path = shlex.quote(journal)
     commands = [
-        (f"quotefold replay {path} --verify", "prove that the run replays exactly"),
-        (f"quotefold journal ls {path}", "what the journal holds"),
-        (f"quotefold journal cat {path} --tag Filled", "every fill"),
+        (f"quotefold replay {path} --verify", "prove the run"),
+        (f"quotefold journal ls {path}", "what it holds"),
+        (f"quotefold journal cat {path} --tag Filled", "its fills"),
     ]
     width = max(len(command) for command, _ in commands)
     return ["Next:", *(f"  {command:<{width}}   {what}" for command, what in commands)]
