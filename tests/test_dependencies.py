@@ -41,6 +41,7 @@ def _text(path: str) -> str:
     return (ROOT / Path(path)).read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_every_third_party_import_of_the_product_is_declared() -> None:
     imported = {
         _canonical(package(name))

@@ -1,4 +1,4 @@
-"""Keep STYLE and the layout honest: imports, what the core must not name, lengths, leaks.
+"""Keep the layout and the style honest: imports, names the core must not use, lengths, leaks.
 
 Every exception stands in a table with its reason, and an exception nobody needs any more fails.
 """
@@ -22,6 +22,9 @@ from tests.source_tree import (
     text_files,
     tree,
 )
+
+pytestmark = pytest.mark.slow
+"""The first test of a process reads and parses every file."""
 
 LAYERS: dict[str, tuple[str, ...]] = {
     "engine": (),
@@ -71,7 +74,6 @@ PORTS = ("adapters.ports", "adapters.simulated")
 
 LONG_FILES = {
     "engine.events": "the union of events is one list, and a reader wants it on one page",
-    "tests.paper.test_rest_orders": "one table of the refusals, in the venue's order of checks",
 }
 LONG_FUNCTIONS: dict[str, str] = {}
 FILE_LINES_MAX = 400
