@@ -211,6 +211,11 @@ def frame_refused(state: State, record: Record, event: FrameRefused) -> State:
     if market is not None and not market.halted:
         reason = f"a frame was refused: {event.reason}"
         state = with_market(state, record, replace(market, halted=reason))
+    link = state.links.get(event.stream)
+    if link is not None and link.status is LinkStatus.OPENING:
+        # A subscription or the authorisation was refused: it will never be ready.
+        links = {**state.links, event.stream: replace(link, opened_ns=0)}
+        state = replace(state, links=links)
     return replace(
         advance(state, record),
         attention_seq=record.seq,
@@ -343,7 +348,7 @@ def _frame_sent(
     link = state.links[intent.stream]
     match intent:
         case OpenStream():
-            link = replace(link, status=LinkStatus.OPENING)
+            link = replace(link, status=LinkStatus.OPENING, opened_ns=record.recv_ns)
         case CloseStream():
             link = replace(link, closing=True)
         case Ping():

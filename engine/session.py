@@ -32,6 +32,9 @@ TIME_EVERY_NS = 30 * NS_PER_S
 """Clock offset is measured this often: `public/time` has whole seconds, so bounds need many."""
 MARKETS_EVERY_NS = 60 * NS_PER_S
 """A market that disappears from the list must stop quoting (contract 4.1)."""
+OPENING_MAX_NS = 20 * NS_PER_S
+"""Connecting, authorising and subscribing take one second at most around the world; each of the
+client's own steps gives up after 10 s."""
 RESUBSCRIBE_RETRY_NS = 5 * NS_PER_S
 
 
@@ -64,8 +67,11 @@ def _link_intents(state: State, stream: str, link: Link) -> list[Intent]:
     if link.status is LinkStatus.CLOSED:
         due = now_ns >= link.retry_at_ns and not finished(state)
         return [OpenStream(stream)] if due else []
-    if link.status is not LinkStatus.READY or link.closing:
+    if link.closing:
         return []
+    if link.status is LinkStatus.OPENING:
+        late = now_ns - link.opened_ns > OPENING_MAX_NS
+        return [CloseStream(stream)] if late else []
     if link.ping_sent_ns:
         late = now_ns - link.ping_sent_ns > state.settings.pong_deadline_ns
         return [CloseStream(stream)] if late else []

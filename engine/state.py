@@ -46,6 +46,8 @@ class Link(msgspec.Struct, frozen=True, array_like=True, gc=False):
     attempts: int = 0
     """Failed or lost connections since it was last ready."""
     retry_at_ns: int = 0
+    opened_ns: int = 0
+    """When opening began; 0 once something said that it cannot succeed."""
     ping_sent_ns: int = 0
     pong_ns: int = 0
     closing: bool = False

@@ -13,9 +13,11 @@ import trio
 from adapters.ports import Clock, Ids, Net
 from adapters.runtime.sequencer import Outgoing, Sequencer
 from adapters.whitebit.outbound import STREAM_INTENTS
+from adapters.whitebit.requests import encode
 from adapters.whitebit.rest import RestAnswer, RestClient, RestFailure
 from adapters.whitebit.signing import NonceSource, Secret
 from adapters.whitebit.streams import StreamClient
+from engine.errors import JournalError
 from engine.events import (
     AnyEvent,
     LoopStalled,
@@ -25,7 +27,7 @@ from engine.events import (
     StreamOpened,
     TimerFired,
 )
-from engine.intents import CloseStream, OpenStream
+from engine.intents import CancelAll, CloseStream, OpenStream
 from engine.session import finished, overdue
 from engine.state import PRIVATE
 
@@ -73,7 +75,33 @@ class LiveLoop:
         self._hand_over((self._clock.now_ns(), "", StopRequested(reason)))
 
     async def run(self) -> RunEnded:
-        """Run until a stop is asked for and done; returns how it ended."""
+        """Run until a stop is asked for and done; returns how it ended.
+
+        Raises:
+            JournalError: the journal cannot be written. Every market was asked to cancel all its
+                orders first, and the kill-switch stays armed.
+        """
+        try:
+            ended = await self._run()
+            self._sequencer.take(ended)
+            self._sequencer.fingerprint()
+            self._sequencer.sync()
+        except* JournalError as group:
+            await self._abandon()
+            raise _first(group) from None
+        return ended
+
+    async def _abandon(self) -> None:
+        # Without a journal no decision may be made; this one is the design's, not the engine's.
+        state = self._sequencer.state
+        if state.mode == "observe":
+            return
+        async with trio.open_nursery() as nursery:
+            for name in state.markets:
+                request = encode(CancelAll(name), None, self._nonces.draw())
+                nursery.start_soon(self._rest.send, request)
+
+    async def _run(self) -> RunEnded:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._tick)
             ended = None
@@ -84,9 +112,6 @@ class LiveLoop:
                     self._dispatch(nursery, outgoing)
                 ended = self._ended()
             nursery.cancel_scope.cancel()
-        self._sequencer.take(ended)
-        self._sequencer.fingerprint()
-        self._sequencer.sync()
         return ended
 
     def _ended(self) -> RunEnded | None:
@@ -173,6 +198,9 @@ class LiveLoop:
                 self._closed(stream, fetched.reason)
                 return
             token = fetched
+        if self._sequencer.state.links[stream].closing:
+            self._closed(stream, "closed by us before it was open")
+            return
 
         def on_open() -> None:
             self._hand_over((self._clock.now_ns(), "", StreamOpened(stream)))
@@ -193,6 +221,14 @@ class LiveLoop:
         jitter_permille = int(self._ids.uniform() * 1000)
         event = StreamClosed(stream, reason, jitter_permille)
         self._hand_over((self._clock.now_ns(), "", event))
+
+
+def _first(group: BaseExceptionGroup[JournalError]) -> JournalError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, JournalError)
+    return error
 
 
 def _first_ns(waiting: deque[Waiting], now_ns: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Callable
+from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
 
@@ -101,13 +102,16 @@ async def run_engine(
         config_hash = hashlib.sha256(plan.config.encode()).digest()
         schema = schema_hash()
         journal, found = JournalWriter.open(fs, plan.journal, schema, config_hash)
-        with journal:
+        with ExitStack() as files:
+            files.enter_context(journal)
             state = recover_state(fs, plan.journal)
             raw = None
             if plan.raw_capture:
+                # A torn tail of raw bytes is cut without a word: events do not depend on it.
                 raw, _ = RawWriter.open(
                     fs, plan.journal, schema, config_hash, first_seq=journal.next_seq
                 )
+                files.enter_context(raw)
             sequencer = Sequencer(state, journal, raw, clock, nonces, observer)
             if found.torn is not None:
                 torn = found.torn
@@ -119,8 +123,6 @@ async def run_engine(
             ended = await loop.run()
             digest = sequencer.fingerprint()
             sequencer.sync()
-            if raw is not None:
-                raw.close()
     return RunOutcome(ended, sequencer.state, sequencer.counts, digest, started_ns, clock.now_ns())
 
 
