@@ -111,15 +111,16 @@ _BOUNDS_NS: dict[str, tuple[int, int]] = {
 
 def default_config() -> Config:
     """Return the configuration of `run` without a file: both paper markets."""
-    ladder = [{"qty": "0.005", "stp": "cn"}, {"qty": "0.01", "stp": "cn", "offset_bps": 2.0}]
-    common = {"ladder": ladder, "volatility_multiple": 1.0, "volatility_half_life_s": 30.0}
-    parameters = {**common, "half_spread_bps": 1.5, "skew_bps": 5.0}
+    # Tight, so that a short run shows fills on both sides; it does not earn its fees.
+    ladder = [{"qty": "0.005", "stp": "cn"}, {"qty": "0.01", "stp": "cn", "offset_bps": 1.0}]
+    common = {"ladder": ladder, "volatility_multiple": 0.25, "volatility_half_life_s": 30.0}
+    parameters = {**common, "half_spread_bps": 0.3, "skew_bps": 5.0}
     spot = MarketConfig(
         strategy="inventory_skew",
         position_max="0.5",
         order_notional_max="5000",
         inventory_target="10",
-        price_tolerance="2",
+        price_tolerance="1",
         parameters=parameters,
     )
     perpetual = msgspec.structs.replace(spot, inventory_target=None)
