@@ -14,11 +14,13 @@ from engine.money import format_units
 from engine.orders import Order, Pending, Status
 from engine.state import MarketState, State
 from engine.top import merged_top, mid2
-from engine.types import Product, Side
+from engine.types import Side
 
 _PRICE_WIDTH = 11
 _QTY_WIDTH = 10
-_SIDE_WIDTH = _PRICE_WIDTH + 3 + _QTY_WIDTH + 2
+_SIDE_WIDTH = _PRICE_WIDTH + 3 + _QTY_WIDTH + 8
+"""With room for what is said of an order whose request is not answered."""
+
 _EVENTS_MIN = 3
 
 
@@ -82,9 +84,9 @@ def _append_market(text: Text, state: State, market: MarketState, now_ns: int) -
     for row in range(max(2, len(bids), len(asks))):
         cells = [_cell(market, side[row]) if row < len(side) else "" for side in (bids, asks)]
         _append_row(text, "" if row else "own", *cells)
-    inventory, limit = market.inventory, market.quoted.limits.position_max
+    inventory = market.inventory
     text.append(
-        f"  position  {_position(market)} of {format_units(limit, spec.qty_decimals)}"
+        f"  position  {_position(market)}"
         f"   fills {inventory.fills} ({inventory.maker_fills} as maker)\n"
     )
     total, split = _pnl_words(_pnl(market), market)
@@ -94,8 +96,7 @@ def _append_market(text: Text, state: State, market: MarketState, now_ns: int) -
 
 
 def _append_row(text: Text, label: str, bid: str, ask: str) -> None:
-    text.append(f"  {label:<8}{bid:<{_SIDE_WIDTH}}")
-    text.append(ask + "\n")
+    text.append(f"  {label:<8}{bid:<{_SIDE_WIDTH}}{ask}".rstrip() + "\n")
 
 
 def _resting(market: MarketState, side: Side) -> list[Order]:
@@ -107,9 +108,9 @@ def _resting(market: MarketState, side: Side) -> list[Order]:
 def _cell(market: MarketState, order: Order) -> str:
     mark = ""
     if order.unknown:
-        mark = " ?"
+        mark = " unknown"
     elif order.pending is not Pending.NONE or order.status is not Status.OPEN:
-        mark = " ~"
+        mark = " sent"
     return _level(market, order.price, order.leaves_qty) + mark
 
 
@@ -132,9 +133,10 @@ def _best(market: MarketState, side: Side) -> str:
 
 def _position(market: MarketState) -> str:
     spec = market.quoted.market
-    if spec.product is Product.SPOT and market.inventory.baseline is None:
-        return "not known yet"
-    return f"{signed_units(market.position, spec.qty_decimals)} {spec.base_asset}"
+    if market.inventory.baseline is None:
+        return "not known"
+    limit = format_units(market.quoted.limits.position_max, spec.qty_decimals)
+    return f"{signed_units(market.position, spec.qty_decimals)} {spec.base_asset} of {limit}"
 
 
 def _pnl(market: MarketState) -> Pnl:

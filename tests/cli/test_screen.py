@@ -1,0 +1,125 @@
+"""What a person sees of a state, compared as whole text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from msgspec.structs import replace
+
+from adapters.cli.screen import gates, screen, status_line
+from engine.orders import Pending, Status
+from engine.state import State
+from engine.types import Side
+from tests.cli.kit import NOON, S, order, quoting, started
+
+LADDER = (
+    order(Side.BUY, 6_179_310),
+    order(Side.SELL, 6_181_216),
+    order(Side.BUY, 6_178_074, level=1, pending=Pending.CANCEL),
+    order(
+        Side.SELL,
+        6_182_452,
+        level=1,
+        status=Status.NEW,
+        pending=Pending.PLACE,
+        unknown=True,
+        order_id=0,
+        sent_ns=NOON + 9 * S,
+    ),
+)
+
+QUOTING = """\
+quotefold  paper run ab12cd  0:00:10  1 records  42 requests
+
+BTC_USDT    quoting   feed 0.2s   kill-switch 11.7s
+  market     61800.00 x 0.004000             61801.00 x 0.012055
+  own        61793.10 x 0.005000             61812.16 x 0.005000
+             61780.74 x 0.005000 sent        61824.52 x 0.005000 unknown
+  position  +0.002995 BTC of 0.5   fills 2 (1 as maker)
+  P&L       -0.3611 USDT = spread 0.0715 + inventory 0.0000 - fees 0.4326
+
+12:00:01 the older
+12:00:02 the newer"""
+
+STARTING = """\
+quotefold  paper run ab12cd  0:00:00  1 records  0 requests
+
+BTC_USDT    no quotes: no book   feed -   kill-switch not armed
+  market            -                               -
+  own
+
+  position  not known   fills 0 (0 as maker)
+  P&L       0.0000 USDT = spread 0.0000 + inventory 0.0000 - fees 0.0000
+
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    state: State
+    after_ns: int
+    requests: int
+    news: tuple[str, ...]
+    expected: str
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(
+            Case(
+                quoting(*LADDER), 10_250_000_000, 42, ("12:00:01 the older", "12:00:02 the newer"),
+                QUOTING,
+            ),
+            id="quoting, with requests unanswered",
+        ),
+        pytest.param(Case(started(), 0, 0, (), STARTING), id="just started, nothing known"),
+    ],
+)  # fmt: skip
+def test_screen_shows_the_state(case: Case) -> None:
+    drawn = screen(case.state, NOON + case.after_ns, NOON, case.requests, case.news, 24)
+    assert drawn.plain == case.expected
+
+
+def test_news_fills_what_the_markets_leave() -> None:
+    news = [f"line {number}" for number in range(50)]
+    drawn = screen(quoting(*LADDER), NOON + 10 * S, NOON, 0, news, 16).plain
+    assert drawn.splitlines()[-7:] == [
+        "",
+        *(f"line {number}" for number in range(44, 50)),
+    ]
+    assert len(drawn.splitlines()) == 16 - 1
+
+
+def test_news_is_shown_even_where_there_is_no_room() -> None:
+    drawn = screen(quoting(*LADDER), NOON + 10 * S, NOON, 0, ["a", "b", "c", "d"], 5).plain
+    assert drawn.endswith("\nb\nc\nd")
+
+
+def test_halt_is_said_before_anything_else() -> None:
+    state = replace(quoting(*LADDER), halted="the key was refused")
+    lines = screen(state, NOON + 10 * S, NOON, 0, [], 24).plain.splitlines()
+    assert lines[1] == "HALTED: the key was refused"
+    assert lines[3].startswith("BTC_USDT    HALTED: the key was refused")
+
+
+def test_status_line_says_it_all_in_one() -> None:
+    state = quoting(*LADDER)
+    assert status_line(state, state.markets["BTC_USDT"], NOON + 10 * S) == (
+        "BTC_USDT  market 61800.00 / 61801.00  own 61793.10 / 61812.16  "
+        "position +0.002995 BTC of 0.5  P&L -0.3611 USDT  fills 2  kill-switch 12.0s"
+    )
+
+
+def test_status_line_says_why_nothing_is_quoted() -> None:
+    state = started()
+    assert status_line(state, state.markets["BTC_USDT"], NOON) == (
+        "BTC_USDT  market - / -  own - / -  position not known  P&L 0.0000 USDT  fills 0  "
+        "kill-switch not armed  no quotes: no book"
+    )
+
+
+def test_gates_name_each_market() -> None:
+    assert gates(quoting(*LADDER)) == [("BTC_USDT", "")]
+    assert gates(started()) == [("BTC_USDT", "no book")]

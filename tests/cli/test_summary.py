@@ -1,0 +1,149 @@
+"""The summary of a run, for programs and for people."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from decimal import Decimal
+
+import click
+import pytest
+from msgspec.structs import replace
+
+from adapters.cli.main import cli
+from adapters.cli.summary import next_commands, print_summary, summarize, summary_text
+from adapters.runtime.run import RunOutcome
+from adapters.runtime.sequencer import Counts
+from engine.events import RunEnded
+from engine.state import State
+from tests.cli.kit import NOON, S, quoting
+
+JOURNAL = "journals/my run"
+
+
+def _outcome(state: State, *, clean: bool = True) -> RunOutcome:
+    reason = "stopped" if clean else "orders not proved gone: kill-switch left armed"
+    return RunOutcome(
+        ended=RunEnded(clean, reason),
+        state=state,
+        counts=Counts(events=5, decisions=4, intents=3, requests=2),
+        fingerprint=bytes(range(16)),
+        started_ns=NOON,
+        ended_ns=NOON + 30_500 * S,
+    )
+
+
+def test_summary_holds_what_the_design_promises() -> None:
+    summary = summarize(_outcome(quoting()), JOURNAL)
+    assert summary["markets"].pop("BTC_USDT") == {
+        "bid_uptime": 1.0,
+        "ask_uptime": 0.625,
+        "position": "0.002995",
+        "pnl": "-0.3611225",
+        "pnl_spread": "0.0715",
+        "pnl_inventory": "0",
+        "pnl_fees": "-0.4326225",
+        "base_asset": "BTC",
+        "quote_asset": "USDT",
+        "mark": "61800.5",
+        "fills": 2,
+        "maker_fills": 1,
+        "bought": "0.005",
+        "sold": "0.002",
+        "live_orders": 0,
+        "gaps": 0,
+        "breaks": 0,
+        "halted": "",
+    }
+    assert summary == {
+        "journal": JOURNAL,
+        "run_id": "ab12cd",
+        "mode": "paper",
+        "clean": True,
+        "reason": "stopped",
+        "duration_s": 30_500.0,
+        "records": 1,
+        "events": 5,
+        "decisions": 4,
+        "intents": 3,
+        "requests": 2,
+        "fills": 2,
+        "anomalies": 0,
+        "last_anomaly": "",
+        "halted": "",
+        "fingerprint": "000102030405060708090a0b0c0d0e0f",
+        "markets": {},
+    }
+
+
+def test_parts_of_the_profit_add_up_to_the_last_digit() -> None:
+    market = summarize(_outcome(quoting()), JOURNAL)["markets"]["BTC_USDT"]
+    parts = [Decimal(market[f"pnl_{part}"]) for part in ("spread", "inventory", "fees")]
+    assert parts[0] + parts[1] + parts[2] == Decimal(market["pnl"])
+
+
+def test_run_that_learnt_of_no_market_has_a_summary() -> None:
+    summary = summarize(_outcome(State()), JOURNAL)
+    assert (summary["fills"], summary["markets"]) == (0, {})
+    assert "ended clean: stopped" in summary_text(summary)
+
+
+TEXT = """
+Run ab12cd (paper), 8:28:20, ended clean: stopped
+
+                          BTC_USDT
+  bid uptime               100.0 %
+  ask uptime                62.5 %
+  fills                          2
+    as maker                     1
+  bought                 0.005 BTC
+  sold                   0.002 BTC
+  position            0.002995 BTC
+  P&L              -0.3611225 USDT
+    spread             0.0715 USDT
+    inventory               0 USDT
+    fees           -0.4326225 USDT
+    marked at         61800.5 USDT
+
+5 events, 4 decisions, 3 intents, 2 requests, 2 fills
+state fingerprint 000102030405060708090a0b0c0d0e0f
+
+Next:
+  quotefold replay 'journals/my run' --verify            prove the run
+  quotefold journal ls 'journals/my run'                 what it holds
+  quotefold journal cat 'journals/my run' --tag Filled   its fills
+"""
+
+
+def test_summary_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    print_summary(summarize(_outcome(quoting()), JOURNAL), as_json=False)
+    assert capsys.readouterr().out == TEXT
+
+
+def test_summary_in_words_says_what_went_wrong() -> None:
+    state = quoting()
+    market = replace(state.markets["BTC_USDT"], halted="a frame was refused")
+    state = replace(state, markets={"BTC_USDT": market}, anomalies=2, last_anomaly="seq 9: odd")
+    text = summary_text(summarize(_outcome(state, clean=False), JOURNAL))
+    assert "NOT CLEAN, the kill-switch is left armed: orders not proved gone" in text
+    assert "BTC_USDT HALTED: a frame was refused" in text
+    assert "2 anomalies, the last: seq 9: odd" in text
+
+
+def test_summary_as_json_is_one_object_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    summary = summarize(_outcome(quoting()), JOURNAL)
+    print_summary(summary, as_json=True)
+    assert json.loads(capsys.readouterr().out) == summary
+
+
+def test_commands_to_try_next_are_accepted_by_the_program() -> None:
+    for line in next_commands(JOURNAL)[1:]:
+        program, *words = shlex.split(line.strip().partition("   ")[0])
+        command: click.Command = cli
+        context = click.Context(command, info_name=program)
+        while isinstance(command, click.Group):
+            found = command.get_command(context, words.pop(0))
+            assert found is not None
+            command = found
+        given = command.make_context(command.name, words, parent=context).params
+        assert JOURNAL in [str(value) for value in given.values()]
