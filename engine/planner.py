@@ -13,7 +13,7 @@ from engine.events import RiskRefusal
 from engine.intents import CancelOrder, Intent, ModifyOrder, NewOrder, PlaceOrders
 from engine.orders import Order, Pending, Status
 from engine.risk import Exposure
-from engine.state import MarketState, State
+from engine.state import Kept, MarketState, State
 from engine.types import Level, Side, TwoSidedQuote
 
 NOTHING = TwoSidedQuote()
@@ -32,35 +32,64 @@ def plan(
         market: The market's part of it.
         wanted: Levels best first on each side; empty sides mean no orders there.
     """
+    tolerance = market.quoted.price_tolerance
+    ladder = market.ladder
+    if (
+        ladder is not None
+        and _all_good(ladder.bids, wanted.bids, tolerance)
+        and _all_good(ladder.asks, wanted.asks, tolerance)
+    ):
+        return [], []
+    return _change(state, market, wanted, tolerance)
+
+
+def _all_good(kept: tuple[Kept, ...], levels: tuple[Level, ...], tolerance: int) -> bool:
+    # Most decisions end here, so it is written out instead of calling `_good_enough`.
+    if len(kept) != len(levels):
+        return False
+    for (price, leaves_qty, rpi, stp), want in zip(kept, levels, strict=True):
+        if (
+            not -tolerance <= price - want.price <= tolerance
+            or not leaves_qty <= want.qty <= 2 * leaves_qty
+            or want.rpi is not rpi
+            or want.stp is not stp
+        ):
+            return False
+    return True
+
+
+def _good_enough(order: Order, want: Level, tolerance: int) -> bool:
+    # A partly filled order keeps its place while at least half of what is wanted is left.
+    return (
+        abs(order.price - want.price) <= tolerance
+        and order.leaves_qty <= want.qty <= 2 * order.leaves_qty
+    )
+
+
+def _change(
+    state: State, market: MarketState, wanted: TwoSidedQuote, tolerance: int
+) -> tuple[list[Intent], list[RiskRefusal]]:
+    name = market.quoted.market.name
     cancels: list[Intent] = []
     moves: list[tuple[Order, Level]] = []
-    bids, asks, tolerance = wanted.bids, wanted.asks, market.quoted.price_tolerance
-    # Bit n is set when the side's level n has an order.
-    bids_taken = asks_taken = 0
+    taken: set[tuple[Side, int]] = set()
     for order in market.live:
-        level, want = order.level, None
-        if order.side is Side.BUY:
-            if level < len(bids) and not bids_taken >> level & 1:
-                bids_taken |= 1 << level
-                want = bids[level]
-        elif level < len(asks) and not asks_taken >> level & 1:
-            asks_taken |= 1 << level
-            want = asks[level]
+        slot = (order.side, order.level)
+        levels = wanted.bids if order.side is Side.BUY else wanted.asks
+        want = levels[order.level] if order.level < len(levels) and slot not in taken else None
+        if want is not None:
+            taken.add(slot)
         if order.pending is not Pending.NONE or order.status is not Status.OPEN:
             continue
         if want is None or want.rpi != order.rpi or want.stp is not order.stp:
             if state.now_ns >= order.cancel_at_ns:
-                cancels.append(CancelOrder(market.quoted.market.name, order.client_order_id))
-        elif not (
-            # A partly filled order keeps its place while at least half of it is left.
-            -tolerance <= order.price - want.price <= tolerance
-            and order.leaves_qty <= want.qty <= 2 * order.leaves_qty
-        ):
+                cancels.append(CancelOrder(name, order.client_order_id))
+        elif not _good_enough(order, want, tolerance):
             moves.append((order, want))
-    complete = bids_taken == (1 << len(bids)) - 1 and asks_taken == (1 << len(asks)) - 1
-    if (complete and not moves) or state.now_ns < market.hold_until_ns:
+    missing = len(wanted.bids) + len(wanted.asks) > len(taken)
+    if not (moves or missing) or state.now_ns < market.hold_until_ns:
         return cancels, []
-    return _fill_in(state, market, wanted, cancels, moves, (bids_taken, asks_taken))
+    return _fill_in(state, market, wanted, cancels, moves, taken)
 
 
 def _fill_in(
@@ -69,7 +98,7 @@ def _fill_in(
     wanted: TwoSidedQuote,
     intents: list[Intent],
     moves: list[tuple[Order, Level]],
-    taken: tuple[int, int],
+    taken: set[tuple[Side, int]],
 ) -> tuple[list[Intent], list[RiskRefusal]]:
     name = market.quoted.market.name
     exposure = Exposure(market)
@@ -90,10 +119,9 @@ def _fill_in(
         client_id = order.client_order_id
         intents.append(ModifyOrder(name, client_id, want.price, want.qty, want.stp))
     new: list[NewOrder] = []
-    sides = ((Side.BUY, wanted.bids, taken[0]), (Side.SELL, wanted.asks, taken[1]))
-    for side, levels, slots in sides:
+    for side, levels in ((Side.BUY, wanted.bids), (Side.SELL, wanted.asks)):
         for index, want in enumerate(levels):
-            if slots >> index & 1 or not crossing.allows(side, want.price):
+            if (side, index) in taken or not crossing.allows(side, want.price):
                 continue
             if len(new) == BULK_MAX:
                 break

@@ -62,6 +62,8 @@ class Exposure:
 
     def _notional(self, price: int, qty: int) -> RiskRefusal | None:
         notional = price * qty
+        if price <= 0 or qty <= 0:
+            return self._refuse("positive", f"price {price} and qty {qty}, both must be above 0")
         market = self.market.quoted.market
         if notional > self.limits.order_notional_max:
             return self._refuse(

@@ -19,7 +19,7 @@ from engine.intents import Intent
 from engine.inventory import Inventory, position_lots
 from engine.orders import Order, Pending, Status
 from engine.strategy import Strategy
-from engine.types import MarginBalance, Position, Quoted, Settings, Side, SpotBalance
+from engine.types import MarginBalance, Position, Quoted, Settings, Side, SpotBalance, Stp
 
 PRIVATE = "private"
 """Name of the account's stream; a public stream is named after its market."""
@@ -149,6 +149,17 @@ class Mismatch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Deals counted when it was seen."""
 
 
+Kept = tuple[int, int, bool, Stp]
+"""Price, leaves, rpi and stp of one resting order."""
+
+
+class Ladder(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Our resting orders by level, when nothing is in flight: what most decisions compare with."""
+
+    bids: tuple[Kept, ...]
+    asks: tuple[Kept, ...]
+
+
 class Ghost(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A price of ours that the venue no longer has and the feed may still show."""
 
@@ -173,6 +184,8 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True):
     """Our visible bids, flat (price, qty), best first: not part of the market. Where a request is
     in flight, both its old and its new price; ghosts too."""
     own_asks: tuple[int, ...] = ()
+    ladder: Ladder | None = Ladder((), ())
+    """The live orders, if all rest, level by level without a hole; else None."""
     ghosts: tuple[Ghost, ...] = ()
     """Prices we left a moment ago: the feed may still show us there."""
     owing: tuple[Order, ...] = ()
@@ -205,6 +218,7 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True):
             order.check()
         expected = tuple(o for o in _sorted(self.orders) if o.status is not Status.CLOSED)
         assert self.live == expected, "live orders differ from the orders"
+        assert self.ladder == _ladder(self.live), "the ladder differs from the live orders"
         assert self.owing == _owing(self.orders), "owing orders differ from the orders"
         self.inventory.check()
         market, target = self.quoted.market, self.quoted.inventory_target
@@ -304,6 +318,7 @@ def with_orders(market: MarketState, changed: tuple[Order, ...], record: Record)
         market,
         orders=orders,
         live=live,
+        ladder=_ladder(live),
         owing=_owing(orders),
         own_bids=_visible(live, ghosts, Side.BUY),
         own_asks=_visible(live, ghosts, Side.SELL),
@@ -318,6 +333,20 @@ def _sorted(orders: dict[str, Order]) -> list[Order]:
 
 def _owing(orders: dict[str, Order]) -> tuple[Order, ...]:
     return tuple(o for o in orders.values() if o.owed and o.status is Status.CLOSED)
+
+
+def _ladder(live: tuple[Order, ...]) -> Ladder | None:
+    sides: dict[Side, list[Kept]] = {Side.BUY: [], Side.SELL: []}
+    for order in live:
+        kept = sides[order.side]
+        if (
+            order.level != len(kept)
+            or order.pending is not Pending.NONE
+            or order.status is not Status.OPEN
+        ):
+            return None
+        kept.append((order.price, order.leaves_qty, order.rpi, order.stp))
+    return Ladder(tuple(sides[Side.BUY]), tuple(sides[Side.SELL]))
 
 
 def _visible(live: tuple[Order, ...], ghosts: tuple[Ghost, ...], side: Side) -> tuple[int, ...]:

@@ -28,10 +28,10 @@ def decide(state: State) -> Decided:
     attention = state.attention_seq > state.decided_seq
     if attention:
         intents = session_intents(state)
+    if state.stopping_ns:
+        # The shutdown cancels everything of a market at once.
+        return Decided(tuple(intents), ())
     for market in state.markets.values():
-        if state.stopping_ns:
-            # The shutdown cancels everything of the market at once.
-            continue
         if attention or market.touched_seq > state.decided_seq:
             quoting, refused = plan(state, market, wanted_quote(state, market))
             intents += quoting

@@ -101,8 +101,6 @@ class Level(msgspec.Struct, frozen=True, array_like=True, gc=False):
                 "rpi with explicit post_only is refused by the venue (contract 5.1); "
                 "rpi implies post-only, so set post_only=False"
             )
-        if self.price <= 0 or self.qty <= 0:
-            raise ValueError(f"price and qty must be positive, found {self.price} and {self.qty}")
 
 
 class TwoSidedQuote(msgspec.Struct, frozen=True, array_like=True, gc=False):
