@@ -206,7 +206,7 @@ async def _quote(
 
     with (
         display,
-        trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,
+        trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals,
     ):
         async with trio.open_nursery() as nursery:
             loop: LiveLoop = await nursery.start(engine)
