@@ -17,7 +17,7 @@ from decimal import Decimal
 import msgspec
 from msgspec.structs import replace
 
-from engine.money import ZERO, add, from_units, multiply, subtract
+from engine.money import EXACT, ZERO, add, from_units, multiply, subtract
 from engine.types import Market, Product, Role, Side, VenueFill
 
 # Deals of one market whose ids are remembered one by one; older ones count as seen when their id
@@ -143,7 +143,7 @@ def position_lots(inventory: Inventory, market: Market, target: int) -> int:
     total = base_total(inventory, market)
     if total is None:
         return 0
-    lots = int(total.scaleb(market.qty_decimals))
+    lots = int(total.scaleb(market.qty_decimals, context=EXACT))
     return lots - target if market.product is Product.SPOT else lots
 
 

@@ -26,14 +26,14 @@ def canonical(value: Decimal) -> Decimal:
 
 
 def parse(text: str) -> Decimal:
-    """Read a decimal string from the wire; raises ValueError unless finite and plain."""
+    """Read a decimal string from the wire; raises ValueError unless it is finite and fits 60 digits."""
     try:
         value = EXACT.create_decimal(text)
+        if value.is_finite():
+            return canonical(value)
     except (InvalidOperation, Inexact) as error:
         raise ValueError(f"expected a decimal number, found {text!r}") from error
-    if not value.is_finite():
-        raise ValueError(f"expected a finite decimal number, found {text!r}")
-    return canonical(value)
+    raise ValueError(f"expected a finite decimal number, found {text!r}")
 
 
 def add(a: Decimal, b: Decimal) -> Decimal:
