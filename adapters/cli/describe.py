@@ -54,6 +54,18 @@ def _request(record: e.Record, before: State) -> str:
     return f"{getattr(request.intent, 'market', '')} {name}".strip()
 
 
+def _listed(record: e.Record, before: State, event: e.OpenOrdersListed) -> str | None:
+    market = before.markets.get(event.market)
+    known = market.orders if market else {}
+    foreign = sum(1 for order in event.orders if order.client_order_id not in known)
+    if not foreign or (market and market.recon.foreign_orders == foreign):
+        return None
+    return (
+        f"{event.market} WARNING: {foreign} open orders of this account are not this engine's; "
+        "a stop and the kill-switch cancel them too"
+    )
+
+
 def _refusal(refusal: Refusal) -> str:
     code = f"code {refusal.code}" if refusal.code else f"HTTP {refusal.http_status}"
     return f"refused by the venue: {refusal.text} ({code})"
@@ -113,6 +125,7 @@ def _throttled(record: e.Record, before: State, event: e.RequestThrottled) -> st
 _WORDS: dict[type, Callable[[e.Record, State, Any], str | None]] = {
     e.Filled: _filled,
     e.OrdersPlaced: _placed,
+    e.OpenOrdersListed: _listed,
     e.Decided: _decided,
     e.RunStarted: _started,
     e.RunEnded: _ended,

@@ -28,7 +28,6 @@ def replay(journal: Path, verify: bool, until: int | None, as_json: bool) -> int
 
     Exit codes: 0 done or proved, 1 diverged (the first seq and field are named), 2 could not run.
     """
-    import strategies as _strategies  # noqa: F401 - registers what journals may name
     from adapters.ports import SystemFs
     from engine.errors import ConfigError, JournalError
     from replay.progress import with_progress

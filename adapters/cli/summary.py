@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -160,11 +163,19 @@ def _percent(ratio: float) -> str:
 
 def next_commands(journal: str) -> list[str]:
     """Lines that name what to do with a journal next, each command as it can be pasted."""
-    path = shlex.quote(journal)
+    path, program = shlex.quote(journal), _program()
     commands = [
-        (f"quotefold replay {path} --verify", "prove the run"),
-        (f"quotefold journal ls {path}", "what it holds"),
-        (f"quotefold journal cat {path} --tag Filled", "its fills"),
+        (f"{program} replay {path} --verify", "prove the run"),
+        (f"{program} journal ls {path}", "what it holds"),
+        (f"{program} journal cat {path} --tag Filled", "its fills"),
     ]
     width = max(len(command) for command, _ in commands)
     return ["Next:", *(f"  {command:<{width}}   {what}" for command, what in commands)]
+
+
+def _program() -> str:
+    # As it can be typed here: by name if the shell finds it, else by the path it was started by.
+    started = sys.argv[0]
+    if Path(started).name != "quotefold" or shutil.which("quotefold"):
+        return "quotefold"
+    return shlex.quote(started)
