@@ -8,11 +8,11 @@ a user's order, it trades with it.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
 import msgspec
+from sortedcontainers import SortedList
 
 from adapters.paper.background import Background
 from adapters.paper.exchange import Exchange
@@ -56,16 +56,17 @@ class _Side:
     def __init__(self, side: Side) -> None:
         self.sign = 1 if side is Side.BUY else -1
         self.lots: dict[int, int] = {}
-        self.keys: list[int] = []
+        # A recorded book has thousands of levels that come and go in the middle.
+        self.keys: SortedList = SortedList()
 
     def set(self, ticks: int, lots: int) -> None:
         """Set a level's size; removing one that is not there is normal."""
         if lots:
             if ticks not in self.lots:
-                insort(self.keys, ticks * self.sign)
+                self.keys.add(ticks * self.sign)
             self.lots[ticks] = lots
         elif self.lots.pop(ticks, 0):
-            del self.keys[bisect_left(self.keys, ticks * self.sign)]
+            self.keys.remove(ticks * self.sign)
 
     def drop_better(self, ticks: int) -> list[int]:
         """Remove and return the levels better than `ticks`."""
@@ -77,7 +78,7 @@ class _Side:
 
     def window(self, levels: int) -> dict[int, int]:
         """Return the best levels as {ticks: lots}, best first."""
-        prices = (key * self.sign for key in self.keys[: -levels - 1 : -1])
+        prices = [key * self.sign for key in islice(reversed(self.keys), levels)]
         return {ticks: self.lots[ticks] for ticks in prices}
 
 
