@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -84,24 +84,14 @@ def run(
     return trio.run(_main, options, fs, clock, ids)
 
 
-class _Options:
-    def __init__(
-        self,
-        config: Config,
-        journal: Path,
-        for_ns: int | None,
-        observe: bool,
-        flow: str | None,
-        seed: int | None,
-        as_json: bool,
-    ) -> None:
-        self.config = config
-        self.journal = journal
-        self.for_ns = for_ns
-        self.observe = observe
-        self.flow = flow
-        self.seed = seed
-        self.as_json = as_json
+class _Options(NamedTuple):
+    config: Config
+    journal: Path
+    for_ns: int | None
+    observe: bool
+    flow: str | None
+    seed: int | None
+    as_json: bool
 
 
 def _check_flow(fs: SystemFs, flow: str, seed: int) -> None:
