@@ -26,7 +26,7 @@ def canonical(value: Decimal) -> Decimal:
 
 
 def parse(text: str) -> Decimal:
-    """Read a decimal string from the wire; raises ValueError unless it is finite and fits 60 digits."""
+    """Read a decimal string from the wire; raises ValueError unless finite and within 60 digits."""
     try:
         value = EXACT.create_decimal(text)
         if value.is_finite():

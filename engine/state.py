@@ -283,7 +283,8 @@ class State(msgspec.Struct, frozen=True, array_like=True):
         assert len(owned) == len(set(owned)), "one client order id on two markets"
 
 
-_encode = msgspec.msgpack.Encoder().encode
+# Equal dicts may differ in the order of their keys; equal states may not differ in their bytes.
+_encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
 def fingerprint(state: State) -> bytes:
