@@ -36,6 +36,8 @@ OPENING_MAX_NS = 20 * NS_PER_S
 """Connecting, authorising and subscribing take one second at most around the world; each of the
 client's own steps gives up after 10 s."""
 RESUBSCRIBE_RETRY_NS = 5 * NS_PER_S
+LAST_LOOK_MAX_NS = 3 * NS_PER_S
+"""A last look at deals and balances takes four round trips, and one more pass if they race."""
 
 
 def session_intents(state: State) -> list[Intent]:
@@ -183,12 +185,22 @@ def _shutdown_intents(state: State, market: MarketState) -> list[Intent]:
 
 
 def finished(state: State) -> bool:
-    """True when a stopping run may end: every market is empty and its timer disarmed."""
+    """True when a stopping run may end: every market is empty and its timer disarmed.
+
+    The reconciliation that proved it is waited for a little: a deal may have raced the
+    cancel-all, and its push may still be on its way.
+    """
     if not state.stopping_ns:
         return False
     if state.mode == "observe":
         return True
-    return all(market.shutdown.disarmed for market in state.markets.values())
+    markets = state.markets.values()
+    if not all(market.shutdown.disarmed for market in markets):
+        return False
+    patience_ns = min(LAST_LOOK_MAX_NS, state.settings.shutdown_deadline_ns)
+    return state.now_ns > state.stopping_ns + patience_ns or all(
+        market.recon.stage is ReconStage.DONE for market in markets
+    )
 
 
 def overdue(state: State) -> bool:

@@ -74,8 +74,8 @@ class LiveLoop:
         """Ask for an orderly end: cancel everything, prove it, disarm, return from `run`."""
         self._hand_over((self._clock.now_ns(), "", StopRequested(reason)))
 
-    async def run(self) -> RunEnded:
-        """Run until a stop is asked for and done; returns how it ended.
+    async def run(self) -> tuple[RunEnded, bytes]:
+        """Run until a stop is asked for and done; returns how it ended and the last fingerprint.
 
         Raises:
             JournalError: the journal cannot be written. Every market was asked to cancel all its
@@ -84,12 +84,12 @@ class LiveLoop:
         try:
             ended = await self._run()
             self._sequencer.take(ended)
-            self._sequencer.fingerprint()
+            digest = self._sequencer.fingerprint()
             self._sequencer.sync()
         except* JournalError as group:
             await self._abandon()
             raise _first(group) from None
-        return ended
+        return ended, digest
 
     async def _abandon(self) -> None:
         # Without a journal no decision may be made; this one is the design's, not the engine's.

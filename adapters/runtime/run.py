@@ -120,9 +120,7 @@ async def run_engine(
             sequencer.start(_run_started(plan, ids, quoted))
             loop = LiveLoop(sequencer, rest, net, plan.ws_url, clock, ids, nonces)
             task_status.started(loop)
-            ended = await loop.run()
-            digest = sequencer.fingerprint()
-            sequencer.sync()
+            ended, digest = await loop.run()
     return RunOutcome(ended, sequencer.state, sequencer.counts, digest, started_ns, clock.now_ns())
 
 
