@@ -1,0 +1,100 @@
+"""`python -m benchmarks`: measure, print tables; `--json` prints one object."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+
+from benchmarks.feeding import measure_frames
+from benchmarks.figures import Section
+from benchmarks.machine import describe_machine, loop_ns
+from benchmarks.memory import measure_memory
+from benchmarks.ratios import measure_ratios
+from benchmarks.replaying import measure_fold, measure_journal, measure_replay
+from benchmarks.report import Measured, print_machine, print_section, to_json
+from benchmarks.session import find_recording, make_session
+from benchmarks.sockets import measure_sockets
+from benchmarks.stages import measure_stages
+
+
+class Effort(msgspec.Struct, frozen=True):
+    """How much is measured."""
+
+    session_s: float
+    passes: int
+    repeats: int
+    appends: int
+    syncs: int
+    posts: int
+    sockets_s: float
+
+
+FULL = Effort(55.0, 7, 15, 20_000, 200, 300, 8.0)
+QUICK = Effort(8.0, 2, 3, 2_000, 20, 30, 0.0)
+MEMORY_S = 600.0
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--data", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--synthetic", is_flag=True, help="Synthetic flow even where a recording is found.")
+@click.option("--quick", is_flag=True, help="A short session, few passes, no sockets.")
+@click.option("--memory", is_flag=True, help="Only the memory of a run of 10 virtual minutes.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+def main(data: Path | None, synthetic: bool, quick: bool, memory: bool, as_json: bool) -> None:
+    """Measure Quotefold on this machine. It judges nothing: compare the figures yourself.
+
+    --data names a recording of the spot market; without it one in a `data` folder is used if there
+    is any, and else the synthetic flow.
+    """
+    console = Console()
+    machine = describe_machine()
+    if not as_json:
+        print_machine(console, machine)
+    recording = None if synthetic else data or find_recording()
+    measured = []
+    for one in _measurements(QUICK if quick else FULL, recording, memory):
+        measured.append(one)
+        if not as_json:
+            print_section(console, one)
+    if as_json:
+        click.echo(to_json(machine, measured))
+
+
+def progress(text: str) -> None:
+    """Say on stderr what is going on."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def _measurements(effort: Effort, recording: Path | None, memory: bool) -> Iterator[Measured]:
+    if memory:
+        yield _measured("memory", lambda: measure_memory(MEMORY_S, progress))
+        return
+    progress(f"simulating a session of {effort.session_s:g} s")
+    session = make_session(recording, effort.session_s)
+    passes = effort.passes
+    yield _measured("frames", lambda: measure_frames(session, passes))
+    yield _measured("stages", lambda: measure_stages(session))
+    yield _measured("replay", lambda: measure_replay(session, passes))
+    yield _measured("fold", lambda: measure_fold(session, passes))
+    journal = (effort.appends, effort.syncs, passes)
+    yield _measured("journal", lambda: measure_journal(*journal))
+    if effort.sockets_s:
+        yield _measured("sockets", lambda: measure_sockets(effort.sockets_s))
+    yield _measured("ratios", lambda: measure_ratios(session, effort.repeats, effort.posts))
+
+
+def _measured(name: str, measure: Callable[[], Section]) -> Measured:
+    progress(f"measuring {name}")
+    before = loop_ns()
+    section = measure()
+    return Measured(section, round(max(before, loop_ns()), 1))
+
+
+if __name__ == "__main__":
+    main()

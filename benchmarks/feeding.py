@@ -1,0 +1,246 @@
+"""Frame in -> signed request bytes: a session's inputs fed again, as received, to a new sequencer.
+
+The sequencer, the normaliser, the journal writer, the fold, the decision, the encoder and the
+signer are the live ones. Clock and nonces are the recorded ones, so that the run comes out the
+same, which is checked by the fingerprint of its final state. Not in the figures: sockets, the raw
+capture, and the disk (nothing is written or synced).
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter_ns
+
+import msgspec
+
+from adapters.ports import AppendFile
+from adapters.runtime.journal import JournalWriter
+from adapters.runtime.sequencer import Outgoing, Sequencer
+from adapters.simulated_fs import SimFs
+from adapters.whitebit.outbound import STREAM_METHOD
+from adapters.whitebit.responses import REST
+from adapters.whitebit.signing import NonceSource, Secret, Signer
+from benchmarks.figures import Row, Section, percentile, spread_us
+from benchmarks.session import Session
+from engine.codec import schema_hash
+from engine.events import (
+    BestBidOffer,
+    BookDelta,
+    BookSnapshot,
+    Decided,
+    Fingerprint,
+    OutcomeUnknown,
+    PublicTrades,
+    Record,
+    RequestSent,
+    RunStarted,
+    TimerFired,
+)
+from engine.intents import CancelOrder, ModifyOrder, PlaceOrders
+from engine.state import State, fingerprint
+
+MARKET_DATA = (BestBidOffer, BookDelta, BookSnapshot, PublicTrades)
+ORDER_INTENTS = (PlaceOrders, ModifyOrder, CancelOrder)
+
+_KEY, _SECRET = "benchmark", "not-a-real-secret"
+
+
+class FrameTimes(msgspec.Struct):
+    """Nanoseconds from a market-data frame to the signed headers of all requests it led to."""
+
+    all_ns: list[int]
+    acting_ns: list[int]
+    """Those whose decision placed, modified or cancelled an order."""
+    fingerprint: bytes
+    """Of the state at the end."""
+
+
+class DiscardFile:
+    """An append file that keeps nothing and syncs nothing."""
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Drop the data."""
+
+    def sync(self) -> None:
+        """Return at once."""
+
+    def close(self) -> None:
+        """Return at once."""
+
+
+class HeaderFs(SimFs):
+    """Files that keep their first write, a segment's header, and drop everything after it."""
+
+    def open_new(self, path: Path) -> AppendFile:  # type: ignore[override]
+        return HeaderFile(super().open_new(path))
+
+
+class HeaderFile(DiscardFile):
+    """See `HeaderFs`."""
+
+    def __init__(self, file: AppendFile) -> None:
+        self._file: AppendFile | None = file
+
+    def write(self, data: bytes | bytearray) -> None:
+        if self._file is not None:
+            self._file.write(data)
+            self._file = None
+
+
+class ScriptedClock:
+    """Says the time that the journal says."""
+
+    def __init__(self) -> None:
+        self.time_ns = 0
+
+    def now_ns(self) -> int:
+        return self.time_ns
+
+
+class ScriptedNonces(NonceSource):
+    """Draws the journal's nonces."""
+
+    def __init__(self, records: list[Record]) -> None:
+        super().__init__(lambda: 0)
+        sent = [record.event for record in records if isinstance(record.event, RequestSent)]
+        self._drawn = iter([event.nonce for event in sent if event.method != STREAM_METHOD])
+
+    def draw(self) -> int:
+        return next(self._drawn)
+
+
+def make_signer() -> Signer:
+    """Return a signer with a made-up key."""
+    return Signer(Secret(_KEY), Secret(_SECRET))
+
+
+def make_journal() -> JournalWriter:
+    """Open a journal that writes nothing."""
+    config_hash = hashlib.sha256(b"").digest()
+    journal, _ = JournalWriter.open(HeaderFs(), Path("/journal"), schema_hash(), config_hash)
+    return journal
+
+
+class Feeder:
+    """Feeds one session to one new sequencer, timing each market-data frame."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._clock = ScriptedClock()
+        nonces = ScriptedNonces(session.records)
+        self._sequencer = Sequencer(State(), make_journal(), None, self._clock, nonces)
+        self._sign = make_signer().headers
+        self._starts: list[int] = []  # of the market-data frames folded since the last decision
+        self._times = FrameTimes([], [], b"")
+
+    def run(self) -> FrameTimes:
+        """Feed everything; the result's fingerprint must be the session's."""
+        sequencer = self._sequencer
+        for record in self._session.records:
+            if record.seq > sequencer.state.seq:
+                # Otherwise it followed from an input, and the sequencer has made it itself.
+                self._clock.time_ns = record.recv_ns
+                self._feed(record)
+        self._times.fingerprint = fingerprint(sequencer.state)
+        return self._times
+
+    def _feed(self, record: Record) -> None:
+        event, sequencer = record.event, self._sequencer
+        if isinstance(event, Decided):
+            self._decide()
+        elif isinstance(event, Fingerprint):
+            sequencer.fingerprint()
+        elif isinstance(event, RunStarted):
+            sequencer.start(event)
+        elif isinstance(event, OutcomeUnknown):
+            sequencer.take_failure(record.cause_seq, record.recv_ns, event.reason)
+        elif record.seq in self._session.raw:
+            self._receive(record)
+        else:
+            sequencer.take(event, record.recv_ns, record.cause_seq)
+            if isinstance(event, TimerFired):
+                sequencer.sync()  # as the live loop does
+
+    def _receive(self, record: Record) -> None:
+        raw = self._session.raw[record.seq]
+        if raw.stream.startswith(f"{REST} "):
+            status = int(raw.stream.removeprefix(REST))
+            self._sequencer.take_answer(record.cause_seq, record.recv_ns, status, raw.data)
+            return
+        start = perf_counter_ns()
+        self._sequencer.take_frame(raw.stream, record.recv_ns, raw.data)
+        if isinstance(record.event, MARKET_DATA):
+            self._starts.append(start)
+
+    def _decide(self) -> None:
+        outgoing = self._sequencer.decide()
+        for out in outgoing:
+            if out.request.method == "POST":
+                self._sign(out.request.path, out.request.body)
+        end = perf_counter_ns()
+        times = [end - start for start in self._starts]
+        self._starts.clear()
+        self._times.all_ns += times
+        if _acts(outgoing):
+            self._times.acting_ns += times
+
+
+def _acts(outgoing: list[Outgoing]) -> bool:
+    return any(isinstance(out.intent, ORDER_INTENTS) for out in outgoing)
+
+
+def measure_frames(session: Session, passes: int) -> Section:
+    """Feed the session several times and report the quietest pass.
+
+    Raises:
+        RuntimeError: the session came out differently, so that its times mean nothing.
+    """
+    best: FrameTimes | None = None
+    for _ in range(passes):
+        with _frozen():
+            times = Feeder(session).run()
+        if times.fingerprint != session.fingerprint:
+            raise RuntimeError(
+                f"frame benchmark: expected final state {session.fingerprint.hex()},"
+                f" found {times.fingerprint.hex()}; run `quotefold replay --verify` on a journal"
+            )
+        if best is None or _median(times) < _median(best):
+            best = times
+    assert best is not None, "at least one pass"
+    share = 100 * len(best.acting_ns) / len(best.all_ns) if best.all_ns else 0.0
+    acting = spread_us("acting frames", best.acting_ns)
+    acting.figures["share_pct"] = share
+    rows: list[Row] = [spread_us("all frames", best.all_ns), acting]
+    return Section(
+        key="frames",
+        title="frame in -> signed request bytes",
+        rows=rows,
+        notes=[
+            f"{session.label}; one market, 2 levels a side, {session.seconds:g} s of market data;"
+            f" the quietest of {passes} passes by p50.",
+            "From before the frame is normalised to the signed headers of every request of its"
+            " decision; frames folded together wait for their one decision.",
+            "Journal included, without fdatasync; raw capture off; garbage collection on, as in a"
+            " run, but for the session's own objects.",
+            "Checked: the final state's fingerprint equals the session's.",
+        ],
+    )
+
+
+@contextmanager
+def _frozen() -> Iterator[None]:
+    # The session is this benchmark's luggage, not the engine's: collections need not walk it.
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def _median(times: FrameTimes) -> int:
+    return percentile(sorted(times.all_ns), 50.0) if times.all_ns else 0
