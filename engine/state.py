@@ -283,8 +283,7 @@ class State(msgspec.Struct, frozen=True, array_like=True):
         assert len(owned) == len(set(owned)), "one client order id on two markets"
 
 
-# Equal dicts may differ in the order of their keys; equal states may not differ in their bytes.
-_encode = msgspec.msgpack.Encoder(order="deterministic").encode
+_encode = msgspec.msgpack.Encoder().encode
 
 
 def fingerprint(state: State) -> bytes:

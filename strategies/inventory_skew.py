@@ -95,7 +95,8 @@ class InventorySkew(Strategy, frozen=True, forbid_unknown_fields=True):
         half = micro * half_bps / BPS
         # Post-only orders may not reach the other side of the market.
         bids = self._side(view, reservation - half, micro, -1, ask - 1)
-        asks = self._side(view, reservation + half, micro, 1, bid + 1)
+        # Without a spread of its own the best ask would meet the best bid.
+        asks = self._side(view, reservation + half, micro, 1, max(bid, _best(bids)) + 1)
         return TwoSidedQuote(bids, asks)
 
     def _side(
@@ -122,6 +123,10 @@ class InventorySkew(Strategy, frozen=True, forbid_unknown_fields=True):
             nearest = away + 1
             levels.append(Level(price, qty, rung.stp, rung.rpi, not rung.rpi))
         return tuple(levels)
+
+
+def _best(levels: tuple[Level, ...]) -> int:
+    return levels[0].price if levels else 0
 
 
 @lru_cache(maxsize=256)
