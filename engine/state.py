@@ -7,6 +7,7 @@ strategy test, the time machine and the forensics may hold as many as they like.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
@@ -28,6 +29,9 @@ PRIVATE = "private"
 # client's own timeouts, far below this).
 TOMBSTONE_NS = 60_000_000_000
 
+
+# Closed orders beyond this many are looked through for those that are old enough to forget.
+TOMBSTONES_MAX = 64
 
 # Depth is sent every 100 ms (contract 11.5); this spans several frames and the way to us.
 GHOST_NS = 400_000_000
@@ -216,10 +220,11 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True):
         for client_order_id, order in self.orders.items():
             assert order.client_order_id == client_order_id, "an order under another's id"
             order.check()
-        expected = tuple(o for o in _sorted(self.orders) if o.status is not Status.CLOSED)
-        assert self.live == expected, "live orders differ from the orders"
+        live = sorted((o for o in self.orders.values() if is_live(o)), key=_place)
+        assert self.live == tuple(live), "live orders differ from the orders"
         assert self.ladder == _ladder(self.live), "the ladder differs from the live orders"
-        assert self.owing == _owing(self.orders), "owing orders differ from the orders"
+        owing = sorted((o for o in self.orders.values() if is_owing(o)), key=_place)
+        assert sorted(self.owing, key=_place) == owing, "owing orders differ from the orders"
         self.inventory.check()
         market, target = self.quoted.market, self.quoted.inventory_target
         assert self.position == position_lots(self.inventory, market, target)
@@ -304,22 +309,20 @@ def with_market(state: State, record: Record, market: MarketState) -> State:
 
 def with_orders(market: MarketState, changed: tuple[Order, ...], record: Record) -> MarketState:
     """Put changed orders into a market and derive what depends on them."""
-    oldest_ns = record.recv_ns - TOMBSTONE_NS
-    orders = {
-        key: order
-        for key, order in market.orders.items()
-        if order.status is not Status.CLOSED or order.closed_ns > oldest_ns
-    }
+    orders = dict(market.orders)
     for order in changed:
         orders[order.client_order_id] = order
-    live = tuple(o for o in _sorted(orders) if o.status is not Status.CLOSED)
+    if len(orders) > TOMBSTONES_MAX + len(market.live):
+        orders = _buried(orders, record.recv_ns)
+    live = tuple(sorted(_with(market.live, changed, is_live), key=_place))
+    owing = _with(market.owing, changed, is_owing)
     ghosts = _ghosts(market, changed, record.recv_ns)
     return replace(
         market,
         orders=orders,
         live=live,
         ladder=_ladder(live),
-        owing=_owing(orders),
+        owing=owing,
         own_bids=_visible(live, ghosts, Side.BUY),
         own_asks=_visible(live, ghosts, Side.SELL),
         ghosts=ghosts,
@@ -327,12 +330,36 @@ def with_orders(market: MarketState, changed: tuple[Order, ...], record: Record)
     )
 
 
-def _sorted(orders: dict[str, Order]) -> list[Order]:
-    return sorted(orders.values(), key=lambda o: (o.side, o.level, o.client_order_id))
+def is_live(order: Order) -> bool:
+    return order.status is not Status.CLOSED
 
 
-def _owing(orders: dict[str, Order]) -> tuple[Order, ...]:
-    return tuple(o for o in orders.values() if o.owed and o.status is Status.CLOSED)
+def is_owing(order: Order) -> bool:
+    """True for a closed order whose deals have not all come."""
+    return bool(order.owed) and order.status is Status.CLOSED
+
+
+def _place(order: Order) -> tuple[Side, int, str]:
+    return order.side, order.level, order.client_order_id
+
+
+def _with(
+    kept: tuple[Order, ...], changed: tuple[Order, ...], belongs: Callable[[Order], bool]
+) -> tuple[Order, ...]:
+    # The orders of a group after some changed; cheaper than looking through all of them.
+    ids = {order.client_order_id for order in changed}
+    unchanged = tuple(order for order in kept if order.client_order_id not in ids)
+    return unchanged + tuple(order for order in changed if belongs(order))
+
+
+def _buried(orders: dict[str, Order], now_ns: int) -> dict[str, Order]:
+    # Without the closed orders that late news cannot concern any more.
+    oldest_ns = now_ns - TOMBSTONE_NS
+    return {
+        key: order
+        for key, order in orders.items()
+        if is_live(order) or order.owed or order.closed_ns > oldest_ns
+    }
 
 
 def _ladder(live: tuple[Order, ...]) -> Ladder | None:
