@@ -113,7 +113,8 @@ def _fill_in(
             # and the order is cancelled first, to be placed anew once that is confirmed.
             if refusal.rule != "position":
                 refusals.append(refusal)
-            intents.append(CancelOrder(name, order.client_order_id))
+            if state.now_ns >= order.cancel_at_ns:
+                intents.append(CancelOrder(name, order.client_order_id))
             continue
         crossing.note(order.side, want.price)
         client_id = order.client_order_id
