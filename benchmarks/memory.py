@@ -17,17 +17,17 @@ from benchmarks.session import SEED, flow_of
 from engine.events import Record, TimerFired
 from engine.state import State
 
-_SAMPLE_NS = 10_000_000_000
-_WARM_NS = 60_000_000_000
 _MIB = 1 << 20
+_NS_PER_S = 1_000_000_000
 
 
 class Sampler:
-    """Reads the resident size every ten virtual seconds, as an observer of the run."""
+    """Reads the resident size every so many virtual seconds, as an observer of the run."""
 
-    def __init__(self, progress: Callable[[str], None]) -> None:
+    def __init__(self, every_s: int, progress: Callable[[str], None]) -> None:
         self.samples: list[tuple[int, float]] = []
         """Virtual nanoseconds since the start, and MiB."""
+        self._every_ns = every_s * _NS_PER_S
         self._progress = progress
         self._start_ns = 0
         self._next_ns = 0
@@ -37,10 +37,10 @@ class Sampler:
         if not isinstance(record.event, TimerFired) or record.recv_ns < self._next_ns:
             return
         self._start_ns = self._start_ns or record.recv_ns
-        self._next_ns = record.recv_ns + _SAMPLE_NS
+        self._next_ns = record.recv_ns + self._every_ns
         elapsed_ns = record.recv_ns - self._start_ns
         self.samples.append((elapsed_ns, resident_mib()))
-        self._progress(f"memory: {elapsed_ns // 10**9} s, {self.samples[-1][1]:.1f} MiB")
+        self._progress(f"memory: {elapsed_ns // _NS_PER_S} s, {self.samples[-1][1]:.1f} MiB")
 
 
 def resident_mib() -> float:
@@ -49,9 +49,18 @@ def resident_mib() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / _MIB
 
 
-def measure_memory(seconds: float, progress: Callable[[str], None]) -> Section:
-    """Run both markets on the synthetic flow for `seconds` of virtual time, 70 at least."""
-    sampler = Sampler(progress)
+def measure_memory(
+    seconds: float, progress: Callable[[str], None], *, warm_s: int = 60, every_s: int = 10
+) -> Section:
+    """Run both markets on the synthetic flow.
+
+    Args:
+        seconds: Of virtual time, more than `warm_s`.
+        progress: Told of each sample.
+        warm_s: What is left out at the beginning, while caches fill.
+        every_s: Between two samples.
+    """
+    sampler = Sampler(every_s, progress)
     simulate(
         default_config(),
         flow_of(None),
@@ -60,10 +69,10 @@ def measure_memory(seconds: float, progress: Callable[[str], None]) -> Section:
         fs=HeaderFs(),
         observer=sampler.observe,
     )
-    warm = [mib for elapsed_ns, mib in sampler.samples if elapsed_ns >= _WARM_NS]
+    warm = [mib for elapsed_ns, mib in sampler.samples if elapsed_ns >= warm_s * _NS_PER_S]
     figures = {
         "n": float(len(warm)),
-        "after_1_min": warm[0],
+        "first": warm[0],
         "last": warm[-1],
         "lowest": min(warm),
         "highest": max(warm),
@@ -75,6 +84,7 @@ def measure_memory(seconds: float, progress: Callable[[str], None]) -> Section:
         rows=[Row("resident set", "MiB", figures)],
         notes=[
             f"Engine and paper venue in one process, both markets, synthetic flow, {seconds:g} s of"
-            " virtual time; the journal is dropped as it is written; every 10 s a sample.",
+            " virtual time; the journal is dropped as it is written; a sample every {every_s} s,"
+            f" the first after {warm_s} s.",
         ],
     )
