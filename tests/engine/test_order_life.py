@@ -219,3 +219,55 @@ def test_every_interleaving_ends_alike(name: str) -> None:
     assert (status, leaves, position) == (life.status, life.leaves, life.position)
     assert (pending, is_unknown, order_id) == (Pending.NONE, False, life.order_id)
     assert worst == still_open
+
+
+@pytest.mark.parametrize("refusal", [NOT_FOUND, WOULD_TAKE])
+def test_a_modify_refused_after_the_kill_switch_took_the_order_leaves_nothing(
+    refusal: Refusal,
+) -> None:
+    before, request = begin("modify")
+    for order_of_news in permutations((closed(leaves=10), refused(refusal))):
+        run = Run(state=before.state)
+        for fact in order_of_news:
+            fact(run, request)
+        assert run.order(CID).status is Status.CLOSED
+        assert Exposure(run.market).buy_qty == 0
+        assert run.state.anomalies == 0
+
+
+def test_a_late_answer_settles_nothing_but_its_own_request() -> None:
+    run, place = begin("place")
+    opened()(run, place)
+    (modify,) = run.ask(i.ModifyOrder(NAME, CID, 1000, 8, Stp.CANCEL_NEW))
+    answer()(run, place)
+    assert run.order(CID).pending is Pending.MODIFY
+    assert run.order(CID).worst_qty == 18
+    closed(leaves=10)(run, modify)
+    assert (run.order(CID).status, run.order(CID).worst_qty) == (Status.NEW, 8)
+    answer(2, 8, 8)(run, modify)
+    assert (run.order(CID).status, run.order(CID).order_id) == (Status.OPEN, 2)
+    assert run.state.anomalies == 0
+
+
+def test_a_venue_that_modifies_under_the_same_id_settles_the_modify() -> None:
+    run, modify = begin("modify")
+    answer()(run, modify)
+    order = run.order(CID)
+    assert (order.pending, order.status, order.order_id) == (Pending.NONE, Status.OPEN, 1)
+
+
+def test_deals_beyond_the_order_are_an_anomaly_but_count_in_the_inventory() -> None:
+    run, place = begin("place")
+    answer()(run, place)
+    deal(1, 12)(run, place)
+    assert "deals of 12 lots exceed its 10" in run.state.last_anomaly
+    assert run.market.position == 12
+    assert run.order(CID).leaves_qty == 10
+
+
+def test_an_order_refused_after_it_was_shown_stays_and_is_reported() -> None:
+    run, place = begin("place")
+    opened()(run, place)
+    run.push(e.OrdersPlaced(NAME, (e.PlaceResult(None, WOULD_TAKE),)), place)
+    assert run.order(CID).status is Status.OPEN
+    assert "open but place refused" in run.state.last_anomaly

@@ -16,8 +16,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from engine import events as e
 from engine import intents as i
+from engine.planner import _change, plan
 from engine.risk import Exposure
 from engine.state import PRIVATE, LinkStatus
+from engine.step import wanted_quote
 from engine.types import OrderStatus, Refusal, Side, VenueFill, VenueOrder
 from tests.engine.builders import (
     NAME,
@@ -196,6 +198,14 @@ class Quoting(RuleBasedStateMachine):
         asks = sum(o.leaves for o in self.open.values() if o.side is Side.SELL)
         assert known + exposure.buy_qty >= self.position + bids
         assert known - exposure.sell_qty <= self.position - asks
+
+    @invariant()
+    def the_short_way_through_the_planner_is_the_long_way(self) -> None:
+        if not hasattr(self, "run"):
+            return
+        state, market = self.run.state, self.run.market
+        wanted = wanted_quote(state, market)
+        assert plan(state, market, wanted) == _change(state, market, wanted, 0)
 
     def teardown(self) -> None:
         """Let the storm pass: in the end the engine knows what the venue knows."""

@@ -569,3 +569,55 @@ def test_two_spot_markets_share_one_account_query_at_a_time() -> None:
     for market in run.state.markets.values():
         assert market.recon.stage is ReconStage.DONE
         assert market.inventory.baseline is not None
+
+
+def test_a_stream_that_never_becomes_ready_is_closed() -> None:
+    run = Run(quoted())
+    run.act()
+    run.push(e.StreamOpened(NAME))
+    run.wait(5)
+    assert wanted(run, i.CloseStream) == []
+    run.wait(60)
+    assert i.CloseStream(NAME) in run.decide()
+
+
+def test_a_stream_whose_subscription_is_refused_is_closed_at_once() -> None:
+    run = Run(quoted())
+    run.act()
+    run.push(e.FrameRefused(NAME, "", "unknown market"))
+    assert wanted(run, i.CloseStream) == [i.CloseStream(NAME)]
+
+
+def test_a_stopping_run_that_never_armed_does_not_arm() -> None:
+    run = Run(quoted())
+    run.push(e.StreamReady(PRIVATE))
+    run.push(e.StopRequested("SIGTERM"))
+    assert wanted(run, i.ArmKillSwitch) == []
+    assert wanted(run, i.CancelAll) == [i.CancelAll(NAME)]
+
+
+def test_a_stopping_run_goes_on_refreshing_until_it_is_proved_empty() -> None:
+    run = stopping()
+    run.listed = (venue_order(run.market.live[1].client_order_id, 1, price=990),)
+    run.settle(6)
+    run.wait(4)
+    assert wanted(run, i.ArmKillSwitch) == [i.ArmKillSwitch(NAME, 15)]
+    run.listed = ()
+    run.push(e.StreamClosed(PRIVATE, "reset", 0))
+    run.wait(1)
+    run.settle()
+    assert finished(run.state)
+
+
+def test_closed_orders_are_forgotten_after_a_minute_but_not_while_deals_are_missing() -> None:
+    run = started()
+    for number in range(90):
+        name = f"o-{number}"
+        run.ask(i.PlaceOrders(NAME, (new_order(name),)))
+        leaves, status = (0, OrderStatus.FILLED) if number < 5 else (10, OrderStatus.CANCELLED)
+        run.push(e.OrderClosed(venue_order(name, 100 + number, leaves=leaves, status=status)))
+    assert len(run.market.owing) == 5
+    run.wait(61)
+    run.ask(i.PlaceOrders(NAME, (new_order("last"),)))
+    assert set(run.market.orders) == {"o-0", "o-1", "o-2", "o-3", "o-4", "last"}
+    assert len(run.market.owing) == 5
