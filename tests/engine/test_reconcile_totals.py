@@ -1,0 +1,211 @@
+"""Reconciliation: balances, failing queries, restarts."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from engine import events as e
+from engine import intents as i
+from engine.gates import closed_gate
+from engine.inventory import base_total
+from engine.orders import Pending, Status
+from engine.risk import Exposure
+from engine.state import PRIVATE, ReconStage
+from engine.types import OrderStatus, Position, Side, SpotBalance, Stp
+from tests.engine.builders import (
+    BUSY,
+    NAME,
+    PERPETUAL,
+    WOULD_TAKE,
+    Run,
+    balances,
+    fill,
+    fixed,
+    new_order,
+    quoted,
+    quoting,
+    started,
+    venue_order,
+)
+
+CID = "r1-1"
+
+
+def placed(run: Run, *, shown: bool = True) -> int:
+    """Place a bid of 10 lots; returns the seq of the request."""
+    (request,) = run.ask(i.PlaceOrders(NAME, (new_order(CID),)))
+    if shown:
+        run.push(e.OrdersPlaced(NAME, (e.PlaceResult(venue_order(CID, 1), None),)), request)
+    return request
+
+
+def lose_private(run: Run) -> None:
+    run.push(e.StreamClosed(PRIVATE, "reset", 0))
+
+
+def reconnect(run: Run) -> None:
+    """The private stream is up again; nothing has been asked yet."""
+    run.push(e.StreamReady(PRIVATE))
+
+
+def ask(run: Run, kind: type) -> int:
+    """Let the engine act until it asks a query of the kind; returns the request's seq."""
+    for _ in range(12):
+        for seq, intent in run.act():
+            if isinstance(intent, kind):
+                return seq
+            answer = run.answer_to(intent)
+            if answer is not None:
+                run.push(answer, seq)
+    raise AssertionError(f"{kind.__name__} was never asked")
+
+
+# --- balances ---------------------------------------------------------------------------------
+
+
+def test_a_report_that_a_late_deal_explains_is_no_break() -> None:
+    run = started()
+    run.push(e.SpotBalancesChanged(balances("0.010")))
+    assert run.market.mismatch.since_ns
+    run.push(e.Filled(fill(5, qty=10)))
+    assert not run.market.mismatch.since_ns
+    run.wait(4)
+    assert run.market.recon.stage is ReconStage.DONE
+
+
+def test_two_reports_without_a_deal_between_are_a_break_and_the_venue_is_followed() -> None:
+    run = started()
+    run.base = "0.500"
+    run.push(e.SpotBalancesChanged(balances("0.500")))
+    run.wait(4)
+    assert closed_gate(run.state, run.market) == "reconciling: reports differ from the deals"
+    run.settle()
+    assert (run.market.breaks, run.market.position) == (1, 500)
+    assert base_total(run.market.inventory, run.market.quoted.market) == Decimal("0.5")
+    assert not run.market.recon.blind
+
+
+def test_a_break_found_by_reconciliation_itself_is_asked_twice() -> None:
+    run = started()
+    lose_private(run)
+    run.base = "0.500"
+    run.wait(2)
+    run.settle()
+    assert run.market.breaks == 0
+    assert run.market.recon.blind
+    run.wait(1.1)
+    run.settle()
+    assert (run.market.breaks, run.market.position) == (1, 500)
+
+
+def test_a_perpetual_position_report_is_checked_too() -> None:
+    run = started(quoted(PERPETUAL))
+    name = PERPETUAL.name
+    reported = (Position(name, 1, 10, None, None),)
+    run.push(e.PositionsReported(reported))
+    assert run.market.mismatch.reported == "0.01"
+    run.push(e.Filled(fill(5, qty=10, market=name)))
+    assert run.market.mismatch.since_ns == 0
+    run.push(e.PositionsReported(()))
+    assert run.market.mismatch.since_ns
+
+
+def test_other_assets_and_products_break_nothing() -> None:
+    run = started()
+    run.push(e.SpotBalancesChanged((SpotBalance("ETH", Decimal(3), Decimal(0)),)))
+    run.push(e.PositionsReported((Position("ETH_PERP", 1, 10, None, None),)))
+    assert run.market.mismatch.since_ns == 0
+
+
+# --- when asking fails ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "end", [e.RequestRefused(BUSY), e.RequestThrottled(), e.OutcomeUnknown("reset")]
+)
+def test_a_query_that_fails_is_asked_again_a_second_later(end: e.AnyEvent) -> None:
+    run = started()
+    lose_private(run)
+    run.wait(2)
+    reconnect(run)
+    request = ask(run, i.QueryOpenOrders)
+    run.push(end, request)
+    assert not any(isinstance(intent, i.QueryOpenOrders) for intent in run.decide())
+    run.wait(1)
+    assert i.QueryOpenOrders(NAME, 0) in run.decide()
+
+
+def test_the_answer_to_a_reconciliation_that_was_started_over_is_not_wanted() -> None:
+    run = started()
+    placed(run)
+    lose_private(run)
+    run.wait(2)
+    reconnect(run)
+    request = ask(run, i.QueryOpenOrders)
+    lose_private(run)
+    run.push(e.OpenOrdersListed(NAME, 0, (), True), request)
+    assert run.order(CID).status is Status.OPEN
+
+
+def test_a_refused_modify_makes_the_engine_look_without_going_blind() -> None:
+    run = started()
+    placed(run)
+    (request,) = run.ask(i.ModifyOrder(NAME, CID, 1001, 8, Stp.CANCEL_NEW))
+    run.push(e.RequestRefused(WOULD_TAKE), request)
+    assert run.market.recon.stage is ReconStage.ORDERS
+    assert not run.market.recon.blind
+    run.listed = (venue_order(CID, 1),)
+    run.settle()
+    assert run.order(CID).qty == 10
+
+
+def test_a_deal_that_stays_missing_is_asked_for() -> None:
+    run = started()
+    placed(run)
+    run.push(e.OrderClosed(venue_order(CID, 1, leaves=0, status=OrderStatus.FILLED)))
+    assert Exposure(run.market).buy_qty == 10
+    run.wait(2)
+    assert run.market.recon.stage is ReconStage.DONE
+    run.wait(2)
+    assert run.market.recon.reason == "a deal is missing"
+    run.history = (fill(5, qty=10, client_order_id=CID),)
+    run.base = "0.010"
+    run.settle()
+    assert (run.market.position, Exposure(run.market).buy_qty) == (10, 0)
+
+
+# --- restart ----------------------------------------------------------------------------------
+
+
+def test_a_restart_makes_what_was_in_flight_unknown_and_resends_nothing() -> None:
+    before, (ask_order, bid_order) = quoting()
+    before.ask(i.ModifyOrder(NAME, bid_order.client_order_id, 995, 10, Stp.CANCEL_NEW))
+    before.push(e.Filled(fill(5, qty=4, side=Side.SELL, order_id=2,
+                              client_order_id=ask_order.client_order_id)))  # fmt: skip
+    parameters = fixed(((990, 10),), ((1010, 10),))
+    run = Run(quoted(parameters=parameters), state=before.state, run_id="r2")
+    bid = run.order(bid_order.client_order_id)
+    assert (bid.pending, bid.unknown) == (Pending.MODIFY, True)
+    assert run.market.position == -4
+    assert run.market.recon.blind
+    assert {type(intent) for intent in run.decide()} == {
+        i.OpenStream,
+        i.QueryTime,
+        i.QueryMarkets,
+        i.CancelOrder,
+    }
+    run.base = "-0.004"
+    run.history = (fill(5, qty=4, side=Side.SELL, order_id=2),)
+    run.listed = ()
+    run.wait(8)
+    run.settle()
+    assert run.market.live == ()
+    assert run.market.inventory.fills == 1
+
+
+def test_a_market_the_next_run_does_not_quote_is_reported_while_it_has_orders() -> None:
+    before, _ = quoting()
+    run = Run(quoted(PERPETUAL), state=before.state, run_id="r2")
+    assert "not quoted by this run, but 2 orders live" in run.state.last_anomaly

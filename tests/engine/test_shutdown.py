@@ -1,0 +1,150 @@
+"""The way out: cancel all, prove it, disarm, or leave the timer armed and say so."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine import events as e
+from engine import intents as i
+from engine.session import finished, overdue
+from engine.state import PRIVATE
+from tests.engine.builders import (
+    BUSY,
+    NAME,
+    Run,
+    new_order,
+    quoted,
+    quoting,
+    venue_order,
+)
+
+CID = "r1-1"
+
+
+def wanted(run: Run, kind: type) -> list[i.Intent]:
+    return [intent for intent in run.decide() if isinstance(intent, kind)]
+
+
+# --- the end ----------------------------------------------------------------------------------
+
+
+def stopping() -> Run:
+    run, _ = quoting()
+    run.push(e.StopRequested("SIGTERM"))
+    return run
+
+
+def finish(run: Run, rounds: int = 6) -> None:
+    for _ in range(rounds):
+        run.settle()
+        run.wait(0.6)
+
+
+def test_a_stop_cancels_all_proves_it_and_disarms() -> None:
+    run = stopping()
+    intents = run.decide()
+    assert i.CancelAll(NAME) in intents
+    assert not any(isinstance(x, i.PlaceOrders | i.ModifyOrder) for x in intents)
+    finish(run)
+    assert run.market.shutdown.disarmed
+    assert run.market.kill_switch.armed_until_ns == 0
+    assert finished(run.state)
+    assert run.market.live == ()
+    run.wait(5)
+    assert all(isinstance(intent, i.Ping) for intent in run.decide())
+
+
+def test_the_timer_is_not_disarmed_while_a_listing_shows_an_order() -> None:
+    run = stopping()
+    (_, bid) = run.market.live
+    run.listed = (venue_order(bid.client_order_id, 1, price=990),)
+    for _ in range(4):
+        left = run.settle(8)
+        assert left == []
+        run.wait(0.6)
+        assert not run.market.shutdown.disarmed
+    run.listed = ()
+    finish(run)
+    assert finished(run.state)
+
+
+def test_a_place_that_overtook_the_cancel_is_cancelled_before_the_timer_is_disarmed() -> None:
+    run, _ = quoting()
+    (place,) = run.ask(i.PlaceOrders(NAME, (new_order(CID, price=980, level=1),)))
+    run.push(e.StopRequested("SIGTERM"))
+    run.settle()
+    assert not run.market.shutdown.disarmed, "the place is still in flight"
+    run.push(e.OrdersPlaced(NAME, (e.PlaceResult(venue_order(CID, 9, price=980), None),)), place)
+    run.listed = (venue_order(CID, 9, price=980),)
+    run.wait(0.6)
+    sent: list[i.Intent] = []
+    for _ in range(6):
+        for seq, intent in run.act():
+            sent.append(intent)
+            if isinstance(intent, i.CancelAll):
+                run.listed = ()
+            answer = run.answer_to(intent)
+            assert answer is not None
+            run.push(answer, seq)
+        run.wait(0.6)
+    assert i.CancelAll(NAME) in sent
+    assert sent.index(i.CancelAll(NAME)) < sent.index(i.DisarmKillSwitch(NAME))
+    assert finished(run.state)
+
+
+@pytest.mark.parametrize(
+    "end", [e.RequestRefused(BUSY), e.RequestThrottled(), e.OutcomeUnknown("reset")]
+)
+def test_a_cancel_all_that_fails_is_sent_again(end: e.AnyEvent) -> None:
+    run = stopping()
+    ((request, _),) = [x for x in run.act() if isinstance(x[1], i.CancelAll)]
+    run.push(end, request)
+    assert wanted(run, i.CancelAll) == []
+    run.wait(0.5)
+    assert wanted(run, i.CancelAll) == [i.CancelAll(NAME)]
+
+
+def test_a_stop_that_cannot_prove_its_orders_gone_is_overdue_and_leaves_the_timer() -> None:
+    run = stopping()
+    run.push(e.StreamClosed(PRIVATE, "reset", 999))
+    assert not overdue(run.state)
+    run.wait(8.1)
+    assert overdue(run.state)
+    assert not finished(run.state)
+    assert run.market.kill_switch.armed_until_ns > 0
+
+
+def test_a_second_stop_does_not_move_the_deadline() -> None:
+    run = stopping()
+    first = run.state.stopping_ns
+    run.wait(2)
+    run.push(e.StopRequested("SIGINT"))
+    assert run.state.stopping_ns == first
+
+
+def test_an_observing_run_ends_at_once() -> None:
+    run = Run(quoted(), mode="observe")
+    assert not finished(run.state)
+    run.push(e.StopRequested("done"))
+    assert finished(run.state)
+
+
+def test_a_stopping_run_that_never_armed_does_not_arm() -> None:
+    run = Run(quoted())
+    run.push(e.StreamReady(PRIVATE))
+    run.push(e.StopRequested("SIGTERM"))
+    assert wanted(run, i.ArmKillSwitch) == []
+    assert wanted(run, i.CancelAll) == [i.CancelAll(NAME)]
+
+
+def test_a_stopping_run_goes_on_refreshing_until_it_is_proved_empty() -> None:
+    run = stopping()
+    run.listed = (venue_order(run.market.live[1].client_order_id, 1, price=990),)
+    run.settle(6)
+    run.wait(4)
+    assert wanted(run, i.ArmKillSwitch) == [i.ArmKillSwitch(NAME, 15)]
+    run.listed = ()
+    run.push(e.StreamClosed(PRIVATE, "reset", 0))
+    run.wait(1)
+    run.settle()
+    assert finished(run.state)
