@@ -13,8 +13,9 @@ from engine.events import RiskRefusal
 from engine.intents import CancelOrder, Intent, ModifyOrder, NewOrder, PlaceOrders
 from engine.orders import Order, Pending, Status
 from engine.risk import Exposure
-from engine.state import Kept, MarketState, State
+from engine.state import MarketState, State
 from engine.types import Level, Side, TwoSidedQuote
+from engine.working import Kept
 
 NOTHING = TwoSidedQuote()
 

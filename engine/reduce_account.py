@@ -22,7 +22,7 @@ from engine.events import (
 from engine.inventory import add_fill, base_total, position_lots
 from engine.money import add, from_units
 from engine.orders import Moved, Order
-from engine.state import MarketState, Mismatch, State, advance, with_market, with_orders
+from engine.state import MarketState, Mismatch, State, advance, with_market, with_order
 from engine.top import mid2
 from engine.types import OrderStatus, Position, Product, SpotBalance, VenueFill, VenueOrder
 
@@ -75,7 +75,7 @@ def change_order(
     if market is None or order is None:
         return replace(advance(state, record), attention_seq=record.seq)
     moved, anomaly = fact(order)
-    after = with_market(state, record, with_orders(market, (moved,), record))
+    after = with_market(state, record, with_order(market, moved, record))
     if anomaly:
         return replace(
             after,

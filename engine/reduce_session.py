@@ -57,7 +57,9 @@ from engine.state import (
     Uptime,
     advance,
     with_market,
+    with_order,
     with_orders,
+    without_old_ghosts,
 )
 from engine.strategy import load_strategy
 from engine.top import mid2
@@ -237,7 +239,7 @@ def timer_fired(state: State, record: Record, event: TimerFired) -> State:
     for market in state.markets.values():
         timed = _doubts(_sampled(state, market), record)
         if timed.ghosts and timed.ghosts[0].until_ns <= record.recv_ns:
-            timed = with_orders(timed, (), record)
+            timed = without_old_ghosts(timed, record)
         if timed is not market:
             state = with_market(state, record, timed)
     return state
@@ -374,11 +376,11 @@ def _market_request_sent(state: State, record: Record, intent: Intent) -> State:
         case ModifyOrder():
             order = market.orders[intent.client_order_id]
             changed = orders.modify_sent(order, intent, record.recv_ns, record.seq)
-            market = with_orders(market, (changed,), record)
+            market = with_order(market, changed, record)
         case CancelOrder():
             order = market.orders[intent.client_order_id]
             changed = orders.cancel_sent(order, record.recv_ns, record.seq)
-            market = with_orders(market, (changed,), record)
+            market = with_order(market, changed, record)
         case ArmKillSwitch() | DisarmKillSwitch():
             timer = replace(market.kill_switch, request_seq=record.seq)
             market = replace(market, kill_switch=timer)

@@ -17,6 +17,7 @@ class Exposure:
 
     def __init__(self, market: MarketState) -> None:
         self.market = market
+        self.middle2 = mid2(market)
         self.limits = market.quoted.limits
         self.buy_qty = 0
         self.sell_qty = 0
@@ -80,7 +81,7 @@ class Exposure:
         return None
 
     def _collar(self, price: int) -> RiskRefusal | None:
-        middle2 = mid2(self.market)
+        middle2 = self.middle2
         if not middle2:
             return self._refuse("collar", "no two-sided market to measure the price against")
         last = self.market.feed.last_trade

@@ -7,7 +7,6 @@ strategy test, the time machine and the forensics may hold as many as they like.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
@@ -18,9 +17,20 @@ from engine.book import Book
 from engine.events import BestBidOffer, FeesListed, Record
 from engine.intents import Intent
 from engine.inventory import Inventory, position_lots
-from engine.orders import Order, Pending, Status
+from engine.orders import Order
 from engine.strategy import Strategy
-from engine.types import MarginBalance, Position, Quoted, Settings, Side, SpotBalance, Stp
+from engine.types import MarginBalance, Position, Quoted, Settings, Side, SpotBalance
+from engine.working import (
+    Ghost,
+    Ladder,
+    haunted,
+    is_live,
+    is_owing,
+    ladder_of,
+    place_of,
+    replaced,
+    visible,
+)
 
 PRIVATE = "private"
 """Name of the account's stream; a public stream is named after its market."""
@@ -32,9 +42,6 @@ TOMBSTONE_NS = 60_000_000_000
 
 # Closed orders beyond this many are looked through for those that are old enough to forget.
 TOMBSTONES_MAX = 64
-
-# Depth is sent every 100 ms (contract 11.5); this spans several frames and the way to us.
-GHOST_NS = 400_000_000
 
 
 class LinkStatus(StrEnum):
@@ -153,26 +160,6 @@ class Mismatch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Deals counted when it was seen."""
 
 
-Kept = tuple[int, int, bool, Stp]
-"""Price, leaves, rpi and stp of one resting order."""
-
-
-class Ladder(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Our resting orders by level, when nothing is in flight: what most decisions compare with."""
-
-    bids: tuple[Kept, ...]
-    asks: tuple[Kept, ...]
-
-
-class Ghost(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A price of ours that the venue no longer has and the feed may still show."""
-
-    side: Side
-    price: int
-    qty: int
-    until_ns: int
-
-
 class MarketState(msgspec.Struct, frozen=True, array_like=True):
     """All of one market."""
 
@@ -220,11 +207,13 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True):
         for client_order_id, order in self.orders.items():
             assert order.client_order_id == client_order_id, "an order under another's id"
             order.check()
-        live = sorted((o for o in self.orders.values() if is_live(o)), key=_place)
+        live = sorted((o for o in self.orders.values() if is_live(o)), key=place_of)
         assert self.live == tuple(live), "live orders differ from the orders"
-        assert self.ladder == _ladder(self.live), "the ladder differs from the live orders"
-        owing = sorted((o for o in self.orders.values() if is_owing(o)), key=_place)
-        assert sorted(self.owing, key=_place) == owing, "owing orders differ from the orders"
+        assert self.own_bids == visible(self.live, self.ghosts, Side.BUY)
+        assert self.own_asks == visible(self.live, self.ghosts, Side.SELL)
+        assert self.ladder == ladder_of(self.live), "the ladder differs from the live orders"
+        owing = sorted((o for o in self.orders.values() if is_owing(o)), key=place_of)
+        assert sorted(self.owing, key=place_of) == owing, "owing orders differ from the orders"
         self.inventory.check()
         market, target = self.quoted.market, self.quoted.inventory_target
         assert self.position == position_lots(self.inventory, market, target)
@@ -309,47 +298,50 @@ def with_market(state: State, record: Record, market: MarketState) -> State:
 
 def with_orders(market: MarketState, changed: tuple[Order, ...], record: Record) -> MarketState:
     """Put changed orders into a market and derive what depends on them."""
-    orders = dict(market.orders)
     for order in changed:
-        orders[order.client_order_id] = order
+        market = with_order(market, order, record)
+    return market
+
+
+def with_order(market: MarketState, order: Order, record: Record) -> MarketState:
+    """Put one changed order into a market, deriving again only what it can have changed."""
+    before = market.orders.get(order.client_order_id)
+    orders = {**market.orders, order.client_order_id: order}
     if len(orders) > TOMBSTONES_MAX + len(market.live):
         orders = _buried(orders, record.recv_ns)
-    live = tuple(sorted(_with(market.live, changed, is_live), key=_place))
-    owing = _with(market.owing, changed, is_owing)
-    ghosts = _ghosts(market, changed, record.recv_ns)
+    live = replaced(market.live, before, order, is_live)
+    owing = market.owing
+    if owing or order.owed:
+        owing = replaced(owing, before, order, is_owing)
+    ghosts = haunted(market.ghosts, before, order, record.recv_ns)
+    own_bids, own_asks = market.own_bids, market.own_asks
+    if order.side is Side.BUY or ghosts is not market.ghosts:
+        own_bids = visible(live, ghosts, Side.BUY)
+    if order.side is Side.SELL or ghosts is not market.ghosts:
+        own_asks = visible(live, ghosts, Side.SELL)
     return replace(
         market,
         orders=orders,
         live=live,
-        ladder=_ladder(live),
+        ladder=ladder_of(live),
         owing=owing,
-        own_bids=_visible(live, ghosts, Side.BUY),
-        own_asks=_visible(live, ghosts, Side.SELL),
+        own_bids=own_bids,
+        own_asks=own_asks,
         ghosts=ghosts,
         touched_seq=record.seq,
     )
 
 
-def is_live(order: Order) -> bool:
-    return order.status is not Status.CLOSED
-
-
-def is_owing(order: Order) -> bool:
-    """True for a closed order whose deals have not all come."""
-    return bool(order.owed) and order.status is Status.CLOSED
-
-
-def _place(order: Order) -> tuple[Side, int, str]:
-    return order.side, order.level, order.client_order_id
-
-
-def _with(
-    kept: tuple[Order, ...], changed: tuple[Order, ...], belongs: Callable[[Order], bool]
-) -> tuple[Order, ...]:
-    # The orders of a group after some changed; cheaper than looking through all of them.
-    ids = {order.client_order_id for order in changed}
-    unchanged = tuple(order for order in kept if order.client_order_id not in ids)
-    return unchanged + tuple(order for order in changed if belongs(order))
+def without_old_ghosts(market: MarketState, record: Record) -> MarketState:
+    """Forget the prices that the feed has left behind by now."""
+    ghosts = tuple(ghost for ghost in market.ghosts if ghost.until_ns > record.recv_ns)
+    return replace(
+        market,
+        ghosts=ghosts,
+        own_bids=visible(market.live, ghosts, Side.BUY),
+        own_asks=visible(market.live, ghosts, Side.SELL),
+        touched_seq=record.seq,
+    )
 
 
 def _buried(orders: dict[str, Order], now_ns: int) -> dict[str, Order]:
@@ -360,46 +352,3 @@ def _buried(orders: dict[str, Order], now_ns: int) -> dict[str, Order]:
         for key, order in orders.items()
         if is_live(order) or order.owed or order.closed_ns > oldest_ns
     }
-
-
-def _ladder(live: tuple[Order, ...]) -> Ladder | None:
-    sides: dict[Side, list[Kept]] = {Side.BUY: [], Side.SELL: []}
-    for order in live:
-        kept = sides[order.side]
-        if (
-            order.level != len(kept)
-            or order.pending is not Pending.NONE
-            or order.status is not Status.OPEN
-        ):
-            return None
-        kept.append((order.price, order.leaves_qty, order.rpi, order.stp))
-    return Ladder(tuple(sides[Side.BUY]), tuple(sides[Side.SELL]))
-
-
-def _visible(live: tuple[Order, ...], ghosts: tuple[Ghost, ...], side: Side) -> tuple[int, ...]:
-    levels: dict[int, int] = {}
-    for ghost in ghosts:
-        if ghost.side is side:
-            levels[ghost.price] = levels.get(ghost.price, 0) + ghost.qty
-    for order in live:
-        if order.side is side and not order.rpi:
-            levels[order.price] = levels.get(order.price, 0) + order.leaves_qty
-            if order.pending is Pending.MODIFY:
-                price = order.wanted_price
-                levels[price] = levels.get(price, 0) + order.wanted_qty
-    flat: list[int] = []
-    for price in sorted(levels, reverse=side is Side.BUY):
-        flat += (price, levels[price])
-    return tuple(flat)
-
-
-def _ghosts(market: MarketState, changed: tuple[Order, ...], now_ns: int) -> tuple[Ghost, ...]:
-    ghosts = [ghost for ghost in market.ghosts if ghost.until_ns > now_ns]
-    for after in changed:
-        before = market.orders.get(after.client_order_id)
-        if before is None or before.status is Status.CLOSED or before.rpi:
-            continue
-        if after.status is Status.CLOSED or after.price != before.price:
-            until_ns = now_ns + GHOST_NS
-            ghosts.append(Ghost(before.side, before.price, before.leaves_qty, until_ns))
-    return tuple(ghosts)
