@@ -61,7 +61,7 @@ def best_bid_offer(state: State, record: Record, event: BestBidOffer) -> State:
         return advance(state, record)
     feed = market.feed
     distrusted = feed.distrusted and not _is_fresh(state, record, event.venue_us)
-    feed = replace(feed, bbo=event, fresh_ns=record.recv_ns, distrusted=distrusted)
+    feed = replace(feed, bbo=event, distrusted=distrusted)
     return _fold(state, record, market, feed, event)
 
 

@@ -78,7 +78,7 @@ class Feed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Price of the newest public trade, ticks; 0 before the first."""
     last_trade_id: int = 0
     fresh_ns: int = 0
-    """When the last depth or best-bid-offer frame was taken in."""
+    """When the last depth frame was taken in: it has a keepalive, the ticker has none (11.5)."""
     distrusted: bool = False
     """The loop stalled: frames count only once the venue stamped them near now."""
     gaps: int = 0

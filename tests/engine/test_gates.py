@@ -114,3 +114,12 @@ def test_places_and_modifies_are_unsettled_and_cancels_are_not() -> None:
     assert unsettled(run.market)
     run.push(e.OutcomeUnknown("reset"), request)
     assert unsettled(run.market)
+
+
+def test_a_live_ticker_does_not_hide_that_depth_is_silent() -> None:
+    """Depth has a keepalive each 10 s (contract 11.5); the ticker's silence is normal."""
+    run, _ = quoting()
+    for number in range(13):
+        ticker = e.BestBidOffer(NAME, 100 + number, run.now_ns // 1000, 990, 50, 1010, 50)
+        run.push(ticker, after_ns=S)
+    assert closed_gate(run.state, run.market) == "feed is stale"
