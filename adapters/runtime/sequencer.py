@@ -31,7 +31,7 @@ from engine.events import (
     StreamReady,
 )
 from engine.intents import Intent, OpenStream
-from engine.reduce import reduce
+from engine.reduce import HANDLERS
 from engine.state import State, fingerprint
 from engine.step import decide
 from engine.types import Market
@@ -92,6 +92,7 @@ class Sequencer:
         self.state = state
         self.counts = Counts()
         self._journal = journal
+        self._journal_append = journal.append
         self._raw = raw
         self._clock = clock
         self._nonces = nonces
@@ -121,8 +122,8 @@ class Sequencer:
             self._raw.append(self.state.seq + 1, stream, data)
         self._append(event, recv_ns, 0)
         self.counts.events += 1
-        session = self._sessions.get(stream)
-        if session is not None and session.confirm(event):
+        # Nothing waits for a confirmation once every stream is ready.
+        if self._sessions and (session := self._sessions.get(stream)) and session.confirm(event):
             del self._sessions[stream]
             self.take(StreamReady(stream), recv_ns)
 
@@ -191,9 +192,10 @@ class Sequencer:
         return outgoing
 
     def _append(self, event: AnyEvent, recv_ns: int, cause_seq: int) -> None:
-        seq = self.state.seq + 1
+        state = self.state
+        seq = state.seq + 1
         record = Record(seq, recv_ns, cause_seq, event)
-        self._journal.append(seq, encode_record(record))
-        self.state = reduce(self.state, record)
+        self._journal_append(seq, encode_record(record))
+        self.state = state = HANDLERS[type(event)](state, record, event)
         if self._observer is not None:
-            self._observer(self.state, record)
+            self._observer(state, record)
