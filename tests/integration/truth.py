@@ -1,0 +1,51 @@
+"""What the venue says that we have, against what a journal says, to the last digit."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from adapters.ports import SystemFs
+from engine.inventory import base_total, quote_total
+from engine.state import State
+from engine.types import Product
+from replay.read import fold, read_records
+from tests.integration.kit import Venue
+
+
+def folded(journal: Path) -> State:
+    """Return the state after the last record of a journal."""
+    return fold(read_records(SystemFs(), journal))
+
+
+def assert_agrees_with_venue(journal: Path, venue: Venue) -> State:
+    """Compare a journal's last state with the account; returns the state."""
+    state = folded(journal)
+    assert_agrees(state, venue.account())
+    return state
+
+
+def assert_agrees(state: State, account: dict[str, Any]) -> None:
+    """Totals from counted deals, and every reported balance, equal the venue's own.
+
+    Args:
+        state: With nothing in flight, of a run on the demo account from its beginning.
+        account: As the admin port shows it.
+    """
+    spot = {
+        asset: (Decimal(held["available"]), Decimal(held["freeze"]))
+        for asset, held in account["spot"].items()
+    }
+    positions = {each["market"]: Decimal(each["amount"]) for each in account["positions"]}
+    for name, market in state.markets.items():
+        assert market.live == ()
+        spec = market.quoted.market
+        if spec.product is Product.SPOT:
+            assert base_total(market.inventory, spec) == sum(spot[spec.base_asset])
+            assert quote_total(market.inventory, spec) == sum(spot[spec.quote_asset])
+        else:
+            assert base_total(market.inventory, spec) == positions.get(name, Decimal(0))
+    assert {a: (b.available, b.frozen) for a, b in state.spot.items()} == spot
+    collateral = {asset: Decimal(held["balance"]) for asset, held in account["collateral"].items()}
+    assert {asset: held.balance for asset, held in state.margin.items()} == collateral
