@@ -13,13 +13,14 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import fmean
 from time import perf_counter_ns
 
 import msgspec
 
 from adapters.ports import AppendFile
 from adapters.runtime.journal import JournalWriter
-from adapters.runtime.sequencer import Outgoing, Sequencer
+from adapters.runtime.sequencer import Sequencer
 from adapters.simulated_fs import SimFs
 from adapters.whitebit.outbound import STREAM_METHOD
 from adapters.whitebit.responses import REST
@@ -55,6 +56,8 @@ class FrameTimes(msgspec.Struct):
     all_ns: list[int]
     acting_ns: list[int]
     """Those whose decision placed, modified or cancelled an order."""
+    requests: list[int]
+    """REST requests of the decision of each acting frame."""
     fingerprint: bytes
     """Of the state at the end."""
 
@@ -135,7 +138,7 @@ class Feeder:
         self._sequencer = Sequencer(State(), make_journal(), None, self._clock, nonces)
         self._sign = make_signer().headers
         self._starts: list[int] = []  # of the market-data frames folded since the last decision
-        self._times = FrameTimes([], [], b"")
+        self._times = FrameTimes([], [], [], b"")
 
     def run(self) -> FrameTimes:
         """Feed everything; the result's fingerprint must be the session's."""
@@ -185,12 +188,9 @@ class Feeder:
         times = [end - start for start in self._starts]
         self._starts.clear()
         self._times.all_ns += times
-        if _acts(outgoing):
+        if any(isinstance(out.intent, ORDER_INTENTS) for out in outgoing):
             self._times.acting_ns += times
-
-
-def _acts(outgoing: list[Outgoing]) -> bool:
-    return any(isinstance(out.intent, ORDER_INTENTS) for out in outgoing)
+            self._times.requests += [len(outgoing)] * len(times)
 
 
 def measure_frames(session: Session, passes: int) -> Section:
@@ -211,24 +211,29 @@ def measure_frames(session: Session, passes: int) -> Section:
         if best is None or _median(times) < _median(best):
             best = times
     assert best is not None, "at least one pass"
-    share = 100 * len(best.acting_ns) / len(best.all_ns) if best.all_ns else 0.0
-    acting = spread_us("acting frames", best.acting_ns)
-    acting.figures["share_pct"] = share
-    rows: list[Row] = [spread_us("all frames", best.all_ns), acting]
     return Section(
         key="frames",
         title="frame in -> signed request bytes",
-        rows=rows,
+        rows=[spread_us("all frames", best.all_ns), _acting(best)],
         notes=[
             f"{session.label}; one market, 2 levels a side, {session.seconds:g} s of market data;"
             f" the quietest of {passes} passes by p50.",
             "From before the frame is normalised to the signed headers of every request of its"
-            " decision; frames folded together wait for their one decision.",
+            " decision (how many on average: requests); frames folded together wait for their one"
+            " decision.",
             "Journal included, without fdatasync; raw capture off; garbage collection on, as in a"
             " run, but for the session's own objects.",
             "Checked: the final state's fingerprint equals the session's.",
         ],
     )
+
+
+def _acting(times: FrameTimes) -> Row:
+    row = spread_us("acting frames", times.acting_ns)
+    if times.acting_ns:
+        row.figures["share_pct"] = 100 * len(times.acting_ns) / len(times.all_ns)
+        row.figures["requests"] = fmean(times.requests)
+    return row
 
 
 @contextmanager

@@ -16,7 +16,7 @@ class Row(msgspec.Struct, frozen=True):
     name: str
     unit: str
     figures: dict[str, float]
-    """Column -> value in `unit`; `n` and `share_pct` have units of their own."""
+    """Column -> value in `unit`; `n`, `share_pct` and `requests` have units of their own."""
 
 
 class Section(msgspec.Struct, frozen=True):

@@ -72,6 +72,7 @@ def test_frames_give_all_and_acting_with_their_share() -> None:
     acting = found["acting frames"].figures
     share = 100 * acting["n"] / found["all frames"].figures["n"]
     assert acting["share_pct"] == pytest.approx(share)
+    assert acting["requests"] >= 1
 
 
 @pytest.mark.slow
