@@ -17,6 +17,8 @@ from enum import StrEnum
 import msgspec
 from msgspec.structs import replace
 
+from engine import debts
+from engine.debts import Owed
 from engine.intents import ModifyOrder, NewOrder
 from engine.types import OrderStatus, Side, Stp, VenueFill, VenueOrder
 
@@ -67,17 +69,6 @@ TRANSITIONS: dict[tuple[Status, Trigger], Status] = {
 }
 
 
-class Owed(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Deals of an id that is over which may still come: position does not hold them yet."""
-
-    order_id: int
-    """0 where the venue has not told it."""
-    qty: int
-    """Most lots that it filled."""
-    dealt_qty: int
-    """Lots of them that deals have told."""
-
-
 class Order(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One order of ours; quantities in lots, prices in ticks, times in ns."""
 
@@ -124,7 +115,7 @@ class Order(msgspec.Struct, frozen=True, array_like=True, gc=False):
         Only deals change the position, so what the venue calls filled counts until they come. A
         modify in flight may fill the old size and then rest its full new size, so both count.
         """
-        owed = sum(ended.qty - ended.dealt_qty for ended in self.owed) if self.owed else 0
+        owed = debts.total(self.owed) if self.owed else 0
         if self.status is Status.CLOSED:
             return owed
         if self.pending is not Pending.MODIFY:
@@ -353,45 +344,27 @@ def _take_id(order: Order, order_id: int, price: int, qty: int) -> Order:
 def _over(order: Order, filled_qty: int) -> Order:
     # The current id is over and filled so many lots at most; its deals may still come.
     past = order.past_ids
-    owed = tuple(ended for ended in order.owed if ended.order_id != order.order_id)
     if order.order_id and order.order_id not in past:
         past = (*past, order.order_id)[-PAST_IDS:]
-    if filled_qty > order.filled_qty:
-        owed = (*owed, Owed(order.order_id, filled_qty, order.filled_qty))
+    owed = debts.ended(order.owed, order.order_id, filled_qty, order.filled_qty)
     return replace(order, past_ids=past, owed=owed)
 
 
 def _told(order: Order, venue: VenueOrder, filled_qty: int) -> Order:
     # An id that is over already: now we know what it filled.
-    owed = tuple(
-        replace(ended, qty=min(ended.qty, filled_qty))
-        if ended.order_id == venue.order_id
-        else ended
-        for ended in order.owed
-    )
     own = venue.order_id == order.order_id
     leaves = min(order.leaves_qty, venue.leaves_qty) if own else order.leaves_qty
-    return replace(order, owed=_outstanding(owed), leaves_qty=leaves)
+    owed = debts.bounded(order.owed, venue.order_id, filled_qty)
+    return replace(order, owed=owed, leaves_qty=leaves)
 
 
 def _paid(order: Order, fill: VenueFill) -> Order:
     # A deal of an id that is over, or of one that nothing else has told of.
-    known = any(ended.order_id == fill.order_id for ended in order.owed)
-    order_id = fill.order_id if known else 0
-    owed = tuple(
-        replace(ended, dealt_qty=ended.dealt_qty + fill.qty)
-        if ended.order_id == order_id
-        else ended
-        for ended in order.owed
-    )
     own_qty = fill.qty if fill.order_id == order.order_id else 0
     filled = min(order.qty, order.filled_qty + own_qty)
     leaves = min(order.leaves_qty, order.qty - filled)
-    return replace(order, owed=_outstanding(owed), filled_qty=filled, leaves_qty=leaves)
-
-
-def _outstanding(owed: tuple[Owed, ...]) -> tuple[Owed, ...]:
-    return tuple(ended for ended in owed if ended.dealt_qty < ended.qty)
+    owed = debts.paid(order.owed, fill.order_id, fill.qty)
+    return replace(order, owed=owed, filled_qty=filled, leaves_qty=leaves)
 
 
 def _status_after(order: Order, trigger: Trigger) -> tuple[Status, str]:

@@ -59,6 +59,11 @@ def _all_good(kept: tuple[Kept, ...], levels: tuple[Level, ...], tolerance: int)
     return True
 
 
+def _other_kind(order: Order, want: Level) -> bool:
+    # A modify keeps these flags (contract 10.5), so another kind is another order.
+    return want.rpi != order.rpi or want.stp is not order.stp or want.post_only != order.post_only
+
+
 def _good_enough(order: Order, want: Level, tolerance: int) -> bool:
     # A partly filled order keeps its place while at least half of what is wanted is left.
     return (
@@ -82,7 +87,7 @@ def _change(
             taken.add(slot)
         if order.pending is not Pending.NONE or order.status is not Status.OPEN:
             continue
-        if want is None or want.rpi != order.rpi or want.stp is not order.stp:
+        if want is None or _other_kind(order, want):
             if state.now_ns >= order.cancel_at_ns:
                 cancels.append(CancelOrder(name, order.client_order_id))
         elif not _good_enough(order, want, tolerance):
@@ -141,8 +146,9 @@ def _fill_in(
 def _new_order(
     state: State, side: Side, level: int, index: int, want: Level, name: str
 ) -> NewOrder:
+    number = list(state.markets).index(name)
     return NewOrder(
-        client_order_id=client_order_id(state.run_id, state.seq + 1, name, index),
+        client_order_id=client_order_id(state.run_id, state.seq + 1, number, index),
         side=side,
         price=want.price,
         qty=want.qty,
@@ -153,10 +159,9 @@ def _new_order(
     )
 
 
-def client_order_id(run_id: str, seq: int, market: str, index: int) -> str:
-    """Name an order by run, decision, market and place in it: at most 32 characters (G-9)."""
-    letters = market.replace("_", "")[:10]
-    return f"{run_id}-{seq}-{letters}-{index}"
+def client_order_id(run_id: str, seq: int, number: int, index: int) -> str:
+    """Name an order by run, decision, market number and place: at most 32 characters (G-9)."""
+    return f"{run_id}-{seq}-{number}-{index}"
 
 
 class _Crossing:

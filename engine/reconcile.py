@@ -24,6 +24,7 @@ from engine.inventory import Inventory, base_total, position_lots
 from engine.money import ZERO, add, subtract
 from engine.orders import Moved, Order, Pending, Status
 from engine.reduce_account import (
+    agrees,
     apply_fill,
     apply_venue_order,
     change_order,
@@ -54,7 +55,7 @@ PAGE = 100
 
 
 def start(market: MarketState, reason: str, *, blind: bool, at_ns: int = 0) -> MarketState:
-    """Begin again from the first stage, unless a beginning is already waiting to be asked.
+    """Begin from the first stage: at once if blind, else when the one under way is done.
 
     Args:
         market: The market to reconcile.
@@ -63,16 +64,26 @@ def start(market: MarketState, reason: str, *, blind: bool, at_ns: int = 0) -> M
         at_ns: Not before this moment.
     """
     before = market.recon
-    running = before.stage is not ReconStage.DONE
-    recon = Recon(
+    if before.stage is ReconStage.DONE:
+        return replace(market, recon=_begun(before, reason, blind, at_ns))
+    if blind:
+        at_ns = max(at_ns, 0 if before.request_seq else before.retry_at_ns)
+        return replace(market, recon=_begun(before, reason, blind, at_ns))
+    if before.stage is ReconStage.ORDERS and not before.request_seq and not before.offset:
+        return market
+    # What the one under way has asked already may be too old for this reason.
+    return replace(market, recon=replace(before, again=before.again or reason))
+
+
+def _begun(before: Recon, reason: str, blind: bool, at_ns: int) -> Recon:
+    return Recon(
         reason=reason,
-        blind=blind or (running and before.blind),
+        blind=blind,
         retry_at_ns=at_ns,
         orders_asked_ns=before.orders_asked_ns,
         orders_asked_seq=before.orders_asked_seq,
         foreign_orders=before.foreign_orders,
     )
-    return replace(market, recon=recon)
 
 
 def asked(market: MarketState, record: Record) -> MarketState:
@@ -97,15 +108,25 @@ def failed(market: MarketState, record: Record) -> MarketState:
         request_seq=0,
         offset=0,
         listed=(),
+        fills=(),
         retry_at_ns=record.recv_ns + RETRY_NS,
     )
     return replace(market, recon=recon)
 
 
 def _next_stage(market: MarketState, stage: ReconStage) -> MarketState:
-    blind = market.recon.blind and stage is not ReconStage.DONE
+    before = market.recon
+    if stage is ReconStage.DONE and before.again:
+        return replace(market, recon=_begun(before, before.again, blind=False, at_ns=0))
     recon = replace(
-        market.recon, stage=stage, request_seq=0, offset=0, listed=(), retry_at_ns=0, blind=blind
+        before,
+        stage=stage,
+        request_seq=0,
+        offset=0,
+        listed=(),
+        fills=(),
+        retry_at_ns=0,
+        blind=before.blind and stage is not ReconStage.DONE,
     )
     return replace(market, recon=recon)
 
@@ -184,14 +205,16 @@ def fills_listed(state: State, record: Record, event: FillsListed) -> State:
     # Newest first, and pushes may have told of the newest already: the oldest decides.
     reached = bool(event.fills) and market.inventory.knows(event.fills[-1].deal_id)
     before_baseline = market.inventory.baseline is None
-    for fill in reversed(event.fills):
+    fills = market.recon.fills + event.fills
+    if not (event.complete or reached or before_baseline):
+        offset = market.recon.offset + PAGE
+        recon = replace(market.recon, request_seq=0, offset=offset, fills=fills)
+        return with_market(state, record, replace(market, recon=recon))
+    for fill in reversed(fills):
         state = apply_fill(state, record, fill)
     market = state.markets[event.market]
-    if event.complete or reached or before_baseline:
-        market = with_orders(market, _all_paid(market), record)
-        return with_market(state, record, _next_stage(market, ReconStage.BALANCES))
-    recon = replace(market.recon, request_seq=0, offset=market.recon.offset + PAGE)
-    return with_market(state, record, replace(market, recon=recon))
+    market = with_orders(market, _all_paid(market), record)
+    return with_market(state, record, _next_stage(market, ReconStage.BALANCES))
 
 
 def _all_paid(market: MarketState) -> tuple[Order, ...]:
@@ -229,7 +252,7 @@ def _settle_total(state: State, record: Record, market: MarketState) -> State:
     reported = reported_total(state, market)
     if total is None:
         market = _with_inventory(market, _baseline(state, market))
-    elif total == reported:
+    elif agrees(market, reported, record.recv_ns):
         market = replace(market, mismatch=Mismatch())
     elif (
         market.mismatch.reported == str(reported)

@@ -12,6 +12,7 @@ from typing import Any
 from engine import events as e
 from engine import reduce_account as account
 from engine import reduce_market as market
+from engine import reduce_requests as requests
 from engine import reduce_session as session
 from engine.reduce_response import answered
 from engine.state import State, advance
@@ -66,8 +67,8 @@ HANDLERS: dict[type, Callable[[State, e.Record, Any], State]] = {
     e.TailCut: _noted,
     e.StopRequested: session.stop_requested,
     e.ParametersChanged: session.parameters_changed,
-    e.Decided: session.decided,
-    e.RequestSent: session.request_sent,
+    e.Decided: requests.decided,
+    e.RequestSent: requests.request_sent,
     e.Fingerprint: _noted,
     e.RunEnded: _noted,
 }

@@ -109,6 +109,7 @@ def apply_fill(state: State, record: Record, fill: VenueFill) -> State:
         inventory=inventory,
         position=position,
         memory=memory,
+        past_totals=_past_totals(market, record.recv_ns),
         touched_seq=record.seq,
     )
     market = replace(market, mismatch=_recheck(state, market))
@@ -174,7 +175,7 @@ def _check_reports(state: State, record: Record, product: Product) -> State:
     for market in state.markets.values():
         if market.quoted.market.product is not product or market.inventory.baseline is None:
             continue
-        if base_total(market.inventory, market.quoted.market) == reported_total(state, market):
+        if agrees(market, reported_total(state, market), record.recv_ns):
             mismatch = Mismatch()
         elif market.mismatch.since_ns:
             continue
@@ -183,6 +184,25 @@ def _check_reports(state: State, record: Record, product: Product) -> State:
         if mismatch != market.mismatch:
             state = with_market(state, record, replace(market, mismatch=mismatch))
     return state
+
+
+def agrees(market: MarketState, reported: Decimal, now_ns: int) -> bool:
+    """True when a report equals the fold at some moment of the last seconds: reports race deals."""
+    if base_total(market.inventory, market.quoted.market) == reported:
+        return True
+    oldest_ns = now_ns - MISMATCH_GRACE_NS
+    return any(
+        total == reported and until_ns >= oldest_ns for until_ns, total in market.past_totals
+    )
+
+
+def _past_totals(market: MarketState, now_ns: int) -> tuple[tuple[int, Decimal], ...]:
+    # With the total that the deal about to be counted puts an end to.
+    total = base_total(market.inventory, market.quoted.market)
+    assert total is not None, "deals are counted only after the baseline"
+    oldest_ns = now_ns - MISMATCH_GRACE_NS
+    recent = tuple(past for past in market.past_totals if past[0] >= oldest_ns)
+    return (*recent, (now_ns, total))
 
 
 def _recheck(state: State, market: MarketState) -> Mismatch:

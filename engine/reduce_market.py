@@ -59,10 +59,8 @@ def best_bid_offer(state: State, record: Record, event: BestBidOffer) -> State:
     market = state.markets.get(event.market)
     if market is None:
         return advance(state, record)
-    feed = market.feed
-    distrusted = feed.distrusted and not _is_fresh(state, record, event.venue_us)
-    feed = replace(feed, bbo=event, distrusted=distrusted)
-    return _fold(state, record, market, feed, event)
+    # It vouches for itself only: depth that waited through a stall may still be old.
+    return _fold(state, record, market, replace(market.feed, bbo=event), event)
 
 
 def public_trades(state: State, record: Record, event: PublicTrades) -> State:
@@ -70,10 +68,14 @@ def public_trades(state: State, record: Record, event: PublicTrades) -> State:
     market = state.markets.get(event.market)
     if market is None or not event.trades:
         return advance(state, record)
-    newest = max(event.trades, key=lambda trade: trade.trade_id)
-    if newest.trade_id <= market.feed.last_trade_id:
+    newest, before = max(event.trades, key=lambda trade: trade.trade_id), market.feed
+    if newest.trade_id <= before.last_trade_id:
         return advance(state, record)
-    feed = replace(market.feed, last_trade=newest.price, last_trade_id=newest.trade_id)
+    feed = replace(before, last_trade=newest.price, last_trade_id=newest.trade_id, trades_seen=True)
+    if not before.trades_seen:
+        # History is no flow: a strategy must not take it for what happens now.
+        changed = replace(market, feed=feed, touched_seq=record.seq)
+        return with_market(state, record, changed)
     return _fold(state, record, market, feed, event)
 
 

@@ -1,4 +1,4 @@
-"""Fold the session: streams, runs, timer, stalls, what was decided and what was sent."""
+"""Fold the session: runs, streams, timer and stalls."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from msgspec.structs import replace
 
 from engine import orders, reconcile
 from engine.events import (
-    Decided,
     FrameRefused,
     LoopStalled,
     ParametersChanged,
     PongReceived,
     Record,
-    RequestSent,
     RunStarted,
     StopRequested,
     StreamClosed,
@@ -20,44 +18,21 @@ from engine.events import (
     StreamReady,
     TimerFired,
 )
-from engine.intents import (
-    ArmKillSwitch,
-    CancelAll,
-    CancelOrder,
-    CloseStream,
-    DisarmKillSwitch,
-    Intent,
-    ModifyOrder,
-    OpenStream,
-    Ping,
-    PlaceOrders,
-    QueryFills,
-    QueryMarginBalances,
-    QueryMarkets,
-    QueryOpenOrders,
-    QueryPositions,
-    QuerySpotBalances,
-    QueryTime,
-    Resubscribe,
-)
 from engine.inventory import position_lots
 from engine.orders import Status
 from engine.reduce_account import MISMATCH_GRACE_NS
 from engine.reduce_response import lost
 from engine.state import (
     PRIVATE,
-    InFlight,
     Link,
     LinkStatus,
     MarketState,
     Recon,
     ReconStage,
-    Shutdown,
     State,
     Uptime,
     advance,
     with_market,
-    with_order,
     with_orders,
     without_old_ghosts,
 )
@@ -67,6 +42,8 @@ from engine.types import Quoted, Side
 
 NS_PER_S = 1_000_000_000
 BACKOFF_MAX_S = 30
+LASTING_NS = 30 * NS_PER_S
+"""A connection that lasted so long was a good one: the back-off begins anew."""
 RISK_HOLD_NS = 250_000_000
 """After a refusal by risk, places and modifies of the market wait this long."""
 UNKNOWN_RETRY_NS = 1_000_000_000
@@ -155,8 +132,19 @@ def stream_opened(state: State, record: Record, event: StreamOpened) -> State:
 def stream_ready(state: State, record: Record, event: StreamReady) -> State:
     if event.stream not in state.links:
         return advance(state, record)
-    link = Link(status=LinkStatus.READY, pong_ns=record.recv_ns)
+    before = state.links[event.stream]
+    link = Link(
+        status=LinkStatus.READY,
+        attempts=before.attempts,
+        opened_ns=before.opened_ns,
+        pong_ns=record.recv_ns,
+    )
     state = _with_link(state, record, event.stream, link)
+    market = state.markets.get(event.stream)
+    if market is not None and not market.feed.book_ok:
+        # The first snapshot is awaited from now on.
+        feed = replace(market.feed, resubscribed_ns=record.recv_ns)
+        return with_market(state, record, replace(market, feed=feed))
     if event.stream != PRIVATE:
         return state
     for market in state.markets.values():
@@ -170,7 +158,8 @@ def stream_closed(state: State, record: Record, event: StreamClosed) -> State:
     link = state.links.get(event.stream)
     if link is None:
         return advance(state, record)
-    attempts = link.attempts + 1
+    lasted = link.status is LinkStatus.READY and record.recv_ns - link.opened_ns > LASTING_NS
+    attempts = 1 if lasted else link.attempts + 1
     delay_ns = min(BACKOFF_MAX_S, 1 << min(attempts - 1, 5)) * NS_PER_S
     jitter_ns = delay_ns * event.jitter_permille // 2000
     closed = Link(attempts=attempts, retry_at_ns=record.recv_ns + delay_ns + jitter_ns)
@@ -181,7 +170,7 @@ def stream_closed(state: State, record: Record, event: StreamClosed) -> State:
             state = with_market(state, record, blind)
         return state
     market = state.markets[event.stream]
-    feed = replace(market.feed, book_ok=False, bbo=None, resubscribed_ns=0)
+    feed = replace(market.feed, book_ok=False, bbo=None, resubscribed_ns=0, trades_seen=False)
     return with_market(state, record, replace(market, feed=feed, touched_seq=record.seq))
 
 
@@ -213,6 +202,11 @@ def frame_refused(state: State, record: Record, event: FrameRefused) -> State:
     if market is not None and not market.halted:
         reason = f"a frame was refused: {event.reason}"
         state = with_market(state, record, replace(market, halted=reason))
+    if market is None and event.stream == PRIVATE:
+        # It may have been about anything of ours.
+        for quoted in state.markets.values():
+            doubted = reconcile.start(quoted, "a private frame was refused", blind=True)
+            state = with_market(state, record, doubted)
     link = state.links.get(event.stream)
     if link is not None and link.status is LinkStatus.OPENING:
         # A subscription or the authorisation was refused: it will never be ready.
@@ -304,102 +298,3 @@ def loop_stalled(state: State, record: Record, event: LoopStalled) -> State:
         doubted = reconcile.start(doubted, "the loop stalled", blind=True)
         state = with_market(state, record, doubted)
     return replace(advance(state, record), attention_seq=record.seq)
-
-
-# --- decisions and requests -------------------------------------------------------------------
-
-
-def decided(state: State, record: Record, event: Decided) -> State:
-    state = replace(
-        state,
-        seq=record.seq,
-        now_ns=record.recv_ns,
-        decided_seq=record.seq,
-        decided=event.intents,
-    )
-    for refusal in event.refusals:
-        market = state.markets[refusal.market]
-        held = replace(market, hold_until_ns=record.recv_ns + RISK_HOLD_NS)
-        state = with_market(state, record, held)
-    return state
-
-
-def request_sent(state: State, record: Record, event: RequestSent) -> State:
-    """A request goes on the wire: from here on its orders count."""
-    intent = state.decided[event.index]
-    if isinstance(intent, OpenStream | CloseStream | Ping | Resubscribe):
-        return _frame_sent(state, record, intent)
-    in_flight = InFlight(
-        intent=intent,
-        sent_ns=record.recv_ns,
-        nonce=event.nonce,
-        deadline_ns=record.recv_ns + state.settings.request_deadline_ns,
-    )
-    requests = {**state.requests, record.seq: in_flight}
-    state = replace(advance(state, record), requests=requests)
-    if isinstance(intent, QueryTime):
-        return replace(state, time_asked_ns=record.recv_ns)
-    if isinstance(intent, QueryMarkets):
-        return replace(state, markets_asked_ns=record.recv_ns)
-    return _market_request_sent(state, record, intent)
-
-
-def _frame_sent(
-    state: State, record: Record, intent: OpenStream | CloseStream | Ping | Resubscribe
-) -> State:
-    link = state.links[intent.stream]
-    match intent:
-        case OpenStream():
-            link = replace(link, status=LinkStatus.OPENING, opened_ns=record.recv_ns)
-        case CloseStream():
-            link = replace(link, closing=True)
-        case Ping():
-            link = replace(link, ping_sent_ns=record.recv_ns)
-        case Resubscribe():
-            market = state.markets[intent.stream]
-            feed = replace(market.feed, resubscribed_ns=record.recv_ns)
-            return with_market(state, record, replace(market, feed=feed))
-    links = {**state.links, intent.stream: link}
-    return replace(advance(state, record), links=links)
-
-
-def _market_request_sent(state: State, record: Record, intent: Intent) -> State:
-    if isinstance(intent, QuerySpotBalances | QueryMarginBalances):
-        return _balances_asked(state, record, intent)
-    market = state.markets.get(getattr(intent, "market", ""))
-    if market is None:
-        return state
-    match intent:
-        case PlaceOrders():
-            new = tuple(orders.placed(o, record.recv_ns, record.seq) for o in intent.orders)
-            market = with_orders(market, new, record)
-        case ModifyOrder():
-            order = market.orders[intent.client_order_id]
-            changed = orders.modify_sent(order, intent, record.recv_ns, record.seq)
-            market = with_order(market, changed, record)
-        case CancelOrder():
-            order = market.orders[intent.client_order_id]
-            changed = orders.cancel_sent(order, record.recv_ns, record.seq)
-            market = with_order(market, changed, record)
-        case ArmKillSwitch() | DisarmKillSwitch():
-            timer = replace(market.kill_switch, request_seq=record.seq)
-            market = replace(market, kill_switch=timer)
-        case CancelAll():
-            shutdown = Shutdown(cancel_request_seq=record.seq)
-            market = replace(market, shutdown=shutdown)
-        case QueryOpenOrders() | QueryFills() | QueryPositions():
-            market = reconcile.asked(market, record)
-        case _:
-            return state
-    return with_market(state, record, market)
-
-
-def _balances_asked(
-    state: State, record: Record, intent: QuerySpotBalances | QueryMarginBalances
-) -> State:
-    # The query names no market: it belongs to the first one that waits to ask it.
-    stage = ReconStage.BALANCES if isinstance(intent, QuerySpotBalances) else ReconStage.COLLATERAL
-    for market in state.markets.values():
-        if market.recon.stage is stage and not market.recon.request_seq:
-            return with_market(state, record, reconcile.asked(market, record))
-    return state

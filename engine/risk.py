@@ -19,9 +19,8 @@ class Exposure:
         self.market = market
         self.middle2 = mid2(market)
         self.limits = market.quoted.limits
-        self.buy_qty = 0
-        self.sell_qty = 0
         self.orders = len(market.live)
+        self.buy_qty = self.sell_qty = 0
         for order in (*market.live, *market.owing):
             if order.side is Side.BUY:
                 self.buy_qty += order.worst_qty
@@ -84,15 +83,20 @@ class Exposure:
         middle2 = self.middle2
         if not middle2:
             return self._refuse("collar", "no two-sided market to measure the price against")
-        last = self.market.feed.last_trade
-        for name, reference2 in (("mid", middle2), ("last trade", 2 * last)):
-            if reference2 and _bps_apart(price, reference2) > self.limits.collar_bps:
-                return self._refuse(
-                    "collar",
-                    f"price {price} is {_bps_apart(price, reference2)} bps from the {name}, "
-                    f"limit {self.limits.collar_bps}",
-                )
-        return None
+        if refusal := self._too_far(price, middle2, "mid"):
+            return refusal
+        return self._too_far(price, 2 * self.market.feed.last_trade, "last trade")
+
+    def _too_far(self, price: int, reference2: int, name: str) -> RiskRefusal | None:
+        # `reference2` is twice the reference price; 0 when there is none.
+        limit = self.limits.collar_bps
+        if abs(2 * price - reference2) * 10_000 <= limit * reference2 or not reference2:
+            return None
+        # Whole basis points, rounded up.
+        apart = -(-abs(2 * price - reference2) * 10_000 // reference2)
+        return self._refuse(
+            "collar", f"price {price} is {apart} bps from the {name}, limit {limit}"
+        )
 
     def _position(self, side: Side, qty: int) -> RiskRefusal | None:
         pending = self.buy_qty if side is Side.BUY else self.sell_qty
@@ -104,8 +108,3 @@ class Exposure:
             f"{side.name.lower()} of {qty} could bring the position to {worst * side.sign} lots, "
             f"limit {self.limits.position_max}",
         )
-
-
-def _bps_apart(price: int, reference2: int) -> int:
-    # Whole basis points, rounded up; `reference2` is twice the reference price.
-    return -(-abs(2 * price - reference2) * 10_000 // reference2)

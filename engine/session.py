@@ -45,6 +45,9 @@ def session_intents(state: State) -> list[Intent]:
     intents: list[Intent] = []
     for stream, link in state.links.items():
         intents += _link_intents(state, stream, link)
+    if state.halted:
+        # The key was refused: nothing is asked with it again. The kill-switch clears the orders.
+        return intents
     intents += _account_intents(state)
     for market in state.markets.values():
         if state.mode != "observe":
@@ -67,7 +70,8 @@ def _one_of_each(intents: list[Intent]) -> list[Intent]:
 def _link_intents(state: State, stream: str, link: Link) -> list[Intent]:
     now_ns = state.now_ns
     if link.status is LinkStatus.CLOSED:
-        due = now_ns >= link.retry_at_ns and not finished(state)
+        refused = stream == PRIVATE and bool(state.halted)
+        due = now_ns >= link.retry_at_ns and not refused and not finished(state)
         return [OpenStream(stream)] if due else []
     if link.closing:
         return []
@@ -81,11 +85,11 @@ def _link_intents(state: State, stream: str, link: Link) -> list[Intent]:
     if now_ns - link.pong_ns >= state.settings.ping_every_ns:
         intents.append(Ping(stream))
     market = state.markets.get(stream)
-    if market is not None and not market.feed.book_ok:
-        asked_ns = market.feed.resubscribed_ns
-        broken = market.feed.gaps > 0 and not asked_ns
-        if broken or (asked_ns and now_ns - asked_ns > RESUBSCRIBE_RETRY_NS):
-            intents.append(Resubscribe(stream))
+    if market is None or market.feed.book_ok:
+        return intents
+    # 0 after a gap: ask at once.
+    if now_ns - market.feed.resubscribed_ns > RESUBSCRIBE_RETRY_NS:
+        intents.append(Resubscribe(stream))
     return intents
 
 
@@ -206,4 +210,6 @@ def finished(state: State) -> bool:
 def overdue(state: State) -> bool:
     """True when a stopping run must give up and leave the timers armed."""
     deadline_ns = state.stopping_ns + state.settings.shutdown_deadline_ns
-    return state.stopping_ns > 0 and state.now_ns > deadline_ns
+    # With a refused key, waiting would prove nothing.
+    late = state.now_ns > deadline_ns or bool(state.halted)
+    return state.stopping_ns > 0 and late and not finished(state)

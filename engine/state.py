@@ -7,6 +7,7 @@ strategy test, the time machine and the forensics may hold as many as they like.
 from __future__ import annotations
 
 import hashlib
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -19,7 +20,15 @@ from engine.intents import Intent
 from engine.inventory import Inventory, position_lots
 from engine.orders import Order
 from engine.strategy import Strategy
-from engine.types import MarginBalance, Position, Quoted, Settings, Side, SpotBalance
+from engine.types import (
+    MarginBalance,
+    Position,
+    Quoted,
+    Settings,
+    Side,
+    SpotBalance,
+    VenueFill,
+)
 from engine.working import (
     Ghost,
     Ladder,
@@ -82,6 +91,8 @@ class Feed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     distrusted: bool = False
     """The loop stalled: frames count only once the venue stamped them near now."""
     gaps: int = 0
+    trades_seen: bool = False
+    """The first trades after subscribing, which are history, have come."""
 
 
 class KillSwitch(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -121,6 +132,10 @@ class Recon(msgspec.Struct, frozen=True, array_like=True, gc=False):
     offset: int = 0
     listed: tuple[str, ...] = ()
     """Client order ids on the pages so far."""
+    fills: tuple[VenueFill, ...] = ()
+    """Deals on the pages so far, newest first: counted oldest first once all are there."""
+    again: str = ""
+    """Why another reconciliation is to follow this one; empty for none."""
     retry_at_ns: int = 0
     orders_asked_ns: int = 0
     """When the last complete listing of open orders had been asked for."""
@@ -184,6 +199,8 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True):
     inventory: Inventory = Inventory()
     position: int = 0
     """Inventory against the target, lots."""
+    past_totals: tuple[tuple[int, Decimal], ...] = ()
+    """What the fold of the deals was in the last seconds: (until ns, base total)."""
     mismatch: Mismatch = Mismatch()
     breaks: int = 0
     """Times that reports and fold differed with no deal to explain it."""

@@ -28,8 +28,8 @@ def decide(state: State) -> Decided:
     attention = state.attention_seq > state.decided_seq
     if attention:
         intents = session_intents(state)
-    if state.stopping_ns:
-        # The shutdown cancels everything of a market at once.
+    if state.stopping_ns or state.halted:
+        # The shutdown cancels everything of a market at once; with a refused key nothing can.
         return Decided(tuple(intents), ())
     for market in state.markets.values():
         if attention or market.touched_seq > state.decided_seq:

@@ -45,7 +45,9 @@ def _next(
 ) -> tuple[int, int]:
     # The first level, from the best on, on which somebody else has something; `sign` is +1 for
     # bids, whose prices fall.
-    own = dict(zip(flat[::2], flat[1::2], strict=True))
+    own: dict[int, int] = {}
+    for at, own_qty in zip(flat[::2], flat[1::2], strict=True):
+        own[at] = own.get(at, 0) + own_qty
     rest = qty - own.get(price, 0)
     if rest > 0:
         return price, rest

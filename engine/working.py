@@ -89,22 +89,17 @@ def ladder_of(live: tuple[Order, ...]) -> Ladder | None:
 def visible(live: tuple[Order, ...], ghosts: tuple[Ghost, ...], side: Side) -> tuple[int, ...]:
     """Return where one side of ours may show in the feed, flat (price, qty), best first.
 
-    An order whose change is in flight may show at its old price and at its new one.
+    A price may stand more than once. An order whose change is in flight may show at its old price
+    and at its new one.
     """
-    levels: dict[int, int] = {}
-    for ghost in ghosts:
-        if ghost.side is side:
-            levels[ghost.price] = levels.get(ghost.price, 0) + ghost.qty
+    levels = [(ghost.price, ghost.qty) for ghost in ghosts if ghost.side is side]
     for order in live:
         if order.side is side and not order.rpi:
-            levels[order.price] = levels.get(order.price, 0) + order.leaves_qty
+            levels.append((order.price, order.leaves_qty))
             if order.pending is Pending.MODIFY:
-                price = order.wanted_price
-                levels[price] = levels.get(price, 0) + order.wanted_qty
-    flat: list[int] = []
-    for price in sorted(levels, reverse=side is Side.BUY):
-        flat += (price, levels[price])
-    return tuple(flat)
+                levels.append((order.wanted_price, order.wanted_qty))
+    levels.sort(reverse=side is Side.BUY)
+    return tuple([number for level in levels for number in level])
 
 
 def haunted(

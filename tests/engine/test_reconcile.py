@@ -9,6 +9,7 @@ import pytest
 from engine import events as e
 from engine import intents as i
 from engine.gates import closed_gate
+from engine.inventory import RECENT_DEALS
 from engine.orders import Pending, Status
 from engine.reconcile import PAGE
 from engine.risk import Exposure
@@ -310,6 +311,41 @@ def test_deals_are_asked_for_page_by_page_until_a_known_one() -> None:
     run.push(e.FillsListed(NAME, PAGE, oldest, False), second)
     assert run.market.position == 150
     assert run.market.recon.stage is ReconStage.BALANCES
+
+
+def test_more_deals_missed_than_are_remembered_by_id_are_all_counted() -> None:
+    run = started()
+    run.push(e.Filled(fill(1, qty=1)))
+    lose_private(run)
+    run.wait(2)
+    reconnect(run)
+    request = ask(run, i.QueryFills)
+    last = 8 * PAGE
+    for page in range(8):
+        top = last - page * PAGE
+        deals = tuple(fill(deal_id, qty=1) for deal_id in range(top, top - PAGE, -1))
+        run.push(e.FillsListed(NAME, page * PAGE, deals, False), request)
+        if run.market.recon.stage is ReconStage.FILLS:
+            (request,) = (seq for seq, intent in run.act() if isinstance(intent, i.QueryFills))
+    assert run.market.position == last > RECENT_DEALS
+
+
+def test_a_doubt_during_a_reconciliation_is_looked_into_after_it() -> None:
+    run = started()
+    run.ask(i.PlaceOrders(NAME, (new_order(CID),)))
+    run.wait(3.1)
+    listing = ask(run, i.QueryOpenOrders)
+    (place,) = run.ask(i.PlaceOrders(NAME, (new_order("r1-2"),)))
+    run.push(e.OutcomeUnknown("reset"), place)
+    assert run.market.recon.request_seq == listing, "the one under way goes on"
+    run.push(e.OpenOrdersListed(NAME, 0, (), True), listing)
+    for _ in range(3):
+        run.act()
+        for seq, request in list(run.state.requests.items()):
+            answer = run.answer_to(request.intent)
+            if answer is not None:
+                run.push(answer, seq)
+    assert run.market.recon.orders_asked_seq > listing, "and another follows"
 
 
 def test_a_deal_pushed_since_the_reconnect_does_not_end_the_paging() -> None:

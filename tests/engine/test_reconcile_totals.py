@@ -109,6 +109,9 @@ def test_a_perpetual_position_report_is_checked_too() -> None:
     run.push(e.Filled(fill(5, qty=10, market=name)))
     assert run.market.mismatch.since_ns == 0
     run.push(e.PositionsReported(()))
+    assert run.market.mismatch.since_ns == 0, "it held a moment ago, so it may be late"
+    run.wait(4)
+    run.push(e.PositionsReported(()))
     assert run.market.mismatch.since_ns
 
 

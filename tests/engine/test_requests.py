@@ -8,6 +8,7 @@ from engine import events as e
 from engine import intents as i
 from engine.gates import closed_gate
 from engine.orders import Pending, Status
+from engine.session import overdue
 from engine.state import PRIVATE
 from engine.types import OrderStatus, Refusal
 from tests.engine.builders import (
@@ -72,7 +73,20 @@ def test_a_refused_key_halts_everything_until_a_human_looks() -> None:
     assert closed_gate(run.state, run.market).startswith("the venue refused the key: 401")
 
 
-@pytest.mark.parametrize("refusal", [UNAUTHORISED, BUSY, Refusal(429, 0, "", "")])
+def test_after_a_refused_key_nothing_is_sent_with_it_again() -> None:
+    run, (ask, _) = quoting()
+    (request,) = run.ask(i.CancelOrder(NAME, ask.client_order_id))
+    run.push(e.RequestRefused(UNAUTHORISED), request)
+    run.push(e.StreamClosed(PRIVATE, "reset", 999))
+    for _ in range(20):
+        run.wait(6)
+        sent = run.decide()
+        assert all(isinstance(intent, i.Ping | i.CloseStream) for intent in sent), sent
+    run.push(e.StopRequested("operator"))
+    assert overdue(run.state), "it ends at once, with the kill-switch armed"
+
+
+@pytest.mark.parametrize("refusal", [BUSY, Refusal(429, 0, "", "")])
 def test_a_refused_cancel_is_not_repeated_without_a_pause(refusal: Refusal) -> None:
     run, (ask, bid) = quoting()
     requests = run.ask(*(i.CancelOrder(NAME, order.client_order_id) for order in (ask, bid)))

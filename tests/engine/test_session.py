@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from engine import events as e
 from engine import intents as i
 from engine.gates import closed_gate
 from engine.state import PRIVATE, LinkStatus, ReconStage
+from engine.strategy import MarketEvent, Strategy, register
 from engine.types import Market, OrderStatus, Settings, Side
 from tests.engine.builders import (
     BUSY,
@@ -66,6 +68,35 @@ def test_a_stream_that_came_up_backs_off_from_the_start_again() -> None:
     run.push(e.StreamReady(NAME))
     run.push(e.StreamClosed(NAME, "reset", 0))
     assert run.state.links[NAME].attempts == 1
+
+
+def test_a_stream_that_flaps_backs_off_further_and_further() -> None:
+    run = Run(quoted())
+    waits = []
+    for _ in range(3):
+        run.wait(5)
+        run.act()
+        run.push(e.StreamReady(NAME))
+        run.push(e.StreamClosed(NAME, "reset", 0))
+        waits.append((run.state.links[NAME].retry_at_ns - run.now_ns) // S)
+    assert waits == [1, 2, 4]
+
+
+def test_a_first_snapshot_that_never_comes_is_asked_for_again() -> None:
+    run = Run(quoted())
+    run.act()
+    run.push(e.StreamReady(NAME))
+    assert wanted(run, i.Resubscribe) == []
+    run.wait(5.1)
+    assert wanted(run, i.Resubscribe) == [i.Resubscribe(NAME)]
+
+
+def test_a_private_frame_that_cannot_be_read_makes_every_market_look_again() -> None:
+    run = started()
+    run.push(e.FrameRefused(PRIVATE, "", "not JSON"))
+    assert closed_gate(run.state, run.market) == "reconciling: a private frame was refused"
+    run.settle()
+    assert closed_gate(run.state, run.market) == ""
 
 
 def test_a_silent_stream_is_pinged_and_closed_when_no_pong_comes() -> None:
@@ -182,6 +213,32 @@ def test_trades_repeated_after_a_subscribe_are_no_news() -> None:
     run.push(e.PublicTrades(NAME, (older,)))
     run.push(e.PublicTrades(NAME, ()))
     assert run.market.feed.last_trade == 1001
+
+
+class Flow(Strategy, frozen=True):
+    """Counts the trades it is shown."""
+
+    def initial_memory(self) -> int:
+        return 0
+
+    def fold(self, memory: int, event: MarketEvent, now_ns: int) -> int:
+        return memory + isinstance(event, e.PublicTrades)
+
+
+def test_trades_from_before_the_subscription_are_no_flow_for_a_strategy() -> None:
+    register("flow", Flow)
+    run = started(replace(quoted(), strategy="flow", parameters="{}"))
+
+    def trade(trade_id: int) -> None:
+        run.push(e.PublicTrades(NAME, (e.PublicTrade(trade_id, 1001, 1, Side.BUY, False, 0),)))
+
+    trade(8)
+    assert (run.market.feed.last_trade, run.market.memory) == (1001, 0)
+    trade(9)
+    assert run.market.memory == 1
+    run.push(e.StreamClosed(NAME, "reset", 0))
+    trade(12)
+    assert run.market.memory == 1, "the first trades of a new subscription are history again"
 
 
 # --- kill-switch ------------------------------------------------------------------------------

@@ -1,0 +1,206 @@
+"""Fold what was decided, and what went on the wire: from there on a request's orders count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from engine import orders, reconcile
+from engine.events import Decided, Record, RequestSent
+from engine.intents import (
+    ArmKillSwitch,
+    CancelAll,
+    CancelOrder,
+    CloseStream,
+    DisarmKillSwitch,
+    ModifyOrder,
+    OpenStream,
+    Ping,
+    PlaceOrders,
+    QueryFills,
+    QueryMarginBalances,
+    QueryMarkets,
+    QueryOpenOrders,
+    QueryPositions,
+    QuerySpotBalances,
+    QueryTime,
+    Resubscribe,
+)
+from engine.state import (
+    InFlight,
+    LinkStatus,
+    MarketState,
+    ReconStage,
+    Shutdown,
+    State,
+    advance,
+    with_market,
+    with_order,
+    with_orders,
+)
+
+RISK_HOLD_NS = 250_000_000
+"""After a refusal by risk, places and modifies of the market wait this long."""
+
+
+def decided(state: State, record: Record, event: Decided) -> State:
+    state = replace(
+        state,
+        seq=record.seq,
+        now_ns=record.recv_ns,
+        decided_seq=record.seq,
+        decided=event.intents,
+    )
+    for refusal in event.refusals:
+        market = state.markets[refusal.market]
+        held = replace(market, hold_until_ns=record.recv_ns + RISK_HOLD_NS)
+        state = with_market(state, record, held)
+    return state
+
+
+def request_sent(state: State, record: Record, event: RequestSent) -> State:
+    """A request goes on the wire."""
+    if record.cause_seq != state.decided_seq or not 0 <= event.index < len(state.decided):
+        return replace(
+            advance(state, record),
+            anomalies=state.anomalies + 1,
+            last_anomaly=f"seq {record.seq}: a request that no decision before it asked for",
+        )
+    intent: Any = state.decided[event.index]
+    kind = type(intent)
+    if kind in _FRAMES:
+        return _FRAMES[kind](state, record, intent)
+    now_ns = record.recv_ns
+    in_flight = InFlight(intent, now_ns, event.nonce, now_ns + state.settings.request_deadline_ns)
+    requests = {**state.requests, record.seq: in_flight}
+    markets = state.markets
+    change = _MARKETS.get(kind)
+    if change is not None:
+        market = markets.get(intent.market)
+        if market is not None:
+            markets = {**markets, intent.market: change(market, record, intent)}
+    elif kind in _ACCOUNT:
+        return _ACCOUNT[kind](replace(advance(state, record), requests=requests), record)
+    return replace(state, seq=record.seq, now_ns=now_ns, requests=requests, markets=markets)
+
+
+# --- requests of one market ---------------------------------------------------------------------
+
+
+def _placed(market: MarketState, record: Record, intent: PlaceOrders) -> MarketState:
+    new = tuple(orders.placed(order, record.recv_ns, record.seq) for order in intent.orders)
+    return with_orders(market, new, record)
+
+
+def _modify_sent(market: MarketState, record: Record, intent: ModifyOrder) -> MarketState:
+    order = market.orders[intent.client_order_id]
+    changed = orders.modify_sent(order, intent, record.recv_ns, record.seq)
+    return with_order(market, changed, record)
+
+
+def _cancel_sent(market: MarketState, record: Record, intent: CancelOrder) -> MarketState:
+    order = market.orders[intent.client_order_id]
+    return with_order(market, orders.cancel_sent(order, record.recv_ns, record.seq), record)
+
+
+def _timer_sent(
+    market: MarketState, record: Record, intent: ArmKillSwitch | DisarmKillSwitch
+) -> MarketState:
+    timer = replace(market.kill_switch, request_seq=record.seq)
+    return replace(market, kill_switch=timer)
+
+
+def _cancel_all_sent(market: MarketState, record: Record, intent: CancelAll) -> MarketState:
+    return replace(market, shutdown=Shutdown(cancel_request_seq=record.seq))
+
+
+def _recon_asked(
+    market: MarketState, record: Record, intent: QueryOpenOrders | QueryFills | QueryPositions
+) -> MarketState:
+    return reconcile.asked(market, record)
+
+
+_MARKETS: dict[type, Callable[[MarketState, Record, Any], MarketState]] = {
+    PlaceOrders: _placed,
+    ModifyOrder: _modify_sent,
+    CancelOrder: _cancel_sent,
+    ArmKillSwitch: _timer_sent,
+    DisarmKillSwitch: _timer_sent,
+    CancelAll: _cancel_all_sent,
+    QueryOpenOrders: _recon_asked,
+    QueryFills: _recon_asked,
+    QueryPositions: _recon_asked,
+}
+
+
+# --- requests of the account --------------------------------------------------------------------
+
+
+def _time_asked(state: State, record: Record) -> State:
+    return replace(state, time_asked_ns=record.recv_ns)
+
+
+def _markets_asked(state: State, record: Record) -> State:
+    return replace(state, markets_asked_ns=record.recv_ns)
+
+
+def _spot_asked(state: State, record: Record) -> State:
+    return _balances_asked(state, record, ReconStage.BALANCES)
+
+
+def _margin_asked(state: State, record: Record) -> State:
+    return _balances_asked(state, record, ReconStage.COLLATERAL)
+
+
+def _balances_asked(state: State, record: Record, stage: ReconStage) -> State:
+    # The query names no market: it belongs to the first one that waits to ask it.
+    for market in state.markets.values():
+        if market.recon.stage is stage and not market.recon.request_seq:
+            return with_market(state, record, reconcile.asked(market, record))
+    return state
+
+
+_ACCOUNT: dict[type, Callable[[State, Record], State]] = {
+    QueryTime: _time_asked,
+    QueryMarkets: _markets_asked,
+    QuerySpotBalances: _spot_asked,
+    QueryMarginBalances: _margin_asked,
+}
+
+
+# --- frames on a stream -------------------------------------------------------------------------
+
+
+def _stream_opened(state: State, record: Record, intent: OpenStream) -> State:
+    return _with_link(
+        state, record, intent.stream, status=LinkStatus.OPENING, opened_ns=record.recv_ns
+    )
+
+
+def _stream_closing(state: State, record: Record, intent: CloseStream) -> State:
+    return _with_link(state, record, intent.stream, closing=True)
+
+
+def _pinged(state: State, record: Record, intent: Ping) -> State:
+    return _with_link(state, record, intent.stream, ping_sent_ns=record.recv_ns)
+
+
+def _with_link(state: State, record: Record, stream: str, **changes: Any) -> State:
+    links = {**state.links, stream: replace(state.links[stream], **changes)}
+    return replace(advance(state, record), links=links)
+
+
+def _resubscribed(state: State, record: Record, intent: Resubscribe) -> State:
+    market = state.markets[intent.stream]
+    feed = replace(market.feed, resubscribed_ns=record.recv_ns)
+    return with_market(state, record, replace(market, feed=feed))
+
+
+_FRAMES: dict[type, Callable[[State, Record, Any], State]] = {
+    OpenStream: _stream_opened,
+    CloseStream: _stream_closing,
+    Ping: _pinged,
+    Resubscribe: _resubscribed,
+}
