@@ -84,7 +84,7 @@ def measure_memory(
         rows=[Row("resident set", "MiB", figures)],
         notes=[
             f"Engine and paper venue in one process, both markets, synthetic flow, {seconds:g} s of"
-            " virtual time; the journal is dropped as it is written; a sample every {every_s} s,"
+            f" virtual time; the journal is dropped as it is written; a sample every {every_s} s,"
             f" the first after {warm_s} s.",
         ],
     )

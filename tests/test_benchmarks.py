@@ -105,7 +105,9 @@ def test_the_journal_is_appended_to_and_synced() -> None:
 @pytest.mark.slow
 def test_memory_is_compared_from_the_end_of_the_warm_up() -> None:
     said: list[str] = []
-    row = rows(measure_memory(4.5, said.append, warm_s=2, every_s=1))["resident set"]
+    section = measure_memory(4.5, said.append, warm_s=2, every_s=1)
+    row = rows(section)["resident set"]
+    assert "a sample every 1 s" in section.notes[0]
     assert len(said) - row.figures["n"] == 2
     assert row.figures["n"] >= 2
     assert row.figures["drift"] == row.figures["last"] - row.figures["first"]
