@@ -17,9 +17,12 @@ class Exposure:
 
     def __init__(self, market: MarketState) -> None:
         self.market = market
-        self.middle2 = mid2(market)
         self.limits = market.quoted.limits
         self.orders = len(market.live)
+        self.middle2 = mid2(market)
+        self.last2 = 2 * market.feed.last_trade
+        self.mid_reach = self.limits.collar_bps * self.middle2
+        self.last_reach = self.limits.collar_bps * self.last2
         self.buy_qty = self.sell_qty = 0
         for order in (*market.live, *market.owing):
             if order.side is Side.BUY:
@@ -36,18 +39,39 @@ class Exposure:
             qty: Lots that may fill on top of everything live.
             is_new: False for a modify, which adds no order.
         """
+        limits, spec, notional = self.limits, self.market.quoted.market, price * qty
+        if side is Side.BUY:
+            worst = self.market.position + self.buy_qty + qty
+        else:
+            worst = self.sell_qty + qty - self.market.position
+        # Written as one condition, since nearly every order passes; `_why` finds what failed.
+        if (
+            price <= 0
+            or qty <= 0
+            or qty < spec.qty_min
+            or not spec.notional_min <= notional <= limits.order_notional_max
+            or worst > limits.position_max
+            or not self.middle2
+            or abs(2 * price - self.middle2) * 10_000 > self.mid_reach
+            or (self.last2 and abs(2 * price - self.last2) * 10_000 > self.last_reach)
+            or (is_new and self.orders >= limits.open_orders_max)
+        ):
+            return self._why(side, price, qty, is_new=is_new)
+        self.orders += is_new
+        if side is Side.BUY:
+            self.buy_qty += qty
+        else:
+            self.sell_qty += qty
+        return None
+
+    def _why(self, side: Side, price: int, qty: int, *, is_new: bool) -> RiskRefusal:
         refusal = (
             self._open_orders(is_new=is_new)
             or self._notional(price, qty)
             or self._collar(price)
             or self._position(side, qty)
         )
-        if refusal is None:
-            self.orders += is_new
-            if side is Side.BUY:
-                self.buy_qty += qty
-            else:
-                self.sell_qty += qty
+        assert refusal is not None, "an order was refused for no reason"
         return refusal
 
     def _refuse(self, rule: str, reason: str) -> RiskRefusal:
@@ -85,7 +109,7 @@ class Exposure:
             return self._refuse("collar", "no two-sided market to measure the price against")
         if refusal := self._too_far(price, middle2, "mid"):
             return refusal
-        return self._too_far(price, 2 * self.market.feed.last_trade, "last trade")
+        return self._too_far(price, self.last2, "last trade")
 
     def _too_far(self, price: int, reference2: int, name: str) -> RiskRefusal | None:
         # `reference2` is twice the reference price; 0 when there is none.
