@@ -115,11 +115,18 @@ def parameters_changed(state: State, record: Record, event: ParametersChanged) -
 
 
 def stop_requested(state: State, record: Record, event: StopRequested) -> State:
-    return replace(
+    """Begin the orderly end; a private stream in back-off is tried at once, as it must be proved
+    over it that nothing is left."""
+    state = replace(
         advance(state, record),
         stopping_ns=state.stopping_ns or record.recv_ns,
         attention_seq=record.seq,
     )
+    private = state.links.get(PRIVATE)
+    if private is None or private.status is not LinkStatus.CLOSED:
+        return state
+    links = {**state.links, PRIVATE: replace(private, retry_at_ns=record.recv_ns)}
+    return replace(state, links=links)
 
 
 # --- streams ----------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +33,17 @@ class Simulation(msgspec.Struct, frozen=True):
     fs: SimFs
 
 
+class World(msgspec.Struct, frozen=True):
+    """A simulation while it runs, in the hands of who disturbs it."""
+
+    venue: VenueHandle
+    net: SimNet
+    fs: SimFs
+
+
+Disturb = Callable[[World], Awaitable[None]]
+
+
 def simulate(
     config: Config,
     make_flow: MakeFlow,
@@ -39,7 +51,9 @@ def simulate(
     seed: int,
     seconds: float,
     fs: SimFs | None = None,
+    net: SimNet | None = None,
     observer: Observer | None = None,
+    disturb: Disturb | None = None,
 ) -> Simulation:
     """Run the engine against a venue for `seconds` of virtual time; equal seeds, equal bytes.
 
@@ -49,21 +63,36 @@ def simulate(
         seed: Of everything that is drawn.
         seconds: Until the engine is told to stop; its orderly end comes on top.
         fs: Where the journal goes, at `JOURNAL`; a new tree by default.
+        net: What lies between engine and venue; a network of the seed by default.
         observer: As for `run_engine`.
+        disturb: Runs beside the engine from its start; what is left of it ends with the run.
     """
-    tree = SimFs() if fs is None else fs
-    return run_deterministic(_simulate, config, make_flow, seed, seconds, tree, observer, seed=seed)
+    start = partial(
+        _simulate,
+        config,
+        make_flow,
+        seed=seed,
+        seconds=seconds,
+        fs=SimFs() if fs is None else fs,
+        net=SimNet(seed) if net is None else net,
+        observer=observer,
+        disturb=disturb,
+    )
+    return run_deterministic(start, seed=seed)
 
 
 async def _simulate(
     config: Config,
     make_flow: MakeFlow,
+    *,
     seed: int,
     seconds: float,
     fs: SimFs,
+    net: SimNet,
     observer: Observer | None,
+    disturb: Disturb | None,
 ) -> Simulation:
-    clock, net = SimClock(), SimNet(seed)
+    clock = SimClock()
     outcomes: list[RunOutcome] = []
     async with trio.open_nursery() as nursery:
         venue: VenueHandle = await nursery.start(
@@ -97,6 +126,8 @@ async def _simulate(
             nursery.cancel_scope.cancel()
 
         loop: LiveLoop = await nursery.start(engine)
+        if disturb is not None:
+            nursery.start_soon(disturb, World(venue, net, fs))
         await trio.sleep(seconds)
         loop.stop("the time is over")
     return Simulation(outcomes[0], venue, fs)

@@ -137,9 +137,9 @@ class LiveLoop:
                 sequencer.take_frame(source, recv_ns, what)
             elif not isinstance(what, RestAnswer | RestFailure):
                 self._take_event(recv_ns, what)
-        outgoing = sequencer.decide()
-        self._turned_ns = self._clock.now_ns()
-        return outgoing
+        # From its beginning: a turn that hung, on the disk say, is a stall before the next one.
+        self._turned_ns = now_ns
+        return sequencer.decide()
 
     def _take_answer(self, recv_ns: int, request_seq: int, what: object) -> None:
         if isinstance(what, RestAnswer):
