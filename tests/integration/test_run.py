@@ -50,12 +50,17 @@ def test_a_run_quotes_both_markets_leaves_nothing_and_is_proved(tmp_path: Path) 
         assert_nothing_left(venue)
         assert_agrees_with_venue(engine.journal, venue)
         received = Counter(each["sha256"] for each in venue.ask("GET", "/hashes"))
-        tokens = {
+        token_bodies = {
             each["sha256"]
             for each in venue.ask("GET", "/hashes")
             if each["path"].endswith("/websocket_token")
         }
     assert engine.err.read_text() == ""
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(written) >= 5
+    for path in written:
+        for secret in (venue.key, venue.secret):
+            assert secret.encode() not in path.read_bytes(), path
     assert summary["duration_s"] >= RUN_S
     assert (summary["clean"], summary["anomalies"], summary["halted"]) == (True, 0, "")
     assert sorted(summary["markets"]) == sorted(MARKETS)
@@ -71,8 +76,8 @@ def test_a_run_quotes_both_markets_leaves_nothing_and_is_proved(tmp_path: Path) 
         for record in read(engine.journal)
         if isinstance(record.event, RequestSent) and record.event.method == "POST"
     )
-    assert tokens
-    assert received == sent + Counter(tokens)
+    assert token_bodies
+    assert received == sent + Counter(token_bodies)
 
 
 def test_a_run_on_recorded_data_starts_its_own_venue_and_is_proved(tmp_path: Path) -> None:
