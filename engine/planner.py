@@ -48,9 +48,11 @@ def _all_good(kept: tuple[Kept, ...], levels: tuple[Level, ...], tolerance: int)
     # Most decisions end here, so it is written out instead of calling `_good_enough`.
     if len(kept) != len(levels):
         return False
+    reach = 0
     for (price, leaves_qty, rpi, stp), want in zip(kept, levels, strict=True):
+        reach += tolerance
         if (
-            not -tolerance <= price - want.price <= tolerance
+            not -reach <= price - want.price <= reach
             or not leaves_qty <= want.qty <= 2 * leaves_qty
             or want.rpi is not rpi
             or want.stp is not stp
@@ -65,9 +67,10 @@ def _other_kind(order: Order, want: Level) -> bool:
 
 
 def _good_enough(order: Order, want: Level, tolerance: int) -> bool:
-    # A partly filled order keeps its place while at least half of what is wanted is left.
+    # Deeper levels are met later, so they keep their place in the queue for longer. A partly filled
+    # order keeps its place while at least half of what is wanted is left.
     return (
-        abs(order.price - want.price) <= tolerance
+        abs(order.price - want.price) <= tolerance * (order.level + 1)
         and order.leaves_qty <= want.qty <= 2 * order.leaves_qty
     )
 

@@ -87,6 +87,9 @@ def _fold(
     event: BookSnapshot | BookDelta | BestBidOffer | PublicTrades,
 ) -> State:
     memory = market.strategy.fold(market.memory, event, record.recv_ns)
+    if type(event) is PublicTrades and memory is market.memory:
+        # Nothing that a quote depends on has changed.
+        return with_market(state, record, replace(market, feed=feed))
     return with_market(
         state, record, replace(market, feed=feed, memory=memory, touched_seq=record.seq)
     )

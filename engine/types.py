@@ -135,7 +135,8 @@ class Quoted(msgspec.Struct, frozen=True, array_like=True):
     inventory_target: int
     """Base quantity the account should hold, lots; inventory is counted from it (spot)."""
     price_tolerance: int
-    """A working order this many ticks or fewer from its wanted price is kept."""
+    """A working order this many ticks or fewer from its wanted price is kept; the second level
+    twice as many, the third three times, since deeper levels are met later."""
     uptime_bps: int
     """A side counts as quoted while an acknowledged order is this close to the mid."""
 

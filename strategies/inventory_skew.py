@@ -105,23 +105,22 @@ class InventorySkew(Strategy, frozen=True, forbid_unknown_fields=True):
         # `sign` is -1 for bids and +1 for asks; sign x price grows away from the market on both
         # sides, so rounding up rounds bids down and asks up.
         market = view.market
-        decimals, qty_min, notional_min = market.qty_decimals, market.qty_min, market.notional_min
+        qty_min, notional_min = market.qty_min, market.notional_min
         room = view.inventory_max + sign * view.inventory
         start, outward, nearest = sign * best, micro / BPS, sign * bound
         levels: list[Level] = []
-        for rung in self.ladder:
-            away = ceil(start + outward * rung.offset_bps)
+        for offset_bps, qty, stp, rpi, post_only in _rungs(self.ladder, market.qty_decimals):
+            away = ceil(start + outward * offset_bps)
             if away < nearest:
                 away = nearest
             price = sign * away
-            qty = _lots(rung.qty, decimals)
             if qty > room:
                 qty = room
             if qty < qty_min or price * qty < notional_min or price <= 0:
                 break
             room -= qty
             nearest = away + 1
-            levels.append(Level(price, qty, rung.stp, rung.rpi, not rung.rpi))
+            levels.append(Level(price, qty, stp, rpi, post_only))
         return tuple(levels)
 
 
@@ -129,6 +128,18 @@ def _best(levels: tuple[Level, ...]) -> int:
     return levels[0].price if levels else 0
 
 
-@lru_cache(maxsize=256)
-def _lots(qty: str, qty_decimals: int) -> int:
-    return to_units(Decimal(qty), qty_decimals)
+@lru_cache(maxsize=64)
+def _rungs(
+    ladder: tuple[Rung, ...], qty_decimals: int
+) -> tuple[tuple[float, int, Stp, bool, bool], ...]:
+    # Offset, lots and flags of each level at a market's precision; the same for every quote.
+    return tuple(
+        (
+            rung.offset_bps,
+            to_units(Decimal(rung.qty), qty_decimals),
+            rung.stp,
+            rung.rpi,
+            not rung.rpi,
+        )
+        for rung in ladder
+    )

@@ -10,7 +10,7 @@ import msgspec
 from adapters.ports import AppendFile
 
 # About a day of one busy engine; older ones remain in the file, if there is one.
-BODIES_MAX = 500_000
+BODIES_MAX = 50_000
 
 
 class BodyHash(msgspec.Struct, frozen=True, gc=False):

@@ -12,8 +12,8 @@ from engine import money
 UNITS_MAX = 1 << 62
 """Units must stay below this, so that every journal encoding holds them as 64-bit integers."""
 
-_MEMO_MAX = 1 << 16
-"""Strings remembered a table: more than the prices of a busy day; about 8 MiB when full."""
+_MEMO_MAX = 1 << 14
+"""Strings remembered a table: more than the prices of a busy hour; about 2 MiB when full."""
 
 _TEXT_MAX = 40
 """Characters of a number: 20 digits either side of the point are more than any market has."""
