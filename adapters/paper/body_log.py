@@ -9,7 +9,7 @@ import msgspec
 
 from adapters.ports import AppendFile
 
-# About a day of one busy engine; older ones remain in the file, if there is one.
+# About half an hour of one busy engine; older ones remain in the file, if there is one.
 BODIES_MAX = 50_000
 
 
