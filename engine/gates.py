@@ -6,10 +6,11 @@ so, and lets them back by itself when its reason is gone; a halt stays until a h
 
 from __future__ import annotations
 
-from engine.orders import Pending
+from engine.orders import MODIFYING, Pending
 from engine.state import PRIVATE, LinkStatus, MarketState, State
 
 UNKNOWN_ORDER_MAX_NS = 5_000_000_000
+_READY = LinkStatus.READY
 CLOCK_OFFSET_MAX_NS = 4_000_000_000
 """The venue refuses nonces 5 s off (contract section 2)."""
 
@@ -45,7 +46,7 @@ def _link_gate(state: State, market: MarketState) -> str:
     deadline_ns = state.settings.pong_deadline_ns
     for stream in (market.quoted.market.name, PRIVATE):
         link = state.links[stream]
-        if link.status is not LinkStatus.READY:
+        if link.status is not _READY:
             return f"stream {stream} is down"
         if link.ping_sent_ns and state.now_ns - link.ping_sent_ns > deadline_ns:
             return f"stream {stream} does not answer pings"
@@ -64,4 +65,4 @@ def _doubt_gate(state: State, market: MarketState) -> str:
 
 def unsettled(market: MarketState) -> bool:
     """True while a place or modify is in flight or unknown: an order may yet appear."""
-    return any(order.pending in (Pending.PLACE, Pending.MODIFY) for order in market.live)
+    return any(order.pending in (Pending.PLACE, MODIFYING) for order in market.live)

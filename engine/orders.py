@@ -40,6 +40,11 @@ class Pending(StrEnum):
     CANCEL = "cancel"
 
 
+# As `engine.types.BUY`: plain names of what is compared most.
+NEW, OPEN, CLOSED = Status.NEW, Status.OPEN, Status.CLOSED
+IDLE, MODIFYING = Pending.NONE, Pending.MODIFY
+
+
 class Trigger(StrEnum):
     """What happened, as far as `status` is concerned."""
 
@@ -87,7 +92,7 @@ class Order(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """When the pending (or last) request was put on the wire."""
     request_seq: int
     """The pending (or last) request: only its own answer settles it."""
-    status: Status = Status.NEW
+    status: Status = NEW
     pending: Pending = Pending.PLACE
     unknown: bool = False
     """The pending request's outcome is unknown."""
@@ -116,9 +121,9 @@ class Order(msgspec.Struct, frozen=True, array_like=True, gc=False):
         modify in flight may fill the old size and then rest its full new size, so both count.
         """
         owed = debts.total(self.owed) if self.owed else 0
-        if self.status is Status.CLOSED:
+        if self.status is CLOSED:
             return owed
-        if self.pending is not Pending.MODIFY:
+        if self.pending is not MODIFYING:
             return owed + self.qty - self.filled_qty
         old_qty = self.qty - self.filled_qty if self.order_id else 0
         return owed + old_qty + self.wanted_qty
@@ -130,8 +135,8 @@ class Order(msgspec.Struct, frozen=True, array_like=True, gc=False):
         assert self.order_id == 0 or self.order_id not in self.past_ids or self.closed_ns, (
             "a live order id among the past ones"
         )
-        assert not (self.status is Status.CLOSED and self.pending is not Pending.NONE)
-        assert not (self.unknown and self.pending is Pending.NONE), "unknown without a request"
+        assert not (self.status is CLOSED and self.pending is not IDLE)
+        assert not (self.unknown and self.pending is IDLE), "unknown without a request"
 
 
 # Old ids remembered; news of older ones cannot come, since each modify waits for the one before.
@@ -162,7 +167,7 @@ def placed(new: NewOrder, sent_ns: int, seq: int) -> Order:
 def modify_sent(order: Order, intent: ModifyOrder, sent_ns: int, seq: int) -> Order:
     return replace(
         order,
-        pending=Pending.MODIFY,
+        pending=MODIFYING,
         wanted_price=intent.price,
         wanted_qty=intent.qty,
         sent_ns=sent_ns,
@@ -176,12 +181,12 @@ def cancel_sent(order: Order, sent_ns: int, seq: int) -> Order:
 
 def awaits(order: Order, request_seq: int) -> bool:
     """True while the outcome of this very request is open (a push may have settled it first)."""
-    return order.pending is not Pending.NONE and order.request_seq == request_seq
+    return order.pending is not IDLE and order.request_seq == request_seq
 
 
 def outcome_lost(order: Order) -> Order:
     """The pending request's deadline passed, or it ended without proof: unknown."""
-    return replace(order, unknown=order.pending is not Pending.NONE)
+    return replace(order, unknown=order.pending is not IDLE)
 
 
 def shown(order: Order, venue: VenueOrder, seq: int) -> Moved:
@@ -189,20 +194,20 @@ def shown(order: Order, venue: VenueOrder, seq: int) -> Moved:
     if venue.order_id in order.past_ids:
         return order, ""
     after, anomaly = _status_after(order, Trigger.SHOWN)
-    if order.status is Status.CLOSED:
+    if order.status is CLOSED:
         anomaly = f"{order.client_order_id}: closed ({order.close_reason}) but shown resting"
         kept = tuple(ended for ended in order.owed if ended.order_id != venue.order_id)
         order = replace(order, owed=kept)
     if order.order_id == venue.order_id:
         settled = order.pending is Pending.PLACE
     else:
-        settled = order.pending in (Pending.PLACE, Pending.MODIFY)
+        settled = order.pending in (Pending.PLACE, MODIFYING)
         order = _take_id(order, venue.order_id, venue.price, venue.qty)
     return replace(
         order,
         status=after,
         leaves_qty=min(order.leaves_qty, venue.leaves_qty),
-        pending=Pending.NONE if settled else order.pending,
+        pending=IDLE if settled else order.pending,
         unknown=False if settled else order.unknown,
         updated_seq=seq,
         closed_ns=0,
@@ -216,7 +221,7 @@ def finished(order: Order, venue: VenueOrder, seq: int, now_ns: int) -> Moved:
     if venue.order_id in order.past_ids:
         return _told(order, venue, filled_qty), ""
     old_half = (
-        order.pending is Pending.MODIFY
+        order.pending is MODIFYING
         and venue.order_id == order.order_id
         and venue.status is OrderStatus.CANCELLED
         and venue.leaves_qty > 0
@@ -253,15 +258,15 @@ def answered(order: Order, venue: VenueOrder, request_seq: int, seq: int, now_ns
 
 def dealt(order: Order, fill: VenueFill, seq: int, now_ns: int) -> Moved:
     """A deal, counted once by its caller."""
-    if fill.order_id in order.past_ids or order.status is Status.CLOSED:
+    if fill.order_id in order.past_ids or order.status is CLOSED:
         return _paid(order, fill), ""
-    if fill.order_id != order.order_id and order.pending is Pending.MODIFY:
+    if fill.order_id != order.order_id and order.pending is MODIFYING:
         # The replacement filled before anything else told of it.
         order = replace(
             _take_id(order, fill.order_id, order.wanted_price, order.wanted_qty),
-            pending=Pending.NONE,
+            pending=IDLE,
             unknown=False,
-            status=Status.OPEN,
+            status=OPEN,
         )
     filled = order.filled_qty + fill.qty
     if filled > order.qty:
@@ -307,27 +312,27 @@ def absent(order: Order, seq: int, now_ns: int) -> Moved:
     """
     closed, anomaly = gone(order, "not in the listing", seq, now_ns)
     owed = closed.owed
-    if order.pending is Pending.MODIFY:
+    if order.pending is MODIFYING:
         owed = (*owed, Owed(0, order.wanted_qty, 0))
     return replace(closed, past_ids=order.past_ids, owed=owed), anomaly
 
 
 def request_refused(order: Order, seq: int, now_ns: int) -> Order:
     """A modify or cancel was refused while the order lives on as it was."""
-    if order.pending is Pending.NONE:
+    if order.pending is IDLE:
         return order
     if order.order_id == 0:
         # Its old id had ended and the replacement is refused: nothing is left.
         return close(order, "ended during a modify", seq, now_ns, 0)
-    return replace(order, pending=Pending.NONE, unknown=False, updated_seq=seq)
+    return replace(order, pending=IDLE, unknown=False, updated_seq=seq)
 
 
 def close(order: Order, reason: str, seq: int, now_ns: int, filled_qty: int) -> Order:
     """End the order, whose last id filled `filled_qty` lots at most."""
     return replace(
         _over(order, filled_qty),
-        status=Status.CLOSED,
-        pending=Pending.NONE,
+        status=CLOSED,
+        pending=IDLE,
         unknown=False,
         updated_seq=seq,
         closed_ns=now_ns,

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from engine.events import RiskRefusal
 from engine.intents import CancelOrder, Intent, ModifyOrder, NewOrder, PlaceOrders
-from engine.orders import Order, Pending, Status
+from engine.orders import IDLE, MODIFYING, OPEN, Order
 from engine.risk import Exposure
 from engine.state import MarketState, State
-from engine.types import Level, Side, TwoSidedQuote
+from engine.types import BUY, SELL, Level, Side, TwoSidedQuote
 from engine.working import Kept
 
 NOTHING = TwoSidedQuote()
@@ -81,24 +81,25 @@ def _change(
     name = market.quoted.market.name
     cancels: list[Intent] = []
     moves: list[tuple[Order, Level]] = []
-    taken: set[tuple[Side, int]] = set()
+    bids_taken, asks_taken = [False] * len(wanted.bids), [False] * len(wanted.asks)
     for order in market.live:
-        slot = (order.side, order.level)
-        levels = wanted.bids if order.side is Side.BUY else wanted.asks
-        want = levels[order.level] if order.level < len(levels) and slot not in taken else None
-        if want is not None:
-            taken.add(slot)
-        if order.pending is not Pending.NONE or order.status is not Status.OPEN:
+        level, want = order.level, None
+        is_bid = order.side is BUY
+        levels, taken = (wanted.bids, bids_taken) if is_bid else (wanted.asks, asks_taken)
+        if level < len(levels) and not taken[level]:
+            taken[level] = True
+            want = levels[level]
+        if order.pending is not IDLE or order.status is not OPEN:
             continue
         if want is None or _other_kind(order, want):
             if state.now_ns >= order.cancel_at_ns:
                 cancels.append(CancelOrder(name, order.client_order_id))
         elif not _good_enough(order, want, tolerance):
             moves.append((order, want))
-    missing = len(wanted.bids) + len(wanted.asks) > len(taken)
+    missing = not (all(bids_taken) and all(asks_taken))
     if not (moves or missing) or state.now_ns < market.hold_until_ns:
         return cancels, []
-    return _fill_in(state, market, wanted, cancels, moves, taken)
+    return _fill_in(state, market, wanted, cancels, moves, (bids_taken, asks_taken))
 
 
 def _fill_in(
@@ -107,7 +108,7 @@ def _fill_in(
     wanted: TwoSidedQuote,
     intents: list[Intent],
     moves: list[tuple[Order, Level]],
-    taken: set[tuple[Side, int]],
+    taken: tuple[list[bool], list[bool]],
 ) -> tuple[list[Intent], list[RiskRefusal]]:
     name = market.quoted.market.name
     exposure = Exposure(market)
@@ -129,9 +130,9 @@ def _fill_in(
         client_id = order.client_order_id
         intents.append(ModifyOrder(name, client_id, want.price, want.qty, want.stp))
     new: list[NewOrder] = []
-    for side, levels in ((Side.BUY, wanted.bids), (Side.SELL, wanted.asks)):
+    for side, levels, held in ((BUY, wanted.bids, taken[0]), (SELL, wanted.asks, taken[1])):
         for index, want in enumerate(levels):
-            if (side, index) in taken or not crossing.allows(side, want.price):
+            if held[index] or not crossing.allows(side, want.price):
                 continue
             if len(new) == BULK_MAX:
                 break
@@ -177,16 +178,16 @@ class _Crossing:
         """Lowest price an own ask may have; 0 for none."""
         for order in market.live:
             self.note(order.side, order.price)
-            if order.pending is Pending.MODIFY:
+            if order.pending is MODIFYING:
                 self.note(order.side, order.wanted_price)
 
     def note(self, side: Side, price: int) -> None:
-        if side is Side.BUY:
+        if side is BUY:
             self.bid = max(self.bid, price)
         elif not self.ask or price < self.ask:
             self.ask = price
 
     def allows(self, side: Side, price: int) -> bool:
-        if side is Side.BUY:
+        if side is BUY:
             return not self.ask or price < self.ask
         return price > self.bid

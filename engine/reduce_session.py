@@ -19,7 +19,7 @@ from engine.events import (
     TimerFired,
 )
 from engine.inventory import position_lots
-from engine.orders import Status
+from engine.orders import OPEN
 from engine.reduce_account import MISMATCH_GRACE_NS
 from engine.reduce_response import lost
 from engine.state import (
@@ -38,7 +38,7 @@ from engine.state import (
 )
 from engine.strategy import load_strategy
 from engine.top import mid2
-from engine.types import Quoted, Side
+from engine.types import BUY, SELL, Quoted, Side
 
 NS_PER_S = 1_000_000_000
 BACKOFF_MAX_S = 30
@@ -250,8 +250,8 @@ def _sampled(state: State, market: MarketState) -> MarketState:
     # The time since the last sample counts as quoted if it is quoted now.
     if state.stopping_ns:
         return market
-    bid = _near(market, Side.BUY)
-    ask = _near(market, Side.SELL)
+    bid = _near(market, BUY)
+    ask = _near(market, SELL)
     uptime, now_ns = market.uptime, state.now_ns
     if not uptime.since_ns:
         if not bid and not ask:
@@ -275,7 +275,7 @@ def _near(market: MarketState, side: Side) -> bool:
     reach = market.quoted.uptime_bps * middle2
     return any(
         order.side is side
-        and order.status is Status.OPEN
+        and order.status is OPEN
         and abs(2 * order.price - middle2) * 10_000 <= reach
         for order in market.live
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from engine.events import RiskRefusal
 from engine.state import MarketState
 from engine.top import mid2
-from engine.types import Side
+from engine.types import BUY, Side
 
 
 class Exposure:
@@ -25,7 +25,7 @@ class Exposure:
         self.last_reach = self.limits.collar_bps * self.last2
         self.buy_qty = self.sell_qty = 0
         for order in (*market.live, *market.owing):
-            if order.side is Side.BUY:
+            if order.side is BUY:
                 self.buy_qty += order.worst_qty
             else:
                 self.sell_qty += order.worst_qty
@@ -40,7 +40,7 @@ class Exposure:
             is_new: False for a modify, which adds no order.
         """
         limits, spec, notional = self.limits, self.market.quoted.market, price * qty
-        if side is Side.BUY:
+        if side is BUY:
             worst = self.market.position + self.buy_qty + qty
         else:
             worst = self.sell_qty + qty - self.market.position
@@ -58,7 +58,7 @@ class Exposure:
         ):
             return self._why(side, price, qty, is_new=is_new)
         self.orders += is_new
-        if side is Side.BUY:
+        if side is BUY:
             self.buy_qty += qty
         else:
             self.sell_qty += qty
@@ -123,7 +123,7 @@ class Exposure:
         )
 
     def _position(self, side: Side, qty: int) -> RiskRefusal | None:
-        pending = self.buy_qty if side is Side.BUY else self.sell_qty
+        pending = self.buy_qty if side is BUY else self.sell_qty
         worst = self.market.position * side.sign + pending + qty
         if worst <= self.limits.position_max:
             return None

@@ -21,11 +21,12 @@ from engine.inventory import Inventory, position_lots
 from engine.orders import Order
 from engine.strategy import Strategy
 from engine.types import (
+    BUY,
+    SELL,
     MarginBalance,
     Position,
     Quoted,
     Settings,
-    Side,
     SpotBalance,
     VenueFill,
 )
@@ -226,8 +227,8 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True):
             order.check()
         live = sorted((o for o in self.orders.values() if is_live(o)), key=place_of)
         assert self.live == tuple(live), "live orders differ from the orders"
-        assert self.own_bids == visible(self.live, self.ghosts, Side.BUY)
-        assert self.own_asks == visible(self.live, self.ghosts, Side.SELL)
+        assert self.own_bids == visible(self.live, self.ghosts, BUY)
+        assert self.own_asks == visible(self.live, self.ghosts, SELL)
         assert self.ladder == ladder_of(self.live), "the ladder differs from the live orders"
         owing = sorted((o for o in self.orders.values() if is_owing(o)), key=place_of)
         assert sorted(self.owing, key=place_of) == owing, "owing orders differ from the orders"
@@ -332,10 +333,10 @@ def with_order(market: MarketState, order: Order, record: Record) -> MarketState
         owing = replaced(owing, before, order, is_owing)
     ghosts = haunted(market.ghosts, before, order, record.recv_ns)
     own_bids, own_asks = market.own_bids, market.own_asks
-    if order.side is Side.BUY or ghosts is not market.ghosts:
-        own_bids = visible(live, ghosts, Side.BUY)
-    if order.side is Side.SELL or ghosts is not market.ghosts:
-        own_asks = visible(live, ghosts, Side.SELL)
+    if order.side is BUY or ghosts is not market.ghosts:
+        own_bids = visible(live, ghosts, BUY)
+    if order.side is SELL or ghosts is not market.ghosts:
+        own_asks = visible(live, ghosts, SELL)
     return replace(
         market,
         orders=orders,
@@ -355,8 +356,8 @@ def without_old_ghosts(market: MarketState, record: Record) -> MarketState:
     return replace(
         market,
         ghosts=ghosts,
-        own_bids=visible(market.live, ghosts, Side.BUY),
-        own_asks=visible(market.live, ghosts, Side.SELL),
+        own_bids=visible(market.live, ghosts, BUY),
+        own_asks=visible(market.live, ghosts, SELL),
         touched_seq=record.seq,
     )
 

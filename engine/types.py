@@ -24,6 +24,12 @@ class Side(IntEnum):
         return 1 if self is Side.BUY else -1
 
 
+# Members under plain names, for hot paths: reaching one through its class costs 60-80 ns on Python
+# 3.11, and these are compared thousands of times a second.
+BUY = Side.BUY
+SELL = Side.SELL
+
+
 class Role(IntEnum):
     """Role in a fill, numbered as on the wire (contract 5.8)."""
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from engine.orders import Order, Pending, Status
-from engine.types import Side, Stp
+from engine.orders import CLOSED, IDLE, MODIFYING, OPEN, Order
+from engine.types import BUY, Side, Stp
 
 # Depth is sent every 100 ms (contract 11.5); this spans several frames and the way to us.
 GHOST_NS = 400_000_000
@@ -36,12 +36,12 @@ class Ghost(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 def is_live(order: Order) -> bool:
-    return order.status is not Status.CLOSED
+    return order.status is not CLOSED
 
 
 def is_owing(order: Order) -> bool:
     """True for a closed order whose deals have not all come."""
-    return bool(order.owed) and order.status is Status.CLOSED
+    return bool(order.owed) and order.status is CLOSED
 
 
 def place_of(order: Order) -> tuple[Side, int, str]:
@@ -77,9 +77,9 @@ def ladder_of(live: tuple[Order, ...]) -> Ladder | None:
     bids: list[Kept] = []
     asks: list[Kept] = []
     for order in live:
-        if order.pending is not Pending.NONE or order.status is not Status.OPEN:
+        if order.pending is not IDLE or order.status is not OPEN:
             return None
-        kept = bids if order.side is Side.BUY else asks
+        kept = bids if order.side is BUY else asks
         if order.level != len(kept):
             return None
         kept.append((order.price, order.leaves_qty, order.rpi, order.stp))
@@ -96,9 +96,9 @@ def visible(live: tuple[Order, ...], ghosts: tuple[Ghost, ...], side: Side) -> t
     for order in live:
         if order.side is side and not order.rpi:
             levels.append((order.price, order.leaves_qty))
-            if order.pending is Pending.MODIFY:
+            if order.pending is MODIFYING:
                 levels.append((order.wanted_price, order.wanted_qty))
-    levels.sort(reverse=side is Side.BUY)
+    levels.sort(reverse=side is BUY)
     return tuple([number for level in levels for number in level])
 
 
@@ -106,9 +106,9 @@ def haunted(
     ghosts: tuple[Ghost, ...], before: Order | None, after: Order, now_ns: int
 ) -> tuple[Ghost, ...]:
     """Return the ghosts after an order changed; the same tuple when it left no price."""
-    if before is None or before.status is Status.CLOSED or before.rpi:
+    if before is None or before.status is CLOSED or before.rpi:
         return ghosts
-    if after.status is not Status.CLOSED and after.price == before.price:
+    if after.status is not CLOSED and after.price == before.price:
         return ghosts
     fresh = tuple([ghost for ghost in ghosts if ghost.until_ns > now_ns])
     return (*fresh, Ghost(before.side, before.price, before.leaves_qty, now_ns + GHOST_NS))
