@@ -24,6 +24,7 @@ from engine.intents import (
     Resubscribe,
 )
 from engine.orders import Pending
+from engine.reconcile import NONCE_WINDOW_NS, SETTLE_MARGIN_NS
 from engine.state import PRIVATE, Link, LinkStatus, MarketState, ReconStage, State
 from engine.types import Product
 
@@ -169,18 +170,27 @@ def _confirmed_empty(market: MarketState) -> bool:
     )
 
 
+def _arming(state: State, name: str) -> bool:
+    """An arming without an answer may still arrive, and would outlive the disarming."""
+    return any(
+        isinstance(request.intent, ArmKillSwitch)
+        and request.intent.market == name
+        and state.now_ns < request.sent_ns + NONCE_WINDOW_NS + SETTLE_MARGIN_NS
+        for request in state.requests.values()
+    )
+
+
 def _shutdown_intents(state: State, market: MarketState) -> list[Intent]:
     """Cancel all; disarm only once every place is settled and a later query shows none open."""
     shutdown, timer = market.shutdown, market.kill_switch
     name = market.quoted.market.name
-    if shutdown.disarmed or timer.request_seq or shutdown.cancel_request_seq:
-        return []
-    if state.now_ns < shutdown.retry_at_ns or state.now_ns < timer.retry_at_ns:
+    if shutdown.disarmed or shutdown.cancel_request_seq or state.now_ns < shutdown.retry_at_ns:
         return []
     if not shutdown.cancelled_seq:
         return [CancelAll(name)]
     if _confirmed_empty(market):
-        return [DisarmKillSwitch(name)]
+        busy = timer.request_seq or state.now_ns < timer.retry_at_ns or _arming(state, name)
+        return [] if busy else [DisarmKillSwitch(name)]
     listed = market.recon.orders_asked_seq > shutdown.cancelled_seq
     if listed and market.live and not unsettled(market):
         # A place overtook the cancel.

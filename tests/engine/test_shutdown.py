@@ -114,6 +114,18 @@ def test_a_stop_that_cannot_prove_its_orders_gone_is_overdue_and_leaves_the_time
     assert run.market.kill_switch.armed_until_ns > 0
 
 
+def test_the_timer_is_not_disarmed_while_an_arming_may_still_reach_the_venue() -> None:
+    run, _ = quoting()
+    run.ask(i.ArmKillSwitch(NAME, 15))
+    run.push(e.StopRequested("SIGTERM"))
+    assert i.CancelAll(NAME) in run.decide(), "which waits for no timer"
+    finish(run)
+    assert run.market.live == ()
+    assert not run.market.shutdown.disarmed, "it may still overtake the disarming"
+    finish(run)
+    assert finished(run.state)
+
+
 def test_a_second_stop_does_not_move_the_deadline() -> None:
     run = stopping()
     first = run.state.stopping_ns
