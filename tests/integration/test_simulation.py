@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from engine.events import (
 from engine.intents import PlaceOrders
 from replay.verify import verify
 from tests.integration.kit import ACCOUNT, MARKETS
-from tests.integration.truth import assert_agrees
+from tests.integration.truth import assert_agrees, assert_totals_agree
 from tests.integration.world import account_at, files_of, records_of, run_quiet
 
 pytestmark = pytest.mark.slow
@@ -222,3 +223,81 @@ def test_a_turn_that_took_too_long_is_a_stall() -> None:
     assert isinstance(stall, LoopStalled)
     assert stall.gap_ns >= 2_000_000_000
     assert_ended_well(run)
+
+
+# --- everything at once -----------------------------------------------------------------------
+
+
+class SlowNet(SimNet):
+    """A network that can be made slow for a while."""
+
+    extra_s = 0.0
+
+    def latency(self) -> float:
+        return super().latency() + self.extra_s * self._rng.random()
+
+
+class Faults:
+    """Breaks, cuts, slows and hangs one simulation by draws from a seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.net, self.fs = SlowNet(seed), HangingFs()
+        self.unguarded: list[object] = []
+
+    async def disturb(self, world: World) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch, world)
+            while True:
+                await trio.sleep(self.rng.uniform(0.5, 12))
+                await self._one(world)
+
+    async def _one(self, world: World) -> None:
+        rng = self.rng
+        match rng.randrange(6):
+            case 0:
+                world.net.reset_all()
+            case 1:
+                world.net.reset_one()
+            case 2:
+                world.venue.cut_sockets()
+            case 3:
+                self.fs.hang_s = rng.uniform(0.3, 9)
+            case slow:
+                # Within a request's deadline, or far beyond it.
+                self.net.extra_s = rng.uniform(0.05, 1) if slow == 4 else rng.uniform(2, 9)
+                await trio.sleep(rng.uniform(1, 12))
+                self.net.extra_s = 0.0
+
+    async def _watch(self, world: World) -> None:
+        exchange = world.venue.exchange
+        while True:
+            await trio.sleep(0.1)
+            armed = {timer.market for timer in exchange.kill_switches(ACCOUNT)}
+            orders = exchange.open_orders(ACCOUNT)
+            self.unguarded += [order for order in orders if order.market not in armed]
+
+
+@pytest.mark.parametrize("seed", range(40, 44))
+def test_whatever_breaks_no_order_rests_unguarded_and_every_deal_is_counted(seed: int) -> None:
+    faults = Faults(seed)
+    # Longer than the nonce window and a refresh: what is late is refused before the timer fires.
+    run = run_quiet(
+        90,
+        seed=seed,
+        fs=faults.fs,
+        net=faults.net,
+        disturb=faults.disturb,
+        kill_switch="15s",
+    )
+    assert faults.unguarded == []
+    assert_proved(run)
+    state, exchange = run.outcome.state, run.venue.exchange
+    assert [(market.halted, market.breaks) for market in state.markets.values()] == [("", 0)] * 2
+    if run.outcome.ended.clean:
+        assert exchange.open_orders(ACCOUNT) == []
+        assert exchange.kill_switches(ACCOUNT) == []
+        assert_totals_agree(state, account_at(run.venue))
+    else:
+        armed = {timer.market for timer in exchange.kill_switches(ACCOUNT)}
+        assert {order.market for order in exchange.open_orders(ACCOUNT)} <= armed

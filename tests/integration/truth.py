@@ -33,8 +33,20 @@ def assert_agrees(state: State, account: dict[str, Any]) -> None:
         state: With nothing in flight, of a run on the demo account from its beginning.
         account: As the admin port shows it.
     """
+    assert_totals_agree(state, account)
     spot = {
         asset: (Decimal(held["available"]), Decimal(held["freeze"]))
+        for asset, held in account["spot"].items()
+    }
+    assert {a: (b.available, b.frozen) for a, b in state.spot.items()} == spot
+    collateral = {asset: Decimal(held["balance"]) for asset, held in account["collateral"].items()}
+    assert {asset: held.balance for asset, held in state.margin.items()} == collateral
+
+
+def assert_totals_agree(state: State, account: dict[str, Any]) -> None:
+    """What the counted deals add up to equals what the venue has."""
+    spot = {
+        asset: Decimal(held["available"]) + Decimal(held["freeze"])
         for asset, held in account["spot"].items()
     }
     positions = {each["market"]: Decimal(each["amount"]) for each in account["positions"]}
@@ -42,10 +54,7 @@ def assert_agrees(state: State, account: dict[str, Any]) -> None:
         assert market.live == ()
         spec = market.quoted.market
         if spec.product is Product.SPOT:
-            assert base_total(market.inventory, spec) == sum(spot[spec.base_asset])
-            assert quote_total(market.inventory, spec) == sum(spot[spec.quote_asset])
+            assert base_total(market.inventory, spec) == spot[spec.base_asset]
+            assert quote_total(market.inventory, spec) == spot[spec.quote_asset]
         else:
             assert base_total(market.inventory, spec) == positions.get(name, Decimal(0))
-    assert {a: (b.available, b.frozen) for a, b in state.spot.items()} == spot
-    collateral = {asset: Decimal(held["balance"]) for asset, held in account["collateral"].items()}
-    assert {asset: held.balance for asset, held in state.margin.items()} == collateral

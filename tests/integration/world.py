@@ -25,7 +25,7 @@ QUIET = SyntheticConfig(
 RAW = JOURNAL / "raw"
 
 
-def quiet_config() -> Config:
+def quiet_config(kill_switch: str) -> Config:
     """One level a side, moved only when the market has moved by a few dollars."""
     ladder = [{"qty": "0.005", "stp": "cn"}]
     parameters = {"ladder": ladder, "half_spread_bps": 1.0, "skew_bps": 5.0}
@@ -34,7 +34,7 @@ def quiet_config() -> Config:
         name: replace(market, price_tolerance="8", parameters=parameters)
         for name, market in config.market.items()
     }
-    engine = replace(config.engine, kill_switch_timeout="5s")
+    engine = replace(config.engine, kill_switch_timeout=kill_switch)
     return replace(config, market=markets, engine=engine)
 
 
@@ -50,10 +50,11 @@ def run_quiet(
     fs: SimFs | None = None,
     net: SimNet | None = None,
     disturb: Disturb | None = None,
+    kill_switch: str = "5s",
 ) -> Simulation:
     """Run the engine against a quiet venue for `seconds` of virtual time."""
     return simulate(
-        quiet_config(),
+        quiet_config(kill_switch),
         quiet_flow(seed),
         seed=seed,
         seconds=seconds,
