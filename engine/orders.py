@@ -142,6 +142,9 @@ class Order(msgspec.Struct, frozen=True, array_like=True, gc=False):
 # Old ids remembered; news of older ones cannot come, since each modify waits for the one before.
 PAST_IDS = 16
 
+ABSENT = "not in the listing"
+"""Why an order was closed whose last word was a listing's silence."""
+
 Moved = tuple[Order, str]
 """The order after a fact, and the anomaly it revealed (empty when there was none)."""
 
@@ -195,7 +198,10 @@ def shown(order: Order, venue: VenueOrder, seq: int) -> Moved:
         return order, ""
     after, anomaly = _status_after(order, Trigger.SHOWN)
     if order.status is CLOSED:
-        anomaly = f"{order.client_order_id}: closed ({order.close_reason}) but shown resting"
+        # A push that waited, or overtook the listing that lacked the order, is no surprise.
+        anomaly = ""
+        if order.close_reason != ABSENT:
+            anomaly = f"{order.client_order_id}: shown resting after {order.close_reason}"
         kept = tuple(ended for ended in order.owed if ended.order_id != venue.order_id)
         order = replace(order, owed=kept)
     if order.order_id == venue.order_id:
@@ -310,7 +316,7 @@ def absent(order: Order, seq: int, now_ns: int) -> Moved:
 
     Silence is weaker than an event: if the venue shows the id again, the order must reopen.
     """
-    closed, anomaly = gone(order, "not in the listing", seq, now_ns)
+    closed, anomaly = gone(order, ABSENT, seq, now_ns)
     owed = closed.owed
     if order.pending is MODIFYING:
         owed = (*owed, Owed(0, order.wanted_qty, 0))
