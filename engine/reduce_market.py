@@ -60,7 +60,18 @@ def best_bid_offer(state: State, record: Record, event: BestBidOffer) -> State:
     if market is None:
         return advance(state, record)
     # It vouches for itself only: depth that waited through a stall may still be old.
-    return _fold(state, record, market, replace(market.feed, bbo=event), event)
+    before = market.feed.bbo
+    feed = replace(market.feed, bbo=event)
+    memory = market.strategy.fold(market.memory, event, record.recv_ns)
+    if (
+        before is not None
+        and memory is market.memory
+        and not market.strategy.is_stirred(before, event)
+    ):
+        return with_market(state, record, replace(market, feed=feed))
+    return with_market(
+        state, record, replace(market, feed=feed, memory=memory, touched_seq=record.seq)
+    )
 
 
 def public_trades(state: State, record: Record, event: PublicTrades) -> State:
@@ -84,7 +95,7 @@ def _fold(
     record: Record,
     market: MarketState,
     feed: Feed,
-    event: BookSnapshot | BookDelta | BestBidOffer | PublicTrades,
+    event: BookSnapshot | BookDelta | PublicTrades,
 ) -> State:
     memory = market.strategy.fold(market.memory, event, record.recv_ns)
     if type(event) is PublicTrades and memory is market.memory:

@@ -48,6 +48,13 @@ class Strategy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return the memory after an event of the strategy's market. Pure."""
         return memory
 
+    def is_stirred(self, before: BestBidOffer, after: BestBidOffer) -> bool:
+        """Say whether a change of the best prices and sizes is worth pricing again at once. Pure.
+
+        What stirs nothing is still seen within a tenth of a second, when the timer fires.
+        """
+        return True
+
     def quote(self, view: View) -> TwoSidedQuote:
         """Return the orders wanted now. Pure; every bid must be below every ask."""
         raise NotImplementedError

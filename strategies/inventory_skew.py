@@ -22,6 +22,8 @@ from engine.types import Level, Stp, TwoSidedQuote
 
 NS_PER_S = 1_000_000_000
 BPS = 10_000.0
+NARROW = 0.1
+"""A spread below this part of the half-spread quoted is too narrow for sizes to matter."""
 
 NotNegative = Annotated[float, Meta(ge=0.0, le=BPS)]
 
@@ -80,6 +82,13 @@ class InventorySkew(Strategy, frozen=True, forbid_unknown_fields=True):
         weight = elapsed_s / (elapsed_s + self.volatility_half_life_s)
         squared = return_bps * return_bps / elapsed_s
         return Volatility(mid2, now_ns, memory.variance + weight * (squared - memory.variance))
+
+    def is_stirred(self, before: BestBidOffer, after: BestBidOffer) -> bool:
+        """Sizes alone move the micro-price by less than the spread: enough only if that is wide."""
+        bid, ask = after.bid_price, after.ask_price
+        if bid != before.bid_price or ask != before.ask_price:
+            return True
+        return (ask - bid) * BPS > NARROW * self.half_spread_bps * bid
 
     def quote(self, view: View) -> TwoSidedQuote:
         """Return the ladder; a side without room for one minimal order is left out."""

@@ -221,3 +221,30 @@ def test_it_is_registered_under_its_name() -> None:
         "inventory_skew", '{"ladder":[{"qty":"0.01","stp":"cn"}],"half_spread_bps":3}'
     )
     assert loaded == InventorySkew((Rung("0.01", Stp.CANCEL_NEW),), 3.0)
+
+
+# --- what stirs it ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("after", "stirred"),
+    [
+        ((6_000_000, 1, 6_000_001, 900), False),
+        ((6_000_001, 5, 6_000_002, 5), True),
+        ((5_999_999, 5, 6_000_001, 5), True),
+    ],
+    ids=["sizes in a narrow spread", "both prices", "one price"],
+)
+def test_sizes_alone_stir_nothing_while_the_spread_is_narrow(
+    after: tuple[int, int, int, int], stirred: bool
+) -> None:
+    strategy = InventorySkew(ladder=(Rung("0.01", Stp.CANCEL_NEW),), half_spread_bps=1.0)
+    before = BestBidOffer("BTC_USDT", 1, 0, 6_000_000, 5, 6_000_001, 5)
+    assert strategy.is_stirred(before, BestBidOffer("BTC_USDT", 2, 0, *after)) is stirred
+
+
+def test_sizes_stir_it_while_the_spread_is_wide() -> None:
+    strategy = InventorySkew(ladder=(Rung("0.01", Stp.CANCEL_NEW),), half_spread_bps=1.0)
+    before = BestBidOffer("BTC_USDT", 1, 0, 6_000_000, 5, 6_000_500, 5)
+    after = BestBidOffer("BTC_USDT", 2, 0, 6_000_000, 900, 6_000_500, 5)
+    assert strategy.is_stirred(before, after)
