@@ -239,12 +239,12 @@ def test_sizes_alone_stir_nothing_while_the_spread_is_narrow(
     after: tuple[int, int, int, int], stirred: bool
 ) -> None:
     strategy = InventorySkew(ladder=(Rung("0.01", Stp.CANCEL_NEW),), half_spread_bps=1.0)
-    before = BestBidOffer("BTC_USDT", 1, 0, 6_000_000, 5, 6_000_001, 5)
-    assert strategy.is_stirred(before, BestBidOffer("BTC_USDT", 2, 0, *after)) is stirred
+    before = e.BestBidOffer("BTC_USDT", 1, 0, 6_000_000, 5, 6_000_001, 5)
+    assert strategy.is_stirred(before, e.BestBidOffer("BTC_USDT", 2, 0, *after)) is stirred
 
 
 def test_sizes_stir_it_while_the_spread_is_wide() -> None:
     strategy = InventorySkew(ladder=(Rung("0.01", Stp.CANCEL_NEW),), half_spread_bps=1.0)
-    before = BestBidOffer("BTC_USDT", 1, 0, 6_000_000, 5, 6_000_500, 5)
-    after = BestBidOffer("BTC_USDT", 2, 0, 6_000_000, 900, 6_000_500, 5)
+    before = e.BestBidOffer("BTC_USDT", 1, 0, 6_000_000, 5, 6_000_500, 5)
+    after = e.BestBidOffer("BTC_USDT", 2, 0, 6_000_000, 900, 6_000_500, 5)
     assert strategy.is_stirred(before, after)
