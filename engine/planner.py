@@ -45,16 +45,17 @@ def plan(
 
 
 def _all_good(kept: tuple[Kept, ...], levels: tuple[Level, ...], tolerance: int) -> bool:
-    # Most decisions end here, so it is written out instead of calling `_good_enough`.
+    # Most decisions end here.
     if len(kept) != len(levels):
         return False
     reach = 0
-    for (price, leaves_qty, rpi, stp), want in zip(kept, levels, strict=True):
+    for (price, leaves_qty, rpi, post_only, stp), want in zip(kept, levels, strict=True):
         reach += tolerance
         if (
             not -reach <= price - want.price <= reach
             or not leaves_qty <= want.qty <= 2 * leaves_qty
             or want.rpi is not rpi
+            or want.post_only is not post_only
             or want.stp is not stp
         ):
             return False
@@ -66,26 +67,36 @@ def _other_kind(order: Order, want: Level) -> bool:
     return want.rpi != order.rpi or want.stp is not order.stp or want.post_only != order.post_only
 
 
-def _good_enough(order: Order, want: Level, tolerance: int) -> bool:
-    # Deeper levels are met later, so they keep their place in the queue for longer. A partly filled
-    # order keeps its place while at least half of what is wanted is left.
-    return (
-        abs(order.price - want.price) <= tolerance * (order.level + 1)
-        and order.leaves_qty <= want.qty <= 2 * order.leaves_qty
-    )
+def _is_due(order: Order, want: Level, tolerance: int, patient: bool) -> bool:
+    """Say whether an order is to be moved now.
+
+    Deeper levels are met later, so they keep their place in the queue for longer. A partly filled
+    order keeps its place while at least half of what is wanted is left. What is in danger, being
+    priced or sized beyond what is wanted, moves at once; what is merely too shy waits for the
+    timer's tenth of a second when `patient`, so that the one is not held up by the other.
+    """
+    eager = order.price - want.price if order.side is BUY else want.price - order.price
+    reach = tolerance * (order.level + 1)
+    if eager > reach or order.leaves_qty > want.qty:
+        return True
+    if patient:
+        return False
+    return eager < -reach or want.qty > 2 * order.leaves_qty
 
 
 def _change(
     state: State, market: MarketState, wanted: TwoSidedQuote, tolerance: int
 ) -> tuple[list[Intent], list[RiskRefusal]]:
-    name = market.quoted.market.name
     cancels: list[Intent] = []
     moves: list[tuple[Order, Level]] = []
+    patient = state.attention_seq <= state.decided_seq
     bids_taken, asks_taken = [False] * len(wanted.bids), [False] * len(wanted.asks)
     for order in market.live:
         level, want = order.level, None
-        is_bid = order.side is BUY
-        levels, taken = (wanted.bids, bids_taken) if is_bid else (wanted.asks, asks_taken)
+        if order.side is BUY:
+            levels, taken = wanted.bids, bids_taken
+        else:
+            levels, taken = wanted.asks, asks_taken
         if level < len(levels) and not taken[level]:
             taken[level] = True
             want = levels[level]
@@ -93,8 +104,8 @@ def _change(
             continue
         if want is None or _other_kind(order, want):
             if state.now_ns >= order.cancel_at_ns:
-                cancels.append(CancelOrder(name, order.client_order_id))
-        elif not _good_enough(order, want, tolerance):
+                cancels.append(CancelOrder(market.quoted.market.name, order.client_order_id))
+        elif _is_due(order, want, tolerance, patient):
             moves.append((order, want))
     missing = not (all(bids_taken) and all(asks_taken))
     if not (moves or missing) or state.now_ns < market.hold_until_ns:
@@ -177,9 +188,13 @@ class _Crossing:
         self.ask = 0
         """Lowest price an own ask may have; 0 for none."""
         for order in market.live:
-            self.note(order.side, order.price)
-            if order.pending is MODIFYING:
-                self.note(order.side, order.wanted_price)
+            price, modifying = order.price, order.pending is MODIFYING
+            if order.side is BUY:
+                price = max(price, order.wanted_price) if modifying else price
+                self.bid = max(self.bid, price)
+            else:
+                price = min(price, order.wanted_price) if modifying else price
+                self.ask = min(self.ask, price) if self.ask else price
 
     def note(self, side: Side, price: int) -> None:
         if side is BUY:

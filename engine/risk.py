@@ -23,12 +23,7 @@ class Exposure:
         self.last2 = 2 * market.feed.last_trade
         self.mid_reach = self.limits.collar_bps * self.middle2
         self.last_reach = self.limits.collar_bps * self.last2
-        self.buy_qty = self.sell_qty = 0
-        for order in (*market.live, *market.owing):
-            if order.side is BUY:
-                self.buy_qty += order.worst_qty
-            else:
-                self.sell_qty += order.worst_qty
+        self.buy_qty, self.sell_qty = market.buy_worst, market.sell_worst
 
     def approve(self, side: Side, price: int, qty: int, *, is_new: bool) -> RiskRefusal | None:
         """Check one order that may come to rest, and count it if it passes.

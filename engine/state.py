@@ -193,6 +193,9 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True):
     own_asks: tuple[int, ...] = ()
     ladder: Ladder | None = Ladder((), ())
     """The live orders, if all rest, level by level without a hole; else None."""
+    buy_worst: int = 0
+    """Lots that all our bids and the deals they owe may still buy."""
+    sell_worst: int = 0
     ghosts: tuple[Ghost, ...] = ()
     """Prices we left a moment ago: the feed may still show us there."""
     owing: tuple[Order, ...] = ()
@@ -229,6 +232,9 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True):
         assert self.live == tuple(live), "live orders differ from the orders"
         assert self.own_bids == visible(self.live, self.ghosts, BUY)
         assert self.own_asks == visible(self.live, self.ghosts, SELL)
+        bids = (o.worst_qty for o in self.orders.values() if o.side is BUY)
+        asks = (o.worst_qty for o in self.orders.values() if o.side is SELL)
+        assert (self.buy_worst, self.sell_worst) == (sum(bids), sum(asks)), "worst cases differ"
         assert self.ladder == ladder_of(self.live), "the ladder differs from the live orders"
         owing = sorted((o for o in self.orders.values() if is_owing(o)), key=place_of)
         assert sorted(self.owing, key=place_of) == owing, "owing orders differ from the orders"
@@ -333,6 +339,12 @@ def with_order(market: MarketState, order: Order, record: Record) -> MarketState
         owing = replaced(owing, before, order, is_owing)
     ghosts = haunted(market.ghosts, before, order, record.recv_ns)
     own_bids, own_asks = market.own_bids, market.own_asks
+    worst = order.worst_qty - (before.worst_qty if before is not None else 0)
+    buy_worst, sell_worst = market.buy_worst, market.sell_worst
+    if order.side is BUY:
+        buy_worst += worst
+    else:
+        sell_worst += worst
     if order.side is BUY or ghosts is not market.ghosts:
         own_bids = visible(live, ghosts, BUY)
     if order.side is SELL or ghosts is not market.ghosts:
@@ -345,6 +357,8 @@ def with_order(market: MarketState, order: Order, record: Record) -> MarketState
         owing=owing,
         own_bids=own_bids,
         own_asks=own_asks,
+        buy_worst=buy_worst,
+        sell_worst=sell_worst,
         ghosts=ghosts,
         touched_seq=record.seq,
     )

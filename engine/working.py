@@ -15,8 +15,8 @@ from engine.types import BUY, Side, Stp
 # Depth is sent every 100 ms (contract 11.5); this spans several frames and the way to us.
 GHOST_NS = 400_000_000
 
-Kept = tuple[int, int, bool, Stp]
-"""Price, leaves, rpi and stp of one resting order."""
+Kept = tuple[int, int, bool, bool, Stp]
+"""Price, leaves, rpi, post-only and stp of one resting order."""
 
 
 class Ladder(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -82,7 +82,7 @@ def ladder_of(live: tuple[Order, ...]) -> Ladder | None:
         kept = bids if order.side is BUY else asks
         if order.level != len(kept):
             return None
-        kept.append((order.price, order.leaves_qty, order.rpi, order.stp))
+        kept.append((order.price, order.leaves_qty, order.rpi, order.post_only, order.stp))
     return Ladder(tuple(bids), tuple(asks))
 
 

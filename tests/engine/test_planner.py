@@ -5,11 +5,13 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
+from msgspec.structs import replace
 
 from engine import events as e
 from engine import intents as i
 from engine.planner import client_order_id, plan
 from engine.risk import Exposure
+from engine.state import State
 from engine.step import decide, wanted_quote
 from engine.types import Level, Limits, OrderStatus, Side, Stp, TwoSidedQuote
 from tests.engine.builders import (
@@ -36,7 +38,38 @@ def planned(run: Run, bids: Pairs = (), asks: Pairs = ()) -> list[tuple[object, 
         tuple(Level(p, q, Stp.CANCEL_NEW) for p, q in bids),
         tuple(Level(p, q, Stp.CANCEL_NEW) for p, q in asks),
     )
-    return [short(intent) for intent in plan(run.state, run.market, wanted)[0]]
+    return [short(intent) for intent in plan(attentive(run), run.market, wanted)[0]]
+
+
+def attentive(run: Run) -> State:
+    """The state as when the timer has just fired: nothing is put off."""
+    return replace(run.state, attention_seq=run.state.decided_seq + 1)
+
+
+@pytest.mark.parametrize(
+    ("bids", "asks", "intents"),
+    [
+        (((985, 10),), ((1010, 10),), [("modify", "0", 985, 10)]),
+        (((995, 10),), ((1010, 10),), []),
+        (((990, 10),), ((1015, 10),), [("modify", "1", 1015, 10)]),
+        (((990, 10),), ((1005, 10),), []),
+        (((990, 9),), ((1010, 10),), [("modify", "0", 990, 9)]),
+        (((990, 30),), ((1010, 10),), []),
+        (((985, 10),), ((1005, 10),), [("modify", "0", 985, 10)]),
+    ],
+    ids=["bid too high", "bid too low", "ask too low", "ask too high", "bid too large",
+         "bid too small", "both down: the bid first"],
+)  # fmt: skip
+def test_on_a_price_alone_only_what_is_in_danger_moves_at_once(
+    bids: Pairs, asks: Pairs, intents: list[tuple[object, ...]]
+) -> None:
+    run, _ = quoting()
+    run.push(e.Decided((), ()))
+    wanted = TwoSidedQuote(
+        tuple(Level(p, q, Stp.CANCEL_NEW) for p, q in bids),
+        tuple(Level(p, q, Stp.CANCEL_NEW) for p, q in asks),
+    )
+    assert [short(intent) for intent in plan(run.state, run.market, wanted)[0]] == intents
 
 
 def short(intent: i.Intent) -> tuple[object, ...]:
@@ -113,7 +146,7 @@ def test_other_self_trade_or_visibility_settings_need_another_order() -> None:
     run, _ = quoting()
     for level in (Level(990, 10, Stp.NO), Level(990, 10, Stp.CANCEL_NEW, True, False)):
         ask = (Level(1010, 10, Stp.CANCEL_NEW),)
-        intents, _ = plan(run.state, run.market, TwoSidedQuote((level,), ask))
+        intents, _ = plan(attentive(run), run.market, TwoSidedQuote((level,), ask))
         assert [short(intent) for intent in intents] == [("cancel", "0")]
 
 
@@ -230,7 +263,7 @@ def test_a_modify_beyond_another_limit_is_cancelled_with_the_reason() -> None:
     run, _ = quoting(limit=limits(order_notional_max=11_000))
     level = Level(990, 30, Stp.CANCEL_NEW)
     wanted = TwoSidedQuote((level,), (Level(1010, 10, Stp.CANCEL_NEW),))
-    intents, refusals = plan(run.state, run.market, wanted)
+    intents, refusals = plan(attentive(run), run.market, wanted)
     assert [short(intent) for intent in intents] == [("cancel", "0")]
     assert [refusal.rule for refusal in refusals] == ["order_notional"]
 
