@@ -34,30 +34,32 @@ def plan(
         wanted: Levels best first on each side; empty sides mean no orders there.
     """
     tolerance = market.quoted.price_tolerance
+    patient = state.attention_seq <= state.decided_seq
     ladder = market.ladder
     if (
         ladder is not None
-        and _all_good(ladder.bids, wanted.bids, tolerance)
-        and _all_good(ladder.asks, wanted.asks, tolerance)
+        and _all_good(ladder.bids, wanted.bids, tolerance, 1, patient)
+        and _all_good(ladder.asks, wanted.asks, tolerance, -1, patient)
     ):
         return [], []
-    return _change(state, market, wanted, tolerance)
+    return _change(state, market, wanted, tolerance, patient)
 
 
-def _all_good(kept: tuple[Kept, ...], levels: tuple[Level, ...], tolerance: int) -> bool:
-    # Most decisions end here.
+def _all_good(
+    kept: tuple[Kept, ...], levels: tuple[Level, ...], tolerance: int, sign: int, patient: bool
+) -> bool:
+    # Most decisions end here; the same rules as `_other_kind` and `_is_due`, written out.
     if len(kept) != len(levels):
         return False
     reach = 0
     for (price, leaves_qty, rpi, post_only, stp), want in zip(kept, levels, strict=True):
         reach += tolerance
-        if (
-            not -reach <= price - want.price <= reach
-            or not leaves_qty <= want.qty <= 2 * leaves_qty
-            or want.rpi is not rpi
-            or want.post_only is not post_only
-            or want.stp is not stp
-        ):
+        eager, want_qty = sign * (price - want.price), want.qty
+        if eager > reach or leaves_qty > want_qty:
+            return False
+        if not patient and (eager < -reach or want_qty > 2 * leaves_qty):
+            return False
+        if want.rpi is not rpi or want.post_only is not post_only or want.stp is not stp:
             return False
     return True
 
@@ -85,11 +87,10 @@ def _is_due(order: Order, want: Level, tolerance: int, patient: bool) -> bool:
 
 
 def _change(
-    state: State, market: MarketState, wanted: TwoSidedQuote, tolerance: int
+    state: State, market: MarketState, wanted: TwoSidedQuote, tolerance: int, patient: bool
 ) -> tuple[list[Intent], list[RiskRefusal]]:
     cancels: list[Intent] = []
     moves: list[tuple[Order, Level]] = []
-    patient = state.attention_seq <= state.decided_seq
     bids_taken, asks_taken = [False] * len(wanted.bids), [False] * len(wanted.asks)
     for order in market.live:
         level, want = order.level, None

@@ -38,7 +38,7 @@ from engine.state import (
 )
 from engine.strategy import load_strategy
 from engine.top import mid2
-from engine.types import BUY, SELL, Quoted, Side
+from engine.types import BUY, Quoted
 
 NS_PER_S = 1_000_000_000
 BACKOFF_MAX_S = 30
@@ -250,8 +250,7 @@ def _sampled(state: State, market: MarketState) -> MarketState:
     # The time since the last sample counts as quoted if it is quoted now.
     if state.stopping_ns:
         return market
-    bid = _near(market, BUY)
-    ask = _near(market, SELL)
+    bid, ask = _near(market)
     uptime, now_ns = market.uptime, state.now_ns
     if not uptime.since_ns:
         if not bid and not ask:
@@ -270,15 +269,18 @@ def _sampled(state: State, market: MarketState) -> MarketState:
     )
 
 
-def _near(market: MarketState, side: Side) -> bool:
+def _near(market: MarketState) -> tuple[bool, bool]:
+    # Whether an acknowledged bid, and an ask, is close enough to the mid to count as quoting.
     middle2 = mid2(market)
     reach = market.quoted.uptime_bps * middle2
-    return any(
-        order.side is side
-        and order.status is OPEN
-        and abs(2 * order.price - middle2) * 10_000 <= reach
-        for order in market.live
-    )
+    bid = ask = False
+    for order in market.live:
+        if order.status is OPEN and abs(2 * order.price - middle2) * 10_000 <= reach:
+            if order.side is BUY:
+                bid = True
+            else:
+                ask = True
+    return bid, ask
 
 
 def _doubts(market: MarketState, record: Record) -> MarketState:

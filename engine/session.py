@@ -29,6 +29,9 @@ from engine.state import PRIVATE, Link, LinkStatus, MarketState, ReconStage, Sta
 from engine.types import Product
 
 NS_PER_S = 1_000_000_000
+# As `engine.types.BUY`: plain names of what is compared most.
+_CLOSED, _OPENING, _READY = LinkStatus.CLOSED, LinkStatus.OPENING, LinkStatus.READY
+_DONE = ReconStage.DONE
 TIME_EVERY_NS = 30 * NS_PER_S
 """Clock offset is measured this often: `public/time` has whole seconds, so bounds need many."""
 MARKETS_EVERY_NS = 60 * NS_PER_S
@@ -61,6 +64,8 @@ def session_intents(state: State) -> list[Intent]:
 
 def _one_of_each(intents: list[Intent]) -> list[Intent]:
     # Two markets may want the same account-wide query; one answer serves the one that asked.
+    if len(intents) < 2:
+        return intents
     unique: list[Intent] = []
     for intent in intents:
         if intent not in unique:
@@ -70,13 +75,13 @@ def _one_of_each(intents: list[Intent]) -> list[Intent]:
 
 def _link_intents(state: State, stream: str, link: Link) -> list[Intent]:
     now_ns = state.now_ns
-    if link.status is LinkStatus.CLOSED:
+    if link.status is _CLOSED:
         refused = stream == PRIVATE and bool(state.halted)
         due = now_ns >= link.retry_at_ns and not refused and not finished(state)
         return [OpenStream(stream)] if due else []
     if link.closing:
         return []
-    if link.status is LinkStatus.OPENING:
+    if link.status is _OPENING:
         late = now_ns - link.opened_ns > OPENING_MAX_NS
         return [CloseStream(stream)] if late else []
     if link.ping_sent_ns:
@@ -95,15 +100,15 @@ def _link_intents(state: State, stream: str, link: Link) -> list[Intent]:
 
 
 def _account_intents(state: State) -> list[Intent]:
-    if state.stopping_ns:
-        return []
-    if any(isinstance(r.intent, QueryTime | QueryMarkets) for r in state.requests.values()):
-        return []
     intents: list[Intent] = []
     if state.now_ns - state.time_asked_ns >= TIME_EVERY_NS:
         intents.append(QueryTime())
     if state.now_ns - state.markets_asked_ns >= MARKETS_EVERY_NS:
         intents.append(QueryMarkets())
+    if not intents or state.stopping_ns:
+        return []
+    if any(isinstance(r.intent, QueryTime | QueryMarkets) for r in state.requests.values()):
+        return []
     return intents
 
 
@@ -120,14 +125,14 @@ def _kill_switch_intents(state: State, market: MarketState) -> list[Intent]:
     settings = state.settings
     if market.shutdown.disarmed or timer.request_seq or state.now_ns < timer.retry_at_ns:
         return []
-    if state.links[PRIVATE].status is not LinkStatus.READY:
+    every_ns = settings.kill_switch_timeout_s * NS_PER_S // 4
+    if timer.refreshed_ns and state.now_ns - timer.refreshed_ns < every_ns:
+        return []
+    if state.links[PRIVATE].status is not _READY:
         return []
     if any(order.unknown and order.pending is Pending.CANCEL for order in market.live):
         return []
     if state.stopping_ns and not timer.armed_until_ns:
-        return []
-    every_ns = settings.kill_switch_timeout_s * NS_PER_S // 4
-    if timer.refreshed_ns and state.now_ns - timer.refreshed_ns < every_ns:
         return []
     if state.stopping_ns and _confirmed_empty(market):
         return []
@@ -139,7 +144,7 @@ def _kill_switch_intents(state: State, market: MarketState) -> list[Intent]:
 
 def _recon_intents(state: State, market: MarketState) -> list[Intent]:
     recon = market.recon
-    if recon.stage is ReconStage.DONE or recon.request_seq or state.now_ns < recon.retry_at_ns:
+    if recon.stage is _DONE or recon.request_seq or state.now_ns < recon.retry_at_ns:
         return []
     if state.links[PRIVATE].status is not LinkStatus.READY:
         return []

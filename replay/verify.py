@@ -6,7 +6,9 @@ the recomputed intent with the recorded nonce, and every fingerprint of the whol
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -57,6 +59,23 @@ def verify(records: Iterator[Record], *, compare: bool = True) -> tuple[Proof, S
         records: A journal from its first record on.
         compare: False folds and counts only.
     """
+    with _uncollected():
+        return _verify(records, compare=compare)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    # Folding makes no reference cycles, so looking for them is a tenth of the time for nothing.
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _verify(records: Iterator[Record], *, compare: bool) -> tuple[Proof, State]:
     proof, state = Proof(), State()
     markets: dict[str, Market] = {}
     # Counted in plain names, since this loop runs a hundred thousand times a second.

@@ -205,7 +205,8 @@ class Quoting(RuleBasedStateMachine):
             return
         state, market = self.run.state, self.run.market
         wanted = wanted_quote(state, market)
-        assert plan(state, market, wanted) == _change(state, market, wanted, 0)
+        patient = state.attention_seq <= state.decided_seq
+        assert plan(state, market, wanted) == _change(state, market, wanted, 0, patient)
 
     def teardown(self) -> None:
         """Let the storm pass: in the end the engine knows what the venue knows."""
