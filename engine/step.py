@@ -17,25 +17,28 @@ from engine.state import MarketState, State
 from engine.top import view_of
 from engine.types import TwoSidedQuote
 
+NOTHING_DUE = Decided((), ())
+
 
 def decide(state: State) -> Decided:
     """Return the decision due in a state; pure, so a replay decides the same.
 
     Only markets that something touched since the last decision are priced again.
     """
-    intents: list[Intent] = []
+    decided_seq = state.decided_seq
+    attention = state.attention_seq > decided_seq
+    due = [m for m in state.markets.values() if attention or m.touched_seq > decided_seq]
+    if not due and not attention:
+        return NOTHING_DUE
     refusals: list[RiskRefusal] = []
-    attention = state.attention_seq > state.decided_seq
-    if attention:
-        intents = session_intents(state)
+    intents: list[Intent] = session_intents(state) if attention else []
     if state.stopping_ns or state.halted:
         # The shutdown cancels everything of a market at once; with a refused key nothing can.
         return Decided(tuple(intents), ())
-    for market in state.markets.values():
-        if attention or market.touched_seq > state.decided_seq:
-            quoting, refused = plan(state, market, wanted_quote(state, market))
-            intents += quoting
-            refusals += refused
+    for market in due:
+        quoting, refused = plan(state, market, wanted_quote(state, market))
+        intents += quoting
+        refusals += refused
     return Decided(tuple(intents), tuple(refusals))
 
 
