@@ -92,14 +92,16 @@ def test_a_killed_engine_is_cleared_by_the_venue_and_starts_again(tmp_path: Path
 
 
 def test_an_engine_started_at_once_after_a_kill_takes_its_orders_over(tmp_path: Path) -> None:
+    # A timer long enough that the orders are still there, however slowly the second run starts.
+    patience = {"kill_switch_timeout": "60s"}
     with running_venue() as venue:
-        with running_engine(tmp_path, venue, name="first") as first:
+        with running_engine(tmp_path, venue, name="first", **patience) as first:
             venue.wait_quotes()
             first.send(signal.SIGKILL)
             first.wait()
         left = {order["clientOrderId"] for order in venue.orders()}
         assert left
-        with running_engine(tmp_path, venue, name="second") as second:
+        with running_engine(tmp_path, venue, name="second", **patience) as second:
             wait_until(
                 lambda: any(is_place(record) for record in after_restart(second.records())),
                 "the second run places or modifies",
