@@ -15,7 +15,6 @@ from engine.orders import IDLE, MODIFYING, OPEN, Order
 from engine.risk import Exposure
 from engine.state import MarketState, State
 from engine.types import BUY, SELL, Level, Side, TwoSidedQuote
-from engine.working import Kept
 
 NOTHING = TwoSidedQuote()
 
@@ -36,32 +35,40 @@ def plan(
     tolerance = market.quoted.price_tolerance
     patient = state.attention_seq <= state.decided_seq
     ladder = market.ladder
-    if (
-        ladder is not None
-        and _all_good(ladder.bids, wanted.bids, tolerance, 1, patient)
-        and _all_good(ladder.asks, wanted.asks, tolerance, -1, patient)
-    ):
+    if ladder is None:
+        return _change(state, market, wanted, tolerance, patient)
+    asks = _due(ladder.asks, wanted.asks, tolerance, -1, patient)
+    bids = _due(ladder.bids, wanted.bids, tolerance, 1, patient)
+    if asks is None or bids is None:
+        return _change(state, market, wanted, tolerance, patient)
+    if not (asks or bids) or state.now_ns < market.hold_until_ns:
         return [], []
-    return _change(state, market, wanted, tolerance, patient)
+    return _move(state, market, asks + bids, _Crossing(market), Exposure(market), [])
 
 
-def _all_good(
-    kept: tuple[Kept, ...], levels: tuple[Level, ...], tolerance: int, sign: int, patient: bool
-) -> bool:
-    # Most decisions end here; the same rules as `_other_kind` and `_is_due`, written out.
-    if len(kept) != len(levels):
-        return False
+def _due(
+    orders: tuple[Order, ...], levels: tuple[Level, ...], tolerance: int, sign: int, patient: bool
+) -> list[tuple[Order, Level]] | None:
+    # Most decisions end here: which orders of a whole side are to be moved, if that is all there
+    # is to do. The same rules as `_other_kind` and `_is_due`, written out.
+    if len(orders) != len(levels):
+        return None
+    due: list[tuple[Order, Level]] = []
     reach = 0
-    for (price, leaves_qty, rpi, post_only, stp), want in zip(kept, levels, strict=True):
+    for order, want in zip(orders, levels, strict=True):
         reach += tolerance
-        eager, want_qty = sign * (price - want.price), want.qty
-        if eager > reach or leaves_qty > want_qty:
-            return False
-        if not patient and (eager < -reach or want_qty > 2 * leaves_qty):
-            return False
-        if want.rpi is not rpi or want.post_only is not post_only or want.stp is not stp:
-            return False
-    return True
+        eager, leaves_qty, want_qty = sign * (order.price - want.price), order.leaves_qty, want.qty
+        if want.rpi is not order.rpi or want.post_only is not order.post_only:
+            return None
+        if want.stp is not order.stp:
+            return None
+        if (
+            eager > reach
+            or leaves_qty > want_qty
+            or (not patient and (eager < -reach or want_qty > 2 * leaves_qty))
+        ):
+            due.append((order, want))
+    return due
 
 
 def _other_kind(order: Order, want: Level) -> bool:
@@ -111,36 +118,53 @@ def _change(
     missing = not (all(bids_taken) and all(asks_taken))
     if not (moves or missing) or state.now_ns < market.hold_until_ns:
         return cancels, []
-    return _fill_in(state, market, wanted, cancels, moves, (bids_taken, asks_taken))
+    crossing, exposure = _Crossing(market), Exposure(market)
+    intents, refusals = _move(state, market, moves, crossing, exposure, cancels)
+    if missing:
+        new, refused = _place(state, market, wanted, (bids_taken, asks_taken), crossing, exposure)
+        intents += new
+        refusals += refused
+    return intents, refusals
 
 
-def _fill_in(
+def _move(
+    state: State,
+    market: MarketState,
+    moves: list[tuple[Order, Level]],
+    crossing: _Crossing,
+    exposure: Exposure,
+    intents: list[Intent],
+) -> tuple[list[Intent], list[RiskRefusal]]:
+    name = market.quoted.market.name
+    refusals: list[RiskRefusal] = []
+    for order, want in moves:
+        side, price, qty = order.side, want.price, want.qty
+        if not crossing.allows(side, price):
+            continue
+        refusal = exposure.approve(side, price, qty, is_new=False)
+        if refusal is None:
+            crossing.note(side, price)
+            intents.append(ModifyOrder(name, order.client_order_id, price, qty, want.stp))
+            continue
+        # A modify counts old and new size at once; near the position limit that is too much,
+        # and the order is cancelled first, to be placed anew once that is confirmed.
+        if refusal.rule != "position":
+            refusals.append(refusal)
+        if state.now_ns >= order.cancel_at_ns:
+            intents.append(CancelOrder(name, order.client_order_id))
+    return intents, refusals
+
+
+def _place(
     state: State,
     market: MarketState,
     wanted: TwoSidedQuote,
-    intents: list[Intent],
-    moves: list[tuple[Order, Level]],
     taken: tuple[list[bool], list[bool]],
+    crossing: _Crossing,
+    exposure: Exposure,
 ) -> tuple[list[Intent], list[RiskRefusal]]:
     name = market.quoted.market.name
-    exposure = Exposure(market)
     refusals: list[RiskRefusal] = []
-    crossing = _Crossing(market)
-    for order, want in moves:
-        if not crossing.allows(order.side, want.price):
-            continue
-        refusal = exposure.approve(order.side, want.price, want.qty, is_new=False)
-        if refusal is not None:
-            # A modify counts old and new size at once; near the position limit that is too much,
-            # and the order is cancelled first, to be placed anew once that is confirmed.
-            if refusal.rule != "position":
-                refusals.append(refusal)
-            if state.now_ns >= order.cancel_at_ns:
-                intents.append(CancelOrder(name, order.client_order_id))
-            continue
-        crossing.note(order.side, want.price)
-        client_id = order.client_order_id
-        intents.append(ModifyOrder(name, client_id, want.price, want.qty, want.stp))
     new: list[NewOrder] = []
     for side, levels, held in ((BUY, wanted.bids, taken[0]), (SELL, wanted.asks, taken[1])):
         for index, want in enumerate(levels):
@@ -154,9 +178,7 @@ def _fill_in(
                 continue
             crossing.note(side, want.price)
             new.append(_new_order(state, side, index, len(new), want, name))
-    if new:
-        intents.append(PlaceOrders(name, tuple(new)))
-    return intents, refusals
+    return ([PlaceOrders(name, tuple(new))] if new else []), refusals
 
 
 def _new_order(

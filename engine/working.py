@@ -10,20 +10,16 @@ from collections.abc import Callable
 import msgspec
 
 from engine.orders import CLOSED, IDLE, MODIFYING, OPEN, Order
-from engine.types import BUY, Side, Stp
+from engine.types import BUY, Side
 
 # Depth is sent every 100 ms (contract 11.5); this spans several frames and the way to us.
 GHOST_NS = 400_000_000
 
-Kept = tuple[int, int, bool, bool, Stp]
-"""Price, leaves, rpi, post-only and stp of one resting order."""
-
-
 class Ladder(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Our resting orders by level, when nothing is in flight: what most decisions compare with."""
 
-    bids: tuple[Kept, ...]
-    asks: tuple[Kept, ...]
+    bids: tuple[Order, ...]
+    asks: tuple[Order, ...]
 
 
 class Ghost(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -74,16 +70,20 @@ def replaced(
 
 def ladder_of(live: tuple[Order, ...]) -> Ladder | None:
     """Return the ladder, or None while a level is missing, doubled or not simply resting."""
-    bids: list[Kept] = []
-    asks: list[Kept] = []
+    asks = bids = 0
     for order in live:
         if order.pending is not IDLE or order.status is not OPEN:
             return None
-        kept = bids if order.side is BUY else asks
-        if order.level != len(kept):
+        if order.side is BUY:
+            if order.level != bids:
+                return None
+            bids += 1
+        elif order.level != asks:
             return None
-        kept.append((order.price, order.leaves_qty, order.rpi, order.post_only, order.stp))
-    return Ladder(tuple(bids), tuple(asks))
+        else:
+            asks += 1
+    # Asks come first in `live`, being sorted by the number of the side.
+    return Ladder(live[asks:], live[:asks])
 
 
 def visible(live: tuple[Order, ...], ghosts: tuple[Ghost, ...], side: Side) -> tuple[int, ...]:

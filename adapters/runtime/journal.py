@@ -28,6 +28,9 @@ from adapters.runtime.journal_read import LOCK_NAME
 from adapters.runtime.journal_recovery import Recovered, recover
 from engine.errors import JournalError
 
+_UNHASHED_MAX = 64
+"""Batches kept until there is time to hash them; each is a few KiB."""
+
 _REFUSES = -1  # no caller's seq equals it, so a writer that failed refuses on its usual path
 
 
@@ -81,6 +84,12 @@ class SegmentWriter:
         except OSError as error:
             raise self._failed("sync", error) from error
 
+    def hash_written(self) -> None:
+        """Hash what was written since the last call: work that no intent should wait for."""
+        for batch in self._unhashed:
+            self._digest.update(batch)
+        self._unhashed.clear()
+
     def close(self) -> None:
         """Write what is left, close the segment so that truncation shows, release the lock.
 
@@ -120,6 +129,7 @@ class SegmentWriter:
         self._path = path
         self._file: AppendFile = file
         self._digest = hashlib.sha256(data)
+        self._unhashed: list[bytearray] = []
         self._size = self._durable_to = len(data)
         self._flushed = 0  # records of this segment handed over
         self._mark_due = False
@@ -130,7 +140,9 @@ class SegmentWriter:
             batch = bytearray(encode_mark(self._size, self._durable_to)) + batch
             self._mark_due = False
         self._file.write(batch)
-        self._digest.update(batch)
+        self._unhashed.append(batch)
+        if len(self._unhashed) > _UNHASHED_MAX:
+            self.hash_written()
         self._size += len(batch)
         self._flushed += self._pending
         self._pending = 0
@@ -143,6 +155,7 @@ class SegmentWriter:
 
     def _finish(self) -> None:
         # Everything before the closing frame is durable already: `durable_bound` builds on that.
+        self.hash_written()
         frame = encode_close(self._flushed, self._digest.digest())
         self._file.write(frame)
         self._digest.update(frame)

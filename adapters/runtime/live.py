@@ -12,7 +12,6 @@ import trio
 
 from adapters.ports import Clock, Ids, Net
 from adapters.runtime.sequencer import Outgoing, Sequencer
-from adapters.whitebit.outbound import STREAM_INTENTS
 from adapters.whitebit.requests import encode
 from adapters.whitebit.rest import RestAnswer, RestClient, RestFailure
 from adapters.whitebit.signing import NonceSource, Secret
@@ -27,7 +26,7 @@ from engine.events import (
     StreamOpened,
     TimerFired,
 )
-from engine.intents import CancelAll, CloseStream, OpenStream
+from engine.intents import CancelAll, CloseStream, OpenStream, Ping, Resubscribe
 from engine.session import finished, overdue
 from engine.state import PRIVATE
 
@@ -169,16 +168,16 @@ class LiveLoop:
 
     def _dispatch(self, nursery: trio.Nursery, outgoing: Outgoing) -> None:
         intent = outgoing.intent
-        if not isinstance(intent, STREAM_INTENTS):
-            nursery.start_soon(self._call, outgoing)
-        elif isinstance(intent, OpenStream):
+        if isinstance(intent, OpenStream):
             nursery.start_soon(self._stream, intent.stream, outgoing.request.body)
         elif isinstance(intent, CloseStream):
             client = self._streams.get(intent.stream)
             if client is not None:
                 client.close()
-        else:
+        elif isinstance(intent, Ping | Resubscribe):
             nursery.start_soon(self._send, intent.stream, outgoing.request.body)
+        else:
+            nursery.start_soon(self._call, outgoing)
 
     async def _call(self, outgoing: Outgoing) -> None:
         answer = await self._rest.send(outgoing.request)

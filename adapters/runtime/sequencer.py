@@ -167,15 +167,17 @@ class Sequencer:
     def sync(self) -> None:
         """Make everything taken so far durable."""
         self._journal.sync()
+        self._journal.hash_written()
         if self._raw is not None:
             self._raw.flush()
+            self._raw.hash_written()
 
     def _requests(self, decision: Decided, now_ns: int) -> list[Outgoing]:
         decided_seq = self.state.seq
         self._nonces.offset_ms = self.state.clock_offset_ns // 1_000_000
         outgoing: list[Outgoing] = []
         for index, intent in enumerate(decision.intents):
-            if isinstance(intent, STREAM_INTENTS):
+            if type(intent) in STREAM_INTENTS:
                 self._frames_sent += 1
                 nonce = self._frames_sent
             else:

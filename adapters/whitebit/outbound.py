@@ -8,6 +8,7 @@ part of it, since it holds the token.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from adapters.whitebit.frames import encode_frame, subscriptions
 from adapters.whitebit.requests import Request, encode
@@ -17,7 +18,8 @@ from engine.types import Market, Settings
 STREAM_METHOD = "WS"
 """Method of a request that is not HTTP."""
 
-STREAM_INTENTS = (Ping, Resubscribe, OpenStream, CloseStream)
+STREAM_INTENTS: frozenset[type] = frozenset({Ping, Resubscribe, OpenStream, CloseStream})
+"""Types of the intents that become frames."""
 
 
 def outbound(
@@ -31,11 +33,15 @@ def outbound(
         markets: Every market of the run, by name.
         settings: Of the run.
     """
-    if isinstance(intent, STREAM_INTENTS):
-        frames: tuple[bytes, ...] = ()
-        if isinstance(intent, OpenStream):
-            frames = subscriptions(intent.stream, markets, settings)
-        elif isinstance(intent, Ping | Resubscribe):
-            frames = encode_frame(intent, nonce, settings)
-        return Request(STREAM_METHOD, intent.stream, b"\n".join(frames))
+    if type(intent) in STREAM_INTENTS:
+        return _frames(intent, nonce, markets, settings)
     return encode(intent, markets.get(getattr(intent, "market", "")), nonce)
+
+
+def _frames(intent: Any, nonce: int, markets: Mapping[str, Market], settings: Settings) -> Request:
+    frames: tuple[bytes, ...] = ()
+    if isinstance(intent, OpenStream):
+        frames = subscriptions(intent.stream, markets, settings)
+    elif isinstance(intent, Ping | Resubscribe):
+        frames = encode_frame(intent, nonce, settings)
+    return Request(STREAM_METHOD, intent.stream, b"\n".join(frames))

@@ -7,7 +7,8 @@ since names and ids hold no character that JSON escapes, which is asserted for e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -17,13 +18,10 @@ from engine.intents import (
     ArmKillSwitch,
     CancelAll,
     CancelOrder,
-    CloseStream,
     DisarmKillSwitch,
     Intent,
     ModifyOrder,
     NewOrder,
-    OpenStream,
-    Ping,
     PlaceOrders,
     QueryFees,
     QueryFills,
@@ -34,7 +32,6 @@ from engine.intents import (
     QueryPositions,
     QuerySpotBalances,
     QueryTime,
-    Resubscribe,
 )
 from engine.types import Market, Product, Side, Stp
 
@@ -81,22 +78,10 @@ def encode(intent: Intent, market: Market | None, nonce: int) -> Request:
         LocalProtocolError: if the intent breaks a rule that the planner guarantees, or is one for
             a stream.
     """
-    if isinstance(intent, PlaceOrders):
-        return _place(intent, _known(market, intent.market), nonce)
-    if isinstance(intent, ModifyOrder):
-        return _modify(intent, _known(market, intent.market), nonce)
-    if isinstance(intent, CancelOrder):
-        name, client_id = _name(intent.market), _client_id(intent.client_order_id)
-        members = f'"market":"{name}","clientOrderId":"{client_id}",'
-        return _post("/api/v4/order/cancel", members, nonce)
-    if isinstance(intent, CancelAll):
-        return _post("/api/v4/order/cancel/all", f'"market":"{_name(intent.market)}",', nonce)
-    if isinstance(intent, ArmKillSwitch):
-        return _arm(intent, _known(market, intent.market), nonce)
-    if isinstance(intent, DisarmKillSwitch):
-        members = f'"market":"{_name(intent.market)}","timeout":null,'
-        return _post("/api/v4/order/kill-switch", members, nonce)
-    return _query(intent, nonce)
+    encoder = _ENCODERS.get(type(intent))
+    if encoder is None:
+        raise LocalProtocolError(f"expected a REST intent, found {type(intent).__name__}")
+    return encoder(intent, market, nonce)
 
 
 def encode_token(nonce: int) -> Request:
@@ -153,7 +138,8 @@ def _order(order: NewOrder, market: str, prices: int, lots: int, stp: bool) -> s
     )
 
 
-def _place(intent: PlaceOrders, market: Market, nonce: int) -> Request:
+def _place(intent: PlaceOrders, market: Market | None, nonce: int) -> Request:
+    market = _known(market, intent.market)
     orders = intent.orders
     member = f'"market":"{_name(intent.market)}"'
     prices, lots = market.price_decimals, market.qty_decimals
@@ -174,7 +160,8 @@ def _place(intent: PlaceOrders, market: Market, nonce: int) -> Request:
     return _post(path, f'"orders":[{{{items}}}],', nonce)
 
 
-def _modify(intent: ModifyOrder, market: Market, nonce: int) -> Request:
+def _modify(intent: ModifyOrder, market: Market | None, nonce: int) -> Request:
+    market = _known(market, intent.market)
     if intent.price <= 0 or intent.qty <= 0:
         raise LocalProtocolError(f"expected price and qty > 0, found {intent.price}, {intent.qty}")
     # Always with stp: its documented default on a modify is "no" (10.5).
@@ -188,7 +175,18 @@ def _modify(intent: ModifyOrder, market: Market, nonce: int) -> Request:
     )
 
 
-def _arm(intent: ArmKillSwitch, market: Market, nonce: int) -> Request:
+def _cancel(intent: CancelOrder, _market: Market | None, nonce: int) -> Request:
+    client_id = _client_id(intent.client_order_id)
+    members = f'"market":"{_name(intent.market)}","clientOrderId":"{client_id}",'
+    return _post("/api/v4/order/cancel", members, nonce)
+
+
+def _cancel_all(intent: CancelAll, _market: Market | None, nonce: int) -> Request:
+    return _post("/api/v4/order/cancel/all", f'"market":"{_name(intent.market)}",', nonce)
+
+
+def _arm(intent: ArmKillSwitch, market: Market | None, nonce: int) -> Request:
+    market = _known(market, intent.market)
     if not _TIMEOUT_S_MIN <= intent.timeout_s <= _TIMEOUT_S_MAX:
         raise LocalProtocolError(
             f"expected a timeout of {_TIMEOUT_S_MIN} to {_TIMEOUT_S_MAX} s, "
@@ -202,47 +200,48 @@ def _arm(intent: ArmKillSwitch, market: Market, nonce: int) -> Request:
     return _post("/api/v4/order/kill-switch", members, nonce)
 
 
-def _query(
-    intent: QueryOpenOrders
-    | QueryFills
-    | QuerySpotBalances
-    | QueryMarginBalances
-    | QueryPositions
-    | QueryFees
-    | QueryKillSwitch
-    | QueryTime
-    | QueryMarkets
-    | OpenStream
-    | CloseStream
-    | Ping
-    | Resubscribe,
-    nonce: int,
-) -> Request:
-    match intent:
-        case QueryOpenOrders():
-            return _post("/api/v4/orders", _page(intent.market, intent.offset), nonce)
-        case QueryFills():
-            path = "/api/v4/trade-account/executed-history"
-            return _post(path, _page(intent.market, intent.offset), nonce)
-        case QuerySpotBalances():
-            return _post("/api/v4/trade-account/balance", "", nonce)
-        case QueryMarginBalances():
-            return _post("/api/v4/collateral-account/balance-summary", "", nonce)
-        case QueryPositions():
-            path = "/api/v4/collateral-account/positions/open"
-            return _post(path, _optional_market(intent.market), nonce)
-        case QueryFees():
-            # The documented market parameter is ignored, all fees return (section 7).
-            return _post("/api/v4/market/fee", "", nonce)
-        case QueryKillSwitch():
-            path = "/api/v4/order/kill-switch/status"
-            return _post(path, _optional_market(intent.market), nonce)
-        case QueryTime():
-            return Request("GET", "/api/v4/public/time", b"")
-        case QueryMarkets():
-            return Request("GET", "/api/v4/public/markets", b"")
-        case OpenStream() | CloseStream() | Ping() | Resubscribe():
-            raise LocalProtocolError(f"expected a REST intent, found {type(intent).__name__}")
+def _disarm(intent: DisarmKillSwitch, _market: Market | None, nonce: int) -> Request:
+    members = f'"market":"{_name(intent.market)}","timeout":null,'
+    return _post("/api/v4/order/kill-switch", members, nonce)
+
+
+def _open_orders(intent: QueryOpenOrders, _market: Market | None, nonce: int) -> Request:
+    return _post("/api/v4/orders", _page(intent.market, intent.offset), nonce)
+
+
+def _fills(intent: QueryFills, _market: Market | None, nonce: int) -> Request:
+    members = _page(intent.market, intent.offset)
+    return _post("/api/v4/trade-account/executed-history", members, nonce)
+
+
+def _spot_balances(_intent: QuerySpotBalances, _market: Market | None, nonce: int) -> Request:
+    return _post("/api/v4/trade-account/balance", "", nonce)
+
+
+def _margin_balances(_intent: QueryMarginBalances, _market: Market | None, nonce: int) -> Request:
+    return _post("/api/v4/collateral-account/balance-summary", "", nonce)
+
+
+def _positions(intent: QueryPositions, _market: Market | None, nonce: int) -> Request:
+    path = "/api/v4/collateral-account/positions/open"
+    return _post(path, _optional_market(intent.market), nonce)
+
+
+def _fees(_intent: QueryFees, _market: Market | None, nonce: int) -> Request:
+    # The documented market parameter is ignored, all fees return (section 7).
+    return _post("/api/v4/market/fee", "", nonce)
+
+
+def _kill_switches(intent: QueryKillSwitch, _market: Market | None, nonce: int) -> Request:
+    return _post("/api/v4/order/kill-switch/status", _optional_market(intent.market), nonce)
+
+
+def _time(_intent: QueryTime, _market: Market | None, _nonce: int) -> Request:
+    return Request("GET", "/api/v4/public/time", b"")
+
+
+def _markets(_intent: QueryMarkets, _market: Market | None, _nonce: int) -> Request:
+    return Request("GET", "/api/v4/public/markets", b"")
 
 
 def _page(market: str, offset: int) -> str:
@@ -251,3 +250,23 @@ def _page(market: str, offset: int) -> str:
 
 def _optional_market(market: str) -> str:
     return f'"market":"{_name(market)}",' if market else ""
+
+
+# The encoders' intents differ, so the table's type is theirs in common.
+_ENCODERS: Mapping[type, Callable[[Any, Market | None, int], Request]] = {
+    PlaceOrders: _place,
+    ModifyOrder: _modify,
+    CancelOrder: _cancel,
+    CancelAll: _cancel_all,
+    ArmKillSwitch: _arm,
+    DisarmKillSwitch: _disarm,
+    QueryOpenOrders: _open_orders,
+    QueryFills: _fills,
+    QuerySpotBalances: _spot_balances,
+    QueryMarginBalances: _margin_balances,
+    QueryPositions: _positions,
+    QueryFees: _fees,
+    QueryKillSwitch: _kill_switches,
+    QueryTime: _time,
+    QueryMarkets: _markets,
+}
