@@ -132,7 +132,7 @@ class PositionsReported(Event, frozen=True, tag="ps"):
 # --- responses (the record's cause_seq is the seq of the RequestSent they answer) ---------------
 
 
-class PlaceResult(msgspec.Struct, frozen=True, array_like=True):
+class PlaceResult(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Outcome of one order of a place request: exactly one of the two is set."""
 
     order: VenueOrder | None
@@ -330,7 +330,7 @@ class ParametersChanged(Event, frozen=True, tag="pc"):
     """All of the strategy's parameters as a JSON object."""
 
 
-class RiskRefusal(msgspec.Struct, frozen=True, array_like=True):
+class RiskRefusal(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An intent that risk did not let pass."""
 
     market: str

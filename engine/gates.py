@@ -20,7 +20,7 @@ def closed_gate(state: State, market: MarketState) -> str:
 
     Checked from the gravest to the most passing.
     """
-    feed = market.feed
+    feed, now_ns = market.feed, state.now_ns
     if state.stopping_ns:
         return "stopping"
     if state.mode == "observe":
@@ -31,31 +31,32 @@ def closed_gate(state: State, market: MarketState) -> str:
         return "no book"
     if feed.distrusted:
         return "feed not proved fresh after a stall"
-    if state.now_ns - feed.fresh_ns > state.settings.feed_max_age_ns:
+    if now_ns - feed.fresh_ns > state.settings.feed_max_age_ns:
         return "feed is stale"
     if market.recon.blind:
         return f"reconciling: {market.recon.reason}"
     if market.inventory.baseline is None:
         return "inventory not known yet"
-    if state.now_ns >= market.kill_switch.armed_until_ns:
+    if now_ns >= market.kill_switch.armed_until_ns:
         return "kill-switch not armed"
-    return _link_gate(state, market) or _doubt_gate(state, market)
+    return (
+        _link_gate(state, market.quoted.market.name)
+        or _link_gate(state, PRIVATE)
+        or _doubt_gate(state, market)
+    )
 
 
-def _link_gate(state: State, market: MarketState) -> str:
-    deadline_ns = state.settings.pong_deadline_ns
-    for stream in (market.quoted.market.name, PRIVATE):
-        link = state.links[stream]
-        if link.status is not _READY:
-            return f"stream {stream} is down"
-        if link.ping_sent_ns and state.now_ns - link.ping_sent_ns > deadline_ns:
-            return f"stream {stream} does not answer pings"
+def _link_gate(state: State, stream: str) -> str:
+    link = state.links[stream]
+    if link.status is not _READY:
+        return f"stream {stream} is down"
+    if link.ping_sent_ns and state.now_ns - link.ping_sent_ns > state.settings.pong_deadline_ns:
+        return f"stream {stream} does not answer pings"
     return ""
 
 
 def _doubt_gate(state: State, market: MarketState) -> str:
-    # With a whole ladder nothing is in flight, and so nothing is unknown.
-    for order in market.live if market.ladder is None else ():
+    for order in market.live:
         if order.unknown and state.now_ns - order.sent_ns > UNKNOWN_ORDER_MAX_NS:
             return f"order {order.client_order_id} has been unknown for too long"
     if state.offset_low_ns > CLOCK_OFFSET_MAX_NS or state.offset_high_ns < -CLOCK_OFFSET_MAX_NS:

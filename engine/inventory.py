@@ -25,7 +25,7 @@ from engine.types import Market, Product, Role, Side, VenueFill
 RECENT_DEALS = 500
 
 
-class Inventory(msgspec.Struct, frozen=True, array_like=True):
+class Inventory(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Fold of the deals of one market since the journal began, over a reported baseline."""
 
     baseline: Decimal | None = None
@@ -147,7 +147,7 @@ def position_lots(inventory: Inventory, market: Market, target: int) -> int:
     return lots - target if market.product is Product.SPOT else lots
 
 
-class Pnl(msgspec.Struct, frozen=True, array_like=True):
+class Pnl(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """P&L of the deals counted so far, quote asset, exact: total = spread + inventory - fees."""
 
     total: Decimal

@@ -34,11 +34,10 @@ def plan(
     """
     tolerance = market.quoted.price_tolerance
     patient = state.attention_seq <= state.decided_seq
-    ladder = market.ladder
-    if ladder is None:
+    if not market.whole:
         return _change(state, market, wanted, tolerance, patient)
-    asks = _due(ladder.asks, wanted.asks, tolerance, -1, patient)
-    bids = _due(ladder.bids, wanted.bids, tolerance, 1, patient)
+    asks = _due(market.asks, wanted.asks, tolerance, -1, patient)
+    bids = _due(market.bids, wanted.bids, tolerance, 1, patient)
     if asks is None or bids is None:
         return _change(state, market, wanted, tolerance, patient)
     if not (asks or bids) or state.now_ns < market.hold_until_ns:
@@ -50,18 +49,22 @@ def _due(
     orders: tuple[Order, ...], levels: tuple[Level, ...], tolerance: int, sign: int, patient: bool
 ) -> list[tuple[Order, Level]] | None:
     # Most decisions end here: which orders of a whole side are to be moved, if that is all there
-    # is to do. The same rules as `_other_kind` and `_is_due`, written out.
+    # is to do. The same rules as in `_change`, written out.
     if len(orders) != len(levels):
         return None
     due: list[tuple[Order, Level]] = []
     reach = 0
     for order, want in zip(orders, levels, strict=True):
         reach += tolerance
+        if order.pending is not IDLE or order.status is not OPEN:
+            continue
+        if (
+            want.rpi is not order.rpi
+            or want.post_only is not order.post_only
+            or want.stp is not order.stp
+        ):
+            return None
         eager, leaves_qty, want_qty = sign * (order.price - want.price), order.leaves_qty, want.qty
-        if want.rpi is not order.rpi or want.post_only is not order.post_only:
-            return None
-        if want.stp is not order.stp:
-            return None
         if (
             eager > reach
             or leaves_qty > want_qty
@@ -139,11 +142,14 @@ def _move(
     refusals: list[RiskRefusal] = []
     for order, want in moves:
         side, price, qty = order.side, want.price, want.qty
-        if not crossing.allows(side, price):
+        # An order that goes further away cannot come to cross anything.
+        nearer = price > order.price if side is BUY else price < order.price
+        if nearer and not crossing.allows(side, price):
             continue
         refusal = exposure.approve(side, price, qty, is_new=False)
         if refusal is None:
-            crossing.note(side, price)
+            if nearer:
+                crossing.note(side, price)
             intents.append(ModifyOrder(name, order.client_order_id, price, qty, want.stp))
             continue
         # A modify counts old and new size at once; near the position limit that is too much,
@@ -203,29 +209,33 @@ def client_order_id(run_id: str, seq: int, number: int, index: int) -> str:
 
 
 class _Crossing:
-    """Keeps own bids below own asks, whichever request arrives first."""
+    """Keeps own bids below own asks, whichever request arrives first.
+
+    The orders are looked at when first asked for: most plans only move away from the market.
+    """
 
     def __init__(self, market: MarketState) -> None:
-        self.bid = 0
-        """Highest price an own bid may have."""
-        self.ask = 0
-        """Lowest price an own ask may have; 0 for none."""
-        for order in market.live:
-            price, modifying = order.price, order.pending is MODIFYING
-            if order.side is BUY:
-                price = max(price, order.wanted_price) if modifying else price
-                self.bid = max(self.bid, price)
-            else:
-                price = min(price, order.wanted_price) if modifying else price
-                self.ask = min(self.ask, price) if self.ask else price
-
-    def note(self, side: Side, price: int) -> None:
-        if side is BUY:
-            self.bid = max(self.bid, price)
-        elif not self.ask or price < self.ask:
-            self.ask = price
+        self._market: MarketState | None = market
+        self._bid = 0  # highest price an own bid may have
+        self._ask = 0  # lowest price an own ask may have; 0 for none
 
     def allows(self, side: Side, price: int) -> bool:
+        if self._market is not None:
+            self._look(self._market)
         if side is BUY:
-            return not self.ask or price < self.ask
-        return price > self.bid
+            return not self._ask or price < self._ask
+        return price > self._bid
+
+    def note(self, side: Side, price: int) -> None:
+        """Count an order that `allows` let pass."""
+        if side is BUY:
+            self._bid = max(self._bid, price)
+        elif not self._ask or price < self._ask:
+            self._ask = price
+
+    def _look(self, market: MarketState) -> None:
+        self._market = None
+        for order in market.live:
+            self.note(order.side, order.price)
+            if order.pending is MODIFYING:
+                self.note(order.side, order.wanted_price)

@@ -22,6 +22,7 @@ from engine.events import (
 )
 from engine.inventory import Inventory, base_total, position_lots
 from engine.money import ZERO, add, subtract
+from engine.order_changes import with_orders
 from engine.orders import Moved, Order, Pending, Status
 from engine.reduce_account import (
     agrees,
@@ -41,7 +42,6 @@ from engine.state import (
     ReconStage,
     State,
     with_market,
-    with_orders,
 )
 from engine.types import Product, VenueOrder
 

@@ -21,8 +21,9 @@ from engine.events import (
 )
 from engine.inventory import add_fill, base_total, position_lots
 from engine.money import add, from_units
+from engine.order_changes import with_order
 from engine.orders import Moved, Order
-from engine.state import MarketState, Mismatch, State, advance, with_market, with_order
+from engine.state import MarketState, Mismatch, State, advance, with_market
 from engine.top import mid2
 from engine.types import OrderStatus, Position, Product, SpotBalance, VenueFill, VenueOrder
 

@@ -28,6 +28,7 @@ from engine.intents import (
     QueryTime,
     Resubscribe,
 )
+from engine.order_changes import with_orders, with_request
 from engine.state import (
     InFlight,
     LinkStatus,
@@ -37,8 +38,6 @@ from engine.state import (
     State,
     advance,
     with_market,
-    with_order,
-    with_orders,
 )
 
 RISK_HOLD_NS = 250_000_000
@@ -69,18 +68,15 @@ def request_sent(state: State, record: Record, event: RequestSent) -> State:
             last_anomaly=f"seq {record.seq}: a request that no decision before it asked for",
         )
     intent: Any = state.decided[event.index]
-    kind = type(intent)
+    kind, now_ns = type(intent), record.recv_ns
     if kind in _FRAMES:
         return _FRAMES[kind](state, record, intent)
-    now_ns = record.recv_ns
-    in_flight = InFlight(intent, now_ns, event.nonce, now_ns + state.settings.request_deadline_ns)
-    requests = {**state.requests, record.seq: in_flight}
-    markets = state.markets
+    deadline_ns = now_ns + state.settings.request_deadline_ns
+    in_flight = InFlight(intent, now_ns, event.nonce, deadline_ns)
+    requests, markets = {**state.requests, record.seq: in_flight}, state.markets
     change = _MARKETS.get(kind)
-    if change is not None:
-        market = markets.get(intent.market)
-        if market is not None:
-            markets = {**markets, intent.market: change(market, record, intent)}
+    if change is not None and (market := markets.get(intent.market)) is not None:
+        markets = {**markets, intent.market: change(market, record, intent)}
     elif kind in _ACCOUNT:
         return _ACCOUNT[kind](replace(advance(state, record), requests=requests), record)
     return replace(state, seq=record.seq, now_ns=now_ns, requests=requests, markets=markets)
@@ -97,12 +93,12 @@ def _placed(market: MarketState, record: Record, intent: PlaceOrders) -> MarketS
 def _modify_sent(market: MarketState, record: Record, intent: ModifyOrder) -> MarketState:
     order = market.orders[intent.client_order_id]
     changed = orders.modify_sent(order, intent, record.recv_ns, record.seq)
-    return with_order(market, changed, record)
+    return with_request(market, changed, record)
 
 
 def _cancel_sent(market: MarketState, record: Record, intent: CancelOrder) -> MarketState:
     order = market.orders[intent.client_order_id]
-    return with_order(market, orders.cancel_sent(order, record.recv_ns, record.seq), record)
+    return with_request(market, orders.cancel_sent(order, record.recv_ns, record.seq), record)
 
 
 def _timer_sent(

@@ -19,6 +19,7 @@ from engine.events import (
     TimerFired,
 )
 from engine.inventory import position_lots
+from engine.order_changes import with_orders, without_old_ghosts
 from engine.orders import OPEN
 from engine.reduce_account import MISMATCH_GRACE_NS
 from engine.reduce_response import lost
@@ -33,8 +34,6 @@ from engine.state import (
     Uptime,
     advance,
     with_market,
-    with_orders,
-    without_old_ghosts,
 )
 from engine.strategy import load_strategy
 from engine.top import mid2

@@ -18,11 +18,9 @@ class Exposure:
     def __init__(self, market: MarketState) -> None:
         self.market = market
         self.limits = market.quoted.limits
-        self.orders = len(market.live)
+        self.orders = len(market.asks) + len(market.bids)
         self.middle2 = mid2(market)
         self.last2 = 2 * market.feed.last_trade
-        self.mid_reach = self.limits.collar_bps * self.middle2
-        self.last_reach = self.limits.collar_bps * self.last2
         self.buy_qty, self.sell_qty = market.buy_worst, market.sell_worst
 
     def approve(self, side: Side, price: int, qty: int, *, is_new: bool) -> RiskRefusal | None:
@@ -34,21 +32,22 @@ class Exposure:
             qty: Lots that may fill on top of everything live.
             is_new: False for a modify, which adds no order.
         """
-        limits, spec, notional = self.limits, self.market.quoted.market, price * qty
+        market, limits = self.market, self.limits
+        spec, price2, collar = market.quoted.market, 2 * price, limits.collar_bps
         if side is BUY:
-            worst = self.market.position + self.buy_qty + qty
+            worst = market.position + self.buy_qty + qty
         else:
-            worst = self.sell_qty + qty - self.market.position
+            worst = self.sell_qty + qty - market.position
         # Written as one condition, since nearly every order passes; `_why` finds what failed.
+        # Without a two-sided market the middle is 0, and every price too far from it.
         if (
             price <= 0
             or qty <= 0
             or qty < spec.qty_min
-            or not spec.notional_min <= notional <= limits.order_notional_max
+            or not spec.notional_min <= price * qty <= limits.order_notional_max
             or worst > limits.position_max
-            or not self.middle2
-            or abs(2 * price - self.middle2) * 10_000 > self.mid_reach
-            or (self.last2 and abs(2 * price - self.last2) * 10_000 > self.last_reach)
+            or abs(price2 - self.middle2) * 10_000 > collar * self.middle2
+            or (self.last2 and abs(price2 - self.last2) * 10_000 > collar * self.last2)
             or (is_new and self.orders >= limits.open_orders_max)
         ):
             return self._why(side, price, qty, is_new=is_new)

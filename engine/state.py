@@ -30,28 +30,10 @@ from engine.types import (
     SpotBalance,
     VenueFill,
 )
-from engine.working import (
-    Ghost,
-    Ladder,
-    haunted,
-    is_live,
-    is_owing,
-    ladder_of,
-    place_of,
-    replaced,
-    visible,
-)
+from engine.working import Ghost, Shown, is_live, is_owing, is_whole, place_of, visible
 
 PRIVATE = "private"
 """Name of the account's stream; a public stream is named after its market."""
-
-# Closed orders are kept this long to recognise late news of them (REST answers end within the
-# client's own timeouts, far below this).
-TOMBSTONE_NS = 60_000_000_000
-
-
-# Closed orders beyond this many are looked through for those that are old enough to forget.
-TOMBSTONES_MAX = 64
 
 
 class LinkStatus(StrEnum):
@@ -176,7 +158,7 @@ class Mismatch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Deals counted when it was seen."""
 
 
-class MarketState(msgspec.Struct, frozen=True, array_like=True):
+class MarketState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """All of one market."""
 
     quoted: Quoted
@@ -185,14 +167,14 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True):
     feed: Feed = Feed()
     orders: dict[str, Order] = {}
     """By client order id: live ones and those closed within the last minute."""
-    live: tuple[Order, ...] = ()
-    """The orders that are not closed, by side, level and id."""
-    own_bids: tuple[int, ...] = ()
-    """Our visible bids, flat (price, qty), best first: not part of the market. Where a request is
-    in flight, both its old and its new price; ghosts too."""
-    own_asks: tuple[int, ...] = ()
-    ladder: Ladder | None = Ladder((), ())
-    """The live orders, if all rest, level by level without a hole; else None."""
+    bids: tuple[Order, ...] = ()
+    """Our live bids, those that are not closed, by level and id."""
+    asks: tuple[Order, ...] = ()
+    whole: bool = True
+    """Each side has one live order on every level, from the best on without a hole."""
+    own_bids: Shown = ()
+    """Where our bids may show in the feed: not part of the market."""
+    own_asks: Shown = ()
     buy_worst: int = 0
     """Lots that all our bids and the deals they owe may still buy."""
     sell_worst: int = 0
@@ -221,6 +203,11 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True):
     touched_seq: int = 0
     """Last record that may change what this market quotes."""
 
+    @property
+    def live(self) -> tuple[Order, ...]:
+        """Every order that is not closed, asks first."""
+        return self.asks + self.bids
+
     def check(self) -> None:
         """Assert every invariant of a market."""
         if self.feed.book_ok:
@@ -229,13 +216,14 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True):
             assert order.client_order_id == client_order_id, "an order under another's id"
             order.check()
         live = sorted((o for o in self.orders.values() if is_live(o)), key=place_of)
-        assert self.live == tuple(live), "live orders differ from the orders"
-        assert self.own_bids == visible(self.live, self.ghosts, BUY)
-        assert self.own_asks == visible(self.live, self.ghosts, SELL)
+        assert self.bids == tuple(o for o in live if o.side is BUY), "live bids differ"
+        assert self.asks == tuple(o for o in live if o.side is SELL), "live asks differ"
+        assert self.own_bids == visible(self.bids, self.ghosts, BUY)
+        assert self.own_asks == visible(self.asks, self.ghosts, SELL)
+        assert self.whole == (is_whole(self.bids) and is_whole(self.asks)), "whole or not"
         bids = (o.worst_qty for o in self.orders.values() if o.side is BUY)
         asks = (o.worst_qty for o in self.orders.values() if o.side is SELL)
         assert (self.buy_worst, self.sell_worst) == (sum(bids), sum(asks)), "worst cases differ"
-        assert self.ladder == ladder_of(self.live), "the ladder differs from the live orders"
         owing = sorted((o for o in self.orders.values() if is_owing(o)), key=place_of)
         assert sorted(self.owing, key=place_of) == owing, "owing orders differ from the orders"
         self.inventory.check()
@@ -254,7 +242,7 @@ class InFlight(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The deadline passed; a late answer still counts as a fact."""
 
 
-class State(msgspec.Struct, frozen=True, array_like=True):
+class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Everything the engine knows after a record."""
 
     seq: int = 0
@@ -318,69 +306,3 @@ def with_market(state: State, record: Record, market: MarketState) -> State:
     """Take note of a record that changes one market only."""
     markets = {**state.markets, market.quoted.market.name: market}
     return replace(state, seq=record.seq, now_ns=record.recv_ns, markets=markets)
-
-
-def with_orders(market: MarketState, changed: tuple[Order, ...], record: Record) -> MarketState:
-    """Put changed orders into a market and derive what depends on them."""
-    for order in changed:
-        market = with_order(market, order, record)
-    return market
-
-
-def with_order(market: MarketState, order: Order, record: Record) -> MarketState:
-    """Put one changed order into a market, deriving again only what it can have changed."""
-    before = market.orders.get(order.client_order_id)
-    orders = {**market.orders, order.client_order_id: order}
-    if len(orders) > TOMBSTONES_MAX + len(market.live):
-        orders = _buried(orders, record.recv_ns)
-    live = replaced(market.live, before, order, is_live)
-    owing = market.owing
-    if owing or order.owed:
-        owing = replaced(owing, before, order, is_owing)
-    ghosts = haunted(market.ghosts, before, order, record.recv_ns)
-    own_bids, own_asks = market.own_bids, market.own_asks
-    worst = order.worst_qty - (before.worst_qty if before is not None else 0)
-    buy_worst, sell_worst = market.buy_worst, market.sell_worst
-    if order.side is BUY:
-        buy_worst += worst
-    else:
-        sell_worst += worst
-    if order.side is BUY or ghosts is not market.ghosts:
-        own_bids = visible(live, ghosts, BUY)
-    if order.side is SELL or ghosts is not market.ghosts:
-        own_asks = visible(live, ghosts, SELL)
-    return replace(
-        market,
-        orders=orders,
-        live=live,
-        ladder=ladder_of(live),
-        owing=owing,
-        own_bids=own_bids,
-        own_asks=own_asks,
-        buy_worst=buy_worst,
-        sell_worst=sell_worst,
-        ghosts=ghosts,
-        touched_seq=record.seq,
-    )
-
-
-def without_old_ghosts(market: MarketState, record: Record) -> MarketState:
-    """Forget the prices that the feed has left behind by now."""
-    ghosts = tuple(ghost for ghost in market.ghosts if ghost.until_ns > record.recv_ns)
-    return replace(
-        market,
-        ghosts=ghosts,
-        own_bids=visible(market.live, ghosts, BUY),
-        own_asks=visible(market.live, ghosts, SELL),
-        touched_seq=record.seq,
-    )
-
-
-def _buried(orders: dict[str, Order], now_ns: int) -> dict[str, Order]:
-    # Without the closed orders that late news cannot concern any more.
-    oldest_ns = now_ns - TOMBSTONE_NS
-    return {
-        key: order
-        for key, order in orders.items()
-        if is_live(order) or order.owed or order.closed_ns > oldest_ns
-    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.state import Feed, MarketState
 from engine.strategy import View
+from engine.working import Shown
 
 Top = tuple[int, int, int, int]
 """Bid price, bid quantity, ask price, ask quantity; a price of 0 means an empty side."""
@@ -27,36 +28,41 @@ def net_top(market: MarketState) -> Top:
     feed = market.feed
     bid, bid_qty, ask, ask_qty = merged_top(feed)
     own = market.own_bids
-    if own and bid and own[0] >= bid:
+    if own and bid and own[0][0] >= bid:
         bid, bid_qty = _next(bid, bid_qty, feed.book.bid_prices, feed.book.bid_qtys, own, 1)
     own = market.own_asks
-    if own and ask and own[0] <= ask:
+    if own and ask and own[0][0] <= ask:
         ask, ask_qty = _next(ask, ask_qty, feed.book.ask_prices, feed.book.ask_qtys, own, -1)
     return bid, bid_qty, ask, ask_qty
 
 
 def _next(
-    price: int,
-    qty: int,
-    prices: tuple[int, ...],
-    qtys: tuple[int, ...],
-    flat: tuple[int, ...],
-    sign: int,
+    price: int, qty: int, prices: tuple[int, ...], qtys: tuple[int, ...], own: Shown, sign: int
 ) -> tuple[int, int]:
     # The first level, from the best on, on which somebody else has something; `sign` is +1 for
     # bids, whose prices fall.
-    own: dict[int, int] = {}
-    for at, own_qty in zip(flat[::2], flat[1::2], strict=True):
-        own[at] = own.get(at, 0) + own_qty
-    rest = qty - own.get(price, 0)
+    rest = qty
+    for own_price, own_qty in own:
+        if own_price == price:
+            rest -= own_qty
+        elif (price - own_price) * sign > 0:
+            break
     if rest > 0:
         return price, rest
+    held = _by_price(own)
     for level, level_qty in zip(prices, qtys, strict=True):
         if (price - level) * sign > 0:
-            rest = level_qty - own.get(level, 0)
+            rest = level_qty - held.get(level, 0)
             if rest > 0:
                 return level, rest
     return 0, 0
+
+
+def _by_price(own: Shown) -> dict[int, int]:
+    held: dict[int, int] = {}
+    for price, qty in own:
+        held[price] = held.get(price, 0) + qty
+    return held
 
 
 def view_of(market: MarketState, now_ns: int) -> View | None:

@@ -59,7 +59,7 @@ class OrderStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Market(msgspec.Struct, frozen=True, array_like=True):
+class Market(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A market as `public/markets` describes it (contract 4.1)."""
 
     name: str
@@ -116,7 +116,7 @@ class TwoSidedQuote(msgspec.Struct, frozen=True, array_like=True, gc=False):
     asks: tuple[Level, ...] = ()
 
 
-class Limits(msgspec.Struct, frozen=True, array_like=True):
+class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Risk limits of one market, checked on the only path to the wire (engine/risk.py)."""
 
     position_max: int
@@ -129,7 +129,7 @@ class Limits(msgspec.Struct, frozen=True, array_like=True):
     """Most live orders on the market."""
 
 
-class Quoted(msgspec.Struct, frozen=True, array_like=True):
+class Quoted(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A market this run quotes, with what it quotes it by."""
 
     market: Market
@@ -147,7 +147,7 @@ class Quoted(msgspec.Struct, frozen=True, array_like=True):
     """A side counts as quoted while an acknowledged order is this close to the mid."""
 
 
-class Settings(msgspec.Struct, frozen=True, array_like=True):
+class Settings(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Engine settings of a run, the same for every market. Durations are nanoseconds."""
 
     kill_switch_timeout_s: int = 15
@@ -209,13 +209,13 @@ class VenueFill(msgspec.Struct, frozen=True, array_like=True, gc=False):
     venue_us: int
 
 
-class SpotBalance(msgspec.Struct, frozen=True, array_like=True):
+class SpotBalance(msgspec.Struct, frozen=True, array_like=True, gc=False):
     asset: str
     available: Decimal
     frozen: Decimal
 
 
-class MarginBalance(msgspec.Struct, frozen=True, array_like=True):
+class MarginBalance(msgspec.Struct, frozen=True, array_like=True, gc=False):
     asset: str
     balance: Decimal
     borrow: Decimal
@@ -223,7 +223,7 @@ class MarginBalance(msgspec.Struct, frozen=True, array_like=True):
     available_with_borrow: Decimal
 
 
-class Position(msgspec.Struct, frozen=True, array_like=True):
+class Position(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An open perpetual position (contract 6.5, 11.5)."""
 
     market: str
@@ -235,7 +235,7 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
     unrealized_pnl: Decimal | None
 
 
-class KillSwitchTimer(msgspec.Struct, frozen=True, array_like=True):
+class KillSwitchTimer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     market: str
     start_s: int
     """Unix seconds, venue time."""
@@ -243,7 +243,7 @@ class KillSwitchTimer(msgspec.Struct, frozen=True, array_like=True):
     """Unix seconds, venue time."""
 
 
-class Refusal(msgspec.Struct, frozen=True, array_like=True):
+class Refusal(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An explicit refusal by the venue (contract section 9)."""
 
     http_status: int

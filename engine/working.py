@@ -9,17 +9,15 @@ from collections.abc import Callable
 
 import msgspec
 
-from engine.orders import CLOSED, IDLE, MODIFYING, OPEN, Order
+from engine.orders import CLOSED, MODIFYING, Order
 from engine.types import BUY, Side
 
 # Depth is sent every 100 ms (contract 11.5); this spans several frames and the way to us.
 GHOST_NS = 400_000_000
 
-class Ladder(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Our resting orders by level, when nothing is in flight: what most decisions compare with."""
-
-    bids: tuple[Order, ...]
-    asks: tuple[Order, ...]
+Shown = tuple[tuple[int, int], ...]
+"""Where one side of ours may show in the feed: (price, qty), best first, ghosts too. A price may
+stand more than once; an order whose change is in flight has both its old price and its new one."""
 
 
 class Ghost(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -45,10 +43,10 @@ def place_of(order: Order) -> tuple[Side, int, str]:
     return order.side, order.level, order.client_order_id
 
 
-def replaced(
+def moved(
     group: tuple[Order, ...], before: Order | None, after: Order, belongs: Callable[[Order], bool]
 ) -> tuple[Order, ...]:
-    """Return a sorted group of orders after one of them changed, came or went.
+    """Return a sorted group of orders after one of them came, went or changed.
 
     Args:
         group: Every order that belonged before, sorted by `place_of`.
@@ -56,50 +54,32 @@ def replaced(
         after: The order as it is.
         belongs: Says who is of the group.
     """
-    was_in = before is not None and belongs(before)
-    if not belongs(after):
-        if not was_in:
-            return group
-        return tuple([o for o in group if o.client_order_id != after.client_order_id])
-    if was_in:
-        # Side, level and id never change, so it keeps its place.
-        key = after.client_order_id
-        return tuple([after if o.client_order_id == key else o for o in group])
-    return tuple(sorted((*group, after), key=place_of))
+    rest = group
+    if before is not None and belongs(before):
+        rest = tuple([o for o in group if o.client_order_id != after.client_order_id])
+    return tuple(sorted((*rest, after), key=place_of)) if belongs(after) else rest
 
 
-def ladder_of(live: tuple[Order, ...]) -> Ladder | None:
-    """Return the ladder, or None while a level is missing, doubled or not simply resting."""
-    asks = bids = 0
-    for order in live:
-        if order.pending is not IDLE or order.status is not OPEN:
-            return None
-        if order.side is BUY:
-            if order.level != bids:
-                return None
-            bids += 1
-        elif order.level != asks:
-            return None
-        else:
-            asks += 1
-    # Asks come first in `live`, being sorted by the number of the side.
-    return Ladder(live[asks:], live[:asks])
+def is_whole(orders: tuple[Order, ...]) -> bool:
+    """True if one side has one order on each level, from the best on without a hole."""
+    return [order.level for order in orders] == list(range(len(orders)))
 
 
-def visible(live: tuple[Order, ...], ghosts: tuple[Ghost, ...], side: Side) -> tuple[int, ...]:
-    """Return where one side of ours may show in the feed, flat (price, qty), best first.
-
-    A price may stand more than once. An order whose change is in flight may show at its old price
-    and at its new one.
-    """
-    levels = [(ghost.price, ghost.qty) for ghost in ghosts if ghost.side is side]
-    for order in live:
-        if order.side is side and not order.rpi:
-            levels.append((order.price, order.leaves_qty))
+def visible(orders: tuple[Order, ...], ghosts: tuple[Ghost, ...], side: Side) -> Shown:
+    """Return where one side of ours, given its live orders, may show in the feed."""
+    shown = [(ghost.price, ghost.qty) for ghost in ghosts if ghost.side is side] if ghosts else []
+    for order in orders:
+        if not order.rpi:
+            shown.append((order.price, order.leaves_qty))
             if order.pending is MODIFYING:
-                levels.append((order.wanted_price, order.wanted_qty))
-    levels.sort(reverse=side is BUY)
-    return tuple([number for level in levels for number in level])
+                shown.append((order.wanted_price, order.wanted_qty))
+    shown.sort(reverse=side is BUY)
+    return tuple(shown)
+
+
+def also_at(shown: Shown, price: int, qty: int, side: Side) -> Shown:
+    """Add where a modify that goes out may come to show."""
+    return tuple(sorted((*shown, (price, qty)), reverse=side is BUY))
 
 
 def haunted(

@@ -103,45 +103,46 @@ class InventorySkew(Strategy, frozen=True, forbid_unknown_fields=True):
             half_bps = self.half_spread_bps
         half = micro * half_bps / BPS
         # Post-only orders may not reach the other side of the market.
-        bids = self._side(view, reservation - half, micro, -1, ask - 1)
+        rungs, outward = _rungs(self.ladder, view.market.qty_decimals), micro / BPS
+        bids = _side(rungs, view, reservation - half, outward, -1, ask - 1)
         # Without a spread of its own the best ask would meet the best bid.
-        asks = self._side(view, reservation + half, micro, 1, max(bid, _best(bids)) + 1)
+        if bids and bids[0].price > bid:
+            bid = bids[0].price
+        asks = _side(rungs, view, reservation + half, outward, 1, bid + 1)
         return TwoSidedQuote(bids, asks)
 
-    def _side(
-        self, view: View, best: float, micro: float, sign: int, bound: int
-    ) -> tuple[Level, ...]:
-        # `sign` is -1 for bids and +1 for asks; sign x price grows away from the market on both
-        # sides, so rounding up rounds bids down and asks up.
-        market = view.market
-        qty_min, notional_min = market.qty_min, market.notional_min
-        room = view.inventory_max + sign * view.inventory
-        start, outward, nearest = sign * best, micro / BPS, sign * bound
-        levels: list[Level] = []
-        for offset_bps, qty, stp, rpi, post_only in _rungs(self.ladder, market.qty_decimals):
-            away = ceil(start + outward * offset_bps)
-            if away < nearest:
-                away = nearest
-            price = sign * away
-            if qty > room:
-                qty = room
-            if qty < qty_min or price * qty < notional_min or price <= 0:
-                break
-            room -= qty
-            nearest = away + 1
-            levels.append(Level(price, qty, stp, rpi, post_only))
-        return tuple(levels)
+
+def _side(
+    rungs: Rungs, view: View, best: float, outward: float, sign: int, bound: int
+) -> tuple[Level, ...]:
+    # `sign` is -1 for bids and +1 for asks; sign x price grows away from the market on both
+    # sides, so rounding up rounds bids down and asks up. `outward` is a basis point in ticks.
+    qty_min, notional_min = view.market.qty_min, max(1, view.market.notional_min)
+    room = view.inventory_max + sign * view.inventory
+    start, nearest = sign * best, sign * bound
+    levels: list[Level] = []
+    for offset_bps, qty, stp, rpi, post_only in rungs:
+        away = ceil(start + outward * offset_bps)
+        if away < nearest:
+            away = nearest
+        price = sign * away
+        if qty > room:
+            qty = room
+        if qty < qty_min or price * qty < notional_min:
+            break
+        room -= qty
+        nearest = away + 1
+        levels.append(Level(price, qty, stp, rpi, post_only))
+    return tuple(levels)
 
 
-def _best(levels: tuple[Level, ...]) -> int:
-    return levels[0].price if levels else 0
+Rungs = tuple[tuple[float, int, Stp, bool, bool], ...]
+"""Offset, lots and flags of each level at a market's precision."""
 
 
 @lru_cache(maxsize=64)
-def _rungs(
-    ladder: tuple[Rung, ...], qty_decimals: int
-) -> tuple[tuple[float, int, Stp, bool, bool], ...]:
-    # Offset, lots and flags of each level at a market's precision; the same for every quote.
+def _rungs(ladder: tuple[Rung, ...], qty_decimals: int) -> Rungs:
+    # The same for every quote.
     return tuple(
         (
             rung.offset_bps,

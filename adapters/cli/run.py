@@ -183,6 +183,7 @@ async def _quote(
 
     from adapters.cli.display import Display
     from adapters.ports import SystemNet
+    from adapters.runtime.quiet_gc import QuietGc
     from adapters.runtime.run import run_engine
 
     plan = _plan(options, address)
@@ -191,10 +192,12 @@ async def _quote(
 
     async def engine(task_status: trio.TaskStatus[LiveLoop]) -> None:
         start = partial(run_engine, clock=clock, ids=ids, net=SystemNet(), fs=fs)
-        outcomes.append(await start(plan, observer=display.observe, task_status=task_status))
+        start = partial(start, observer=display.observe, quiet_gc=quiet_gc)
+        outcomes.append(await start(plan, task_status=task_status))
         nursery.cancel_scope.cancel()
 
     with (
+        QuietGc() as quiet_gc,
         display,
         trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals,
     ):

@@ -52,6 +52,7 @@ class SegmentWriter:
         self._next_seq = header.first_seq
         self._failure: str | None = None
         self._pending = 0  # records in the buffer
+        self._mark_due = False  # the last sync is still to be vouched for
         self._begin(header)
 
     @property
@@ -70,9 +71,20 @@ class SegmentWriter:
         try:
             if self._size + len(self._buffer) > self._segment_bytes and self._flushed:
                 self._roll()
-            self._write_batch()
+            batch: bytes | bytearray = self._buffer
+            if self._mark_due:
+                batch = encode_mark(self._size, self._durable_to) + batch
+                self._mark_due = False
+            self._file.write(batch)
         except OSError as error:
             raise self._failed("write", error) from error
+        self._size += len(batch)
+        self._flushed += self._pending
+        self._pending = 0
+        self._buffer = bytearray()
+        self._unhashed.append(batch)
+        if len(self._unhashed) > _UNHASHED_MAX:
+            self.hash_written()
 
     def sync(self) -> None:
         """Return once everything appended so far is durable."""
@@ -129,24 +141,10 @@ class SegmentWriter:
         self._path = path
         self._file: AppendFile = file
         self._digest = hashlib.sha256(data)
-        self._unhashed: list[bytearray] = []
+        self._unhashed: list[bytes | bytearray] = []
         self._size = self._durable_to = len(data)
         self._flushed = 0  # records of this segment handed over
         self._mark_due = False
-
-    def _write_batch(self) -> None:
-        batch = self._buffer
-        if self._mark_due:
-            batch = bytearray(encode_mark(self._size, self._durable_to)) + batch
-            self._mark_due = False
-        self._file.write(batch)
-        self._unhashed.append(batch)
-        if len(self._unhashed) > _UNHASHED_MAX:
-            self.hash_written()
-        self._size += len(batch)
-        self._flushed += self._pending
-        self._pending = 0
-        self._buffer = bytearray()
 
     def _sync_file(self) -> None:
         self._file.sync()

@@ -41,6 +41,7 @@ _HEADER = struct.Struct("<8sHBBIQ32s32s32s")
 _CRC = struct.Struct("<I")
 _FRAME = struct.Struct("<IIQ")
 _MARK_BODY = struct.Struct("<QQ")
+_MARK_SIZE = _MARK_BODY.size
 _CLOSE_BODY = struct.Struct("<Q32s8s")
 HEADER_SIZE = _HEADER.size + _CRC.size
 FRAME_SIZE = _FRAME.size
@@ -48,6 +49,7 @@ CLOSE_SIZE = FRAME_SIZE + _CLOSE_BODY.size
 
 pack_frame = struct.Struct("<II").pack  # length, CRC
 pack_seq = struct.Struct("<Q").pack
+_pack_mark = struct.Struct("<QQQ").pack
 
 
 class Kind(enum.IntEnum):
@@ -139,17 +141,14 @@ def decode_header(data: bytes, number: int, kind: Kind) -> Header | Damage:
 
 def encode_mark(offset: int, durable_to: int) -> bytes:
     """Frame the statement that bytes before `durable_to` are durable, to be written at `offset`."""
-    return _encode_special(_MARK, _MARK_BODY.pack(offset, durable_to))
+    body = _pack_mark(_MARK, offset, durable_to)
+    return pack_frame(_MARK_SIZE, crc32c(body, _MARK_SIZE)) + body
 
 
 def encode_close(records: int, digest: bytes) -> bytes:
     """Frame the end of a segment: its number of records, and the sha256 of all bytes before."""
-    return _encode_special(_CLOSE, _CLOSE_BODY.pack(records, digest, _END_MAGIC))
-
-
-def _encode_special(magic: int, body: bytes) -> bytes:
-    crc = crc32c(pack_seq(magic) + body, len(body))
-    return _FRAME.pack(len(body), crc, magic) + body
+    body = pack_seq(_CLOSE) + _CLOSE_BODY.pack(records, digest, _END_MAGIC)
+    return pack_frame(_CLOSE_BODY.size, crc32c(body, _CLOSE_BODY.size)) + body
 
 
 def durable_bound(data: bytes) -> int:

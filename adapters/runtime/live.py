@@ -11,6 +11,7 @@ from collections import deque
 import trio
 
 from adapters.ports import Clock, Ids, Net
+from adapters.runtime.quiet_gc import QuietGc
 from adapters.runtime.sequencer import Outgoing, Sequencer
 from adapters.whitebit.requests import encode
 from adapters.whitebit.rest import RestAnswer, RestClient, RestFailure
@@ -55,7 +56,9 @@ class LiveLoop:
         clock: Clock,
         ids: Ids,
         nonces: NonceSource,
+        quiet_gc: QuietGc | None = None,
     ) -> None:
+        """Connect the parts of a run; without `quiet_gc`, garbage is collected as Python likes."""
         self._sequencer = sequencer
         self._rest = rest
         self._net = net
@@ -68,6 +71,8 @@ class LiveLoop:
         self._streams: dict[str, StreamClient] = {}
         self._turned_ns = clock.now_ns()
         self._timer_waits = False
+        self._timer_fired = False  # in this turn
+        self._quiet_gc = quiet_gc
 
     def stop(self, reason: str) -> None:
         """Ask for an orderly end: cancel everything, prove it, disarm, return from `run`."""
@@ -107,8 +112,13 @@ class LiveLoop:
             while ended is None:
                 await self._wake.wait()
                 self._wake = trio.Event()
-                for outgoing in self._turn():
-                    self._dispatch(nursery, outgoing)
+                outgoing = self._turn()
+                for request in outgoing:
+                    self._dispatch(nursery, request)
+                if self._timer_fired:
+                    self._timer_fired = False
+                    if self._quiet_gc is not None:
+                        self._quiet_gc.after_timer(busy=bool(outgoing))
                 ended = self._ended()
             nursery.cancel_scope.cancel()
         return ended
@@ -150,6 +160,7 @@ class LiveLoop:
         self._sequencer.take(event, recv_ns)
         if isinstance(event, TimerFired):
             self._timer_waits = False
+            self._timer_fired = True
             # Market data becomes durable at least this often; intents are at once.
             self._sequencer.sync()
 

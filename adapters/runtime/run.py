@@ -18,6 +18,7 @@ from adapters.runtime.journal import JournalWriter
 from adapters.runtime.journal_raw import RawWriter
 from adapters.runtime.journal_read import JournalReader
 from adapters.runtime.live import LiveLoop
+from adapters.runtime.quiet_gc import QuietGc
 from adapters.runtime.sequencer import Counts, Observer, Sequencer
 from adapters.whitebit.http_backend import make_http_client
 from adapters.whitebit.requests import encode
@@ -85,6 +86,7 @@ async def run_engine(
     net: Net,
     fs: Fs,
     observer: Observer | None = None,
+    quiet_gc: QuietGc | None = None,
     task_status: trio.TaskStatus[LiveLoop] = trio.TASK_STATUS_IGNORED,
 ) -> RunOutcome:
     """Run until the loop that `task_status` reports is told to stop.
@@ -118,7 +120,7 @@ async def run_engine(
                 sequencer.take(TailCut(torn.segment, torn.offset, torn.bytes_cut))
             started_ns = clock.now_ns()
             sequencer.start(_run_started(plan, ids, quoted))
-            loop = LiveLoop(sequencer, rest, net, plan.ws_url, clock, ids, nonces)
+            loop = LiveLoop(sequencer, rest, net, plan.ws_url, clock, ids, nonces, quiet_gc)
             task_status.started(loop)
             ended, digest = await loop.run()
     return RunOutcome(ended, sequencer.state, sequencer.counts, digest, started_ns, clock.now_ns())

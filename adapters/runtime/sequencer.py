@@ -173,23 +173,23 @@ class Sequencer:
             self._raw.hash_written()
 
     def _requests(self, decision: Decided, now_ns: int) -> list[Outgoing]:
-        decided_seq = self.state.seq
+        decided_seq, settings = self.state.seq, self.state.settings
         self._nonces.offset_ms = self.state.clock_offset_ns // 1_000_000
         outgoing: list[Outgoing] = []
         for index, intent in enumerate(decision.intents):
             if type(intent) in STREAM_INTENTS:
                 self._frames_sent += 1
                 nonce = self._frames_sent
+                if isinstance(intent, OpenStream):
+                    frames = subscriptions(intent.stream, self._markets, settings)
+                    self._sessions[intent.stream] = StreamSession(intent.stream, frames)
             else:
                 nonce = self._nonces.draw()
-            request = outbound(intent, nonce, self._markets, self.state.settings)
-            if isinstance(intent, OpenStream):
-                frames = subscriptions(intent.stream, self._markets, self.state.settings)
-                self._sessions[intent.stream] = StreamSession(intent.stream, frames)
+            request = outbound(intent, nonce, self._markets, settings)
             sent = RequestSent(index, nonce, request.method, request.path, request.body)
             self._append(sent, now_ns, decided_seq)
             outgoing.append(Outgoing(self.state.seq, intent, request))
-        self.counts.intents += len(decision.intents)
+        self.counts.intents += len(outgoing)
         self.counts.requests += len(outgoing)
         return outgoing
 

@@ -8,6 +8,7 @@ since names and ids hold no character that JSON escapes, which is asserted for e
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -100,17 +101,25 @@ def _known(market: Market | None, name: str) -> Market:
     return market
 
 
+@lru_cache(maxsize=64)
 def _name(name: str) -> str:
     if name.isascii() and name.replace("_", "").isalnum():
         return name
     raise LocalProtocolError(f"expected a market name, found {name!r}")
 
 
+@lru_cache(maxsize=1024)
 def _client_id(text: str) -> str:
     # The set of contract 10.6 without dots and underscores, which one error text forbids (G-9).
     if text.isascii() and text.replace("-", "").isalnum():
         return text
     raise LocalProtocolError(f"expected a client order id of letters and digits, found {text!r}")
+
+
+# Sizes repeat and prices do not, so only sizes are remembered.
+@lru_cache(maxsize=1024)
+def _amount(units: int, decimals: int) -> str:
+    return _decimal(units, decimals)
 
 
 def _decimal(units: int, decimals: int) -> str:
@@ -133,7 +142,7 @@ def _order(order: NewOrder, market: str, prices: int, lots: int, stp: bool) -> s
         flags = flags + _STP[order.stp]
     return (
         f'{market},"side":"{_SIDES[order.side]}",'
-        f'"amount":"{_decimal(order.qty, lots)}","price":"{_decimal(order.price, prices)}",'
+        f'"amount":"{_amount(order.qty, lots)}","price":"{_decimal(order.price, prices)}",'
         f'"clientOrderId":"{_client_id(order.client_order_id)}"{flags}'
     )
 
@@ -169,7 +178,7 @@ def _modify(intent: ModifyOrder, market: Market | None, nonce: int) -> Request:
         "/api/v4/order/modify",
         f'"market":"{_name(intent.market)}",'
         f'"clientOrderId":"{_client_id(intent.client_order_id)}",'
-        f'"amount":"{_decimal(intent.qty, market.qty_decimals)}",'
+        f'"amount":"{_amount(intent.qty, market.qty_decimals)}",'
         f'"price":"{_decimal(intent.price, market.price_decimals)}"{_STP[intent.stp]},',
         nonce,
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
+from binascii import b2a_base64
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -85,7 +85,7 @@ class Signer:
         """
         if path not in ALLOWED_PATHS:
             raise LocalProtocolError(f"expected a path of the allow-list, found {path!r}")
-        payload = base64.b64encode(body)
+        payload = b2a_base64(body, newline=False)
         inner = self._inner.copy()
         inner.update(payload)
         outer = self._outer.copy()

@@ -1,0 +1,131 @@
+"""Put changed orders into a market, and derive again what depends on them.
+
+Every change of an order goes through here; `MarketState.check` says what has to hold afterwards.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from engine.events import Record
+from engine.orders import CLOSED, IDLE, MODIFYING, Order
+from engine.state import MarketState
+from engine.types import BUY, SELL
+from engine.working import also_at, haunted, is_live, is_owing, is_whole, moved, visible
+
+# Closed orders are kept this long to recognise late news of them (REST answers end within the
+# client's own timeouts, far below this).
+TOMBSTONE_NS = 60_000_000_000
+
+
+# Closed orders beyond this many are looked through for those that are old enough to forget.
+TOMBSTONES_MAX = 64
+
+
+def with_orders(market: MarketState, changed: tuple[Order, ...], record: Record) -> MarketState:
+    """Put changed orders into a market and derive what depends on them."""
+    for order in changed:
+        market = with_order(market, order, record)
+    return market
+
+
+def with_order(market: MarketState, order: Order, record: Record) -> MarketState:
+    """Put one changed order into a market, deriving again only what it can have changed."""
+    key, side = order.client_order_id, order.side
+    before = market.orders.get(key)
+    orders = {**market.orders, key: order}
+    bids, asks, whole, owing = market.bids, market.asks, market.whole, market.owing
+    group = bids if side is BUY else asks
+    if before is not None and before.status is not CLOSED and order.status is not CLOSED:
+        # Side, level and id never change, so it keeps its place.
+        group = tuple([order if o.client_order_id == key else o for o in group])
+        worst = order.worst_qty - before.worst_qty
+    else:
+        group = moved(group, before, order, is_live)
+        other = asks if side is BUY else bids
+        whole = is_whole(group) and is_whole(other)
+        worst = order.worst_qty - (before.worst_qty if before is not None else 0)
+        if len(orders) > TOMBSTONES_MAX + len(group) + len(other):
+            orders = _buried(orders, record.recv_ns)
+    if owing or order.owed:
+        owing = moved(owing, before, order, is_owing)
+    ghosts = haunted(market.ghosts, before, order, record.recv_ns)
+    own_bids, own_asks = market.own_bids, market.own_asks
+    buy_worst, sell_worst = market.buy_worst, market.sell_worst
+    if side is BUY:
+        bids = group
+        buy_worst += worst
+    else:
+        asks = group
+        sell_worst += worst
+    if ghosts is not market.ghosts:
+        own_bids, own_asks = visible(bids, ghosts, BUY), visible(asks, ghosts, SELL)
+    elif side is BUY:
+        own_bids = visible(bids, ghosts, BUY)
+    else:
+        own_asks = visible(asks, ghosts, SELL)
+    return replace(
+        market,
+        orders=orders,
+        bids=bids,
+        asks=asks,
+        whole=whole,
+        owing=owing,
+        own_bids=own_bids,
+        own_asks=own_asks,
+        buy_worst=buy_worst,
+        sell_worst=sell_worst,
+        ghosts=ghosts,
+        touched_seq=record.seq,
+    )
+
+
+def with_request(market: MarketState, order: Order, record: Record) -> MarketState:
+    """Put in a resting order whose modify or cancel goes out: what it rests at is as it was."""
+    key = order.client_order_id
+    before = market.orders[key]
+    if before.pending is not IDLE or before.status is CLOSED:
+        return with_order(market, order, record)
+    worst_qty = order.worst_qty - before.worst_qty
+    orders = {**market.orders, key: order}
+    is_shown = order.pending is MODIFYING and not order.rpi
+    price, qty = order.wanted_price, order.wanted_qty
+    if order.side is BUY:
+        return replace(
+            market,
+            orders=orders,
+            bids=tuple([order if o.client_order_id == key else o for o in market.bids]),
+            own_bids=also_at(market.own_bids, price, qty, BUY) if is_shown else market.own_bids,
+            buy_worst=market.buy_worst + worst_qty,
+            touched_seq=record.seq,
+        )
+    return replace(
+        market,
+        orders=orders,
+        asks=tuple([order if o.client_order_id == key else o for o in market.asks]),
+        own_asks=also_at(market.own_asks, price, qty, SELL) if is_shown else market.own_asks,
+        sell_worst=market.sell_worst + worst_qty,
+        touched_seq=record.seq,
+    )
+
+
+def without_old_ghosts(market: MarketState, record: Record) -> MarketState:
+    """Forget the prices that the feed has left behind by now."""
+    ghosts = tuple(ghost for ghost in market.ghosts if ghost.until_ns > record.recv_ns)
+    return replace(
+        market,
+        ghosts=ghosts,
+        own_bids=visible(market.bids, ghosts, BUY),
+        own_asks=visible(market.asks, ghosts, SELL),
+        touched_seq=record.seq,
+    )
+
+
+def _buried(orders: dict[str, Order], now_ns: int) -> dict[str, Order]:
+    # Without the closed orders that late news cannot concern any more.
+    oldest_ns = now_ns - TOMBSTONE_NS
+    return {
+        key: order
+        for key, order in orders.items()
+        if is_live(order) or order.owed or order.closed_ns > oldest_ns
+    }
