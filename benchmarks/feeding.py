@@ -9,9 +9,11 @@ capture, and the disk (nothing is written or synced).
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 from time import perf_counter_ns
+from typing import Any
 
 import msgspec
 
@@ -127,59 +129,65 @@ def make_journal() -> JournalWriter:
 
 
 class Feeder:
-    """Feeds one session to one new sequencer, timing each market-data frame."""
+    """Feeds one session to one new sequencer, timing each market-data frame.
+
+    What to call for each record is looked up before anything is timed.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._clock = ScriptedClock()
         nonces = ScriptedNonces(session.records)
         self._sequencer = Sequencer(State(), make_journal(), None, self._clock, nonces)
+        self._quiet_gc = QuietGc()
         self._sign = make_signer().headers
         self._starts: list[int] = []  # of the market-data frames folded since the last decision
         self._times = FrameTimes([], [], [], b"")
+        self._script = [(r.seq, r.recv_ns, *self._call_for(r)) for r in session.records]
 
     def run(self) -> FrameTimes:
         """Feed everything; the result's fingerprint must be the session's."""
-        sequencer = self._sequencer
-        with QuietGc() as quiet_gc:
-            for record in self._session.records:
-                if record.seq > sequencer.state.seq:
+        sequencer, clock = self._sequencer, self._clock
+        with self._quiet_gc:
+            for seq, recv_ns, call, arguments in self._script:
+                if seq > sequencer.state.seq:
                     # Otherwise it followed from an input, and the sequencer has made it itself.
-                    self._clock.time_ns = record.recv_ns
-                    self._feed(record)
-                    if type(record.event) is TimerFired:
-                        quiet_gc.after_timer(busy=False)
+                    clock.time_ns = recv_ns
+                    call(*arguments)
         self._times.fingerprint = fingerprint(sequencer.state)
         return self._times
 
-    def _feed(self, record: Record) -> None:
-        event, sequencer = record.event, self._sequencer
-        kind = type(event)
-        if kind is Decided:
-            self._decide()
-        elif record.seq in self._session.raw:
-            self._receive(record)
-        elif kind is Fingerprint:
-            sequencer.fingerprint()
-        elif isinstance(event, RunStarted):
-            sequencer.start(event)
-        elif isinstance(event, OutcomeUnknown):
-            sequencer.take_failure(record.cause_seq, record.recv_ns, event.reason)
-        else:
-            sequencer.take(event, record.recv_ns, record.cause_seq)
-            if kind is TimerFired:
-                sequencer.sync()  # as the live loop does
-
-    def _receive(self, record: Record) -> None:
-        raw = self._session.raw[record.seq]
-        if raw.stream.startswith(f"{REST} "):
+    def _call_for(self, record: Record) -> tuple[Callable[..., object], tuple[Any, ...]]:
+        event, recv_ns, sequencer = record.event, record.recv_ns, self._sequencer
+        raw = self._session.raw.get(record.seq)
+        if isinstance(event, Decided):
+            return self._decide, ()
+        if isinstance(event, Fingerprint):
+            return sequencer.fingerprint, ()
+        if isinstance(event, RunStarted):
+            return sequencer.start, (event,)
+        if isinstance(event, OutcomeUnknown):
+            return sequencer.take_failure, (record.cause_seq, recv_ns, event.reason)
+        if raw is not None and raw.stream.startswith(f"{REST} "):
             status = int(raw.stream.removeprefix(REST))
-            self._sequencer.take_answer(record.cause_seq, record.recv_ns, status, raw.data)
-            return
-        start = perf_counter_ns()
-        self._sequencer.take_frame(raw.stream, record.recv_ns, raw.data)
-        if type(record.event) in MARKET_DATA:
-            self._starts.append(start)
+            return sequencer.take_answer, (record.cause_seq, recv_ns, status, raw.data)
+        if raw is not None:
+            timed = isinstance(event, MARKET_DATA)
+            call = self._timed_frame if timed else sequencer.take_frame
+            return call, (raw.stream, recv_ns, raw.data)
+        if isinstance(event, TimerFired):
+            return self._timer, (event, recv_ns)
+        return sequencer.take, (event, recv_ns, record.cause_seq)
+
+    def _timed_frame(self, stream: str, recv_ns: int, data: bytes) -> None:
+        self._starts.append(perf_counter_ns())
+        self._sequencer.take_frame(stream, recv_ns, data)
+
+    def _timer(self, event: TimerFired, recv_ns: int) -> None:
+        # As the live loop does.
+        self._sequencer.take(event, recv_ns)
+        self._sequencer.sync()
+        self._quiet_gc.after_timer(busy=False)
 
     def _decide(self) -> None:
         outgoing = self._sequencer.decide()

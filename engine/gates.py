@@ -39,24 +39,17 @@ def closed_gate(state: State, market: MarketState) -> str:
         return "inventory not known yet"
     if now_ns >= market.kill_switch.armed_until_ns:
         return "kill-switch not armed"
-    return (
-        _link_gate(state, market.quoted.market.name)
-        or _link_gate(state, PRIVATE)
-        or _doubt_gate(state, market)
-    )
-
-
-def _link_gate(state: State, stream: str) -> str:
-    link = state.links[stream]
-    if link.status is not _READY:
-        return f"stream {stream} is down"
-    if link.ping_sent_ns and state.now_ns - link.ping_sent_ns > state.settings.pong_deadline_ns:
-        return f"stream {stream} does not answer pings"
-    return ""
+    for stream in (market.quoted.market.name, PRIVATE):
+        link = state.links[stream]
+        if link.status is not _READY:
+            return f"stream {stream} is down"
+        if link.ping_sent_ns and now_ns - link.ping_sent_ns > state.settings.pong_deadline_ns:
+            return f"stream {stream} does not answer pings"
+    return _doubt_gate(state, market)
 
 
 def _doubt_gate(state: State, market: MarketState) -> str:
-    for order in market.live:
+    for order in market.asks + market.bids:
         if order.unknown and state.now_ns - order.sent_ns > UNKNOWN_ORDER_MAX_NS:
             return f"order {order.client_order_id} has been unknown for too long"
     if state.offset_low_ns > CLOCK_OFFSET_MAX_NS or state.offset_high_ns < -CLOCK_OFFSET_MAX_NS:

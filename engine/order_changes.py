@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from engine.events import Record
-from engine.orders import CLOSED, IDLE, MODIFYING, Order
+from engine.orders import CLOSED, IDLE, MODIFYING, OPEN, Order
 from engine.state import MarketState
 from engine.types import BUY, SELL
 from engine.working import also_at, haunted, is_live, is_owing, is_whole, moved, visible
@@ -84,9 +84,10 @@ def with_request(market: MarketState, order: Order, record: Record) -> MarketSta
     """Put in a resting order whose modify or cancel goes out: what it rests at is as it was."""
     key = order.client_order_id
     before = market.orders[key]
-    if before.pending is not IDLE or before.status is CLOSED:
+    if before.pending is not IDLE or before.status is not OPEN:
         return with_order(market, order, record)
-    worst_qty = order.worst_qty - before.worst_qty
+    # What rests may fill, and then the whole new size too (`Order.worst_qty`).
+    worst_qty = order.wanted_qty if order.pending is MODIFYING else 0
     orders = {**market.orders, key: order}
     is_shown = order.pending is MODIFYING and not order.rpi
     price, qty = order.wanted_price, order.wanted_qty

@@ -42,7 +42,7 @@ def plan(
         return _change(state, market, wanted, tolerance, patient)
     if not (asks or bids) or state.now_ns < market.hold_until_ns:
         return [], []
-    return _move(state, market, asks + bids, _Crossing(market), Exposure(market), [])
+    return _move(state, market, asks + bids, None, Exposure(market), [])
 
 
 def _due(
@@ -134,7 +134,7 @@ def _move(
     state: State,
     market: MarketState,
     moves: list[tuple[Order, Level]],
-    crossing: _Crossing,
+    crossing: _Crossing | None,
     exposure: Exposure,
     intents: list[Intent],
 ) -> tuple[list[Intent], list[RiskRefusal]]:
@@ -142,13 +142,15 @@ def _move(
     refusals: list[RiskRefusal] = []
     for order, want in moves:
         side, price, qty = order.side, want.price, want.qty
-        # An order that goes further away cannot come to cross anything.
-        nearer = price > order.price if side is BUY else price < order.price
-        if nearer and not crossing.allows(side, price):
-            continue
+        if price > order.price if side is BUY else price < order.price:
+            # Most go further away from the market, and cannot come to cross anything.
+            if crossing is None:
+                crossing = _Crossing(market)
+            if not crossing.allows(side, price):
+                continue
         refusal = exposure.approve(side, price, qty, is_new=False)
         if refusal is None:
-            if nearer:
+            if crossing is not None:
                 crossing.note(side, price)
             intents.append(ModifyOrder(name, order.client_order_id, price, qty, want.stp))
             continue
@@ -209,33 +211,24 @@ def client_order_id(run_id: str, seq: int, number: int, index: int) -> str:
 
 
 class _Crossing:
-    """Keeps own bids below own asks, whichever request arrives first.
-
-    The orders are looked at when first asked for: most plans only move away from the market.
-    """
+    """Keeps own bids below own asks, whichever request arrives first."""
 
     def __init__(self, market: MarketState) -> None:
-        self._market: MarketState | None = market
         self._bid = 0  # highest price an own bid may have
         self._ask = 0  # lowest price an own ask may have; 0 for none
+        for order in market.live:
+            self.note(order.side, order.price)
+            if order.pending is MODIFYING:
+                self.note(order.side, order.wanted_price)
 
     def allows(self, side: Side, price: int) -> bool:
-        if self._market is not None:
-            self._look(self._market)
         if side is BUY:
             return not self._ask or price < self._ask
         return price > self._bid
 
     def note(self, side: Side, price: int) -> None:
-        """Count an order that `allows` let pass."""
+        """Count an order that goes out."""
         if side is BUY:
             self._bid = max(self._bid, price)
         elif not self._ask or price < self._ask:
             self._ask = price
-
-    def _look(self, market: MarketState) -> None:
-        self._market = None
-        for order in market.live:
-            self.note(order.side, order.price)
-            if order.pending is MODIFYING:
-                self.note(order.side, order.wanted_price)

@@ -17,7 +17,7 @@ from engine.state import MarketState, State
 from engine.top import view_of
 from engine.types import TwoSidedQuote
 
-NOTHING_DUE = Decided((), ())
+NOTHING_TO_DO = Decided((), ())
 
 
 def decide(state: State) -> Decided:
@@ -27,18 +27,17 @@ def decide(state: State) -> Decided:
     """
     decided_seq = state.decided_seq
     attention = state.attention_seq > decided_seq
-    due = [m for m in state.markets.values() if attention or m.touched_seq > decided_seq]
-    if not due and not attention:
-        return NOTHING_DUE
-    refusals: list[RiskRefusal] = []
     intents: list[Intent] = session_intents(state) if attention else []
-    if state.stopping_ns or state.halted:
-        # The shutdown cancels everything of a market at once; with a refused key nothing can.
-        return Decided(tuple(intents), ())
-    for market in due:
-        quoting, refused = plan(state, market, wanted_quote(state, market))
-        intents += quoting
-        refusals += refused
+    refusals: list[RiskRefusal] = []
+    # The shutdown cancels everything of a market at once; with a refused key nothing can.
+    if not (state.stopping_ns or state.halted):
+        for market in state.markets.values():
+            if attention or market.touched_seq > decided_seq:
+                quoting, refused = plan(state, market, wanted_quote(state, market))
+                intents += quoting
+                refusals += refused
+    if not intents and not refusals:
+        return NOTHING_TO_DO
     return Decided(tuple(intents), tuple(refusals))
 
 

@@ -88,7 +88,7 @@ class Market(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Level(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One wanted order of a two-sided quote; illegal settings cannot be built."""
+    """One wanted order of a two-sided quote."""
 
     price: int
     """Ticks, > 0."""
@@ -97,16 +97,9 @@ class Level(msgspec.Struct, frozen=True, array_like=True, gc=False):
     stp: Stp
     """There is no default: whoever quotes two sides must choose."""
     rpi: bool = False
-    """Hidden order that only retail flow meets; implies post-only (contract 10.2)."""
+    """Hidden order that only retail flow meets; never takes, whatever `post_only` (10.2)."""
     post_only: bool = True
-    """Refused rather than taking; must be False on an RPI level, which implies it."""
-
-    def __post_init__(self) -> None:
-        if self.rpi and self.post_only:
-            raise ValueError(
-                "rpi with explicit post_only is refused by the venue (contract 5.1); "
-                "rpi implies post-only, so set post_only=False"
-            )
+    """Refused rather than taking (contract 5.1)."""
 
 
 class TwoSidedQuote(msgspec.Struct, frozen=True, array_like=True, gc=False):

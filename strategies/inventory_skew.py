@@ -121,7 +121,7 @@ def _side(
     room = view.inventory_max + sign * view.inventory
     start, nearest = sign * best, sign * bound
     levels: list[Level] = []
-    for offset_bps, qty, stp, rpi, post_only in rungs:
+    for offset_bps, qty, stp, rpi in rungs:
         away = ceil(start + outward * offset_bps)
         if away < nearest:
             away = nearest
@@ -132,24 +132,18 @@ def _side(
             break
         room -= qty
         nearest = away + 1
-        levels.append(Level(price, qty, stp, rpi, post_only))
+        levels.append(Level(price, qty, stp, rpi))
     return tuple(levels)
 
 
-Rungs = tuple[tuple[float, int, Stp, bool, bool], ...]
-"""Offset, lots and flags of each level at a market's precision."""
+Rungs = tuple[tuple[float, int, Stp, bool], ...]
+"""Offset, lots and settings of each level at a market's precision."""
 
 
 @lru_cache(maxsize=64)
 def _rungs(ladder: tuple[Rung, ...], qty_decimals: int) -> Rungs:
     # The same for every quote.
     return tuple(
-        (
-            rung.offset_bps,
-            to_units(Decimal(rung.qty), qty_decimals),
-            rung.stp,
-            rung.rpi,
-            not rung.rpi,
-        )
+        (rung.offset_bps, to_units(Decimal(rung.qty), qty_decimals), rung.stp, rung.rpi)
         for rung in ladder
     )

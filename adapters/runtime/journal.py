@@ -65,7 +65,8 @@ class SegmentWriter:
 
     def flush(self) -> None:
         """Hand everything appended so far to the operating system, in one write."""
-        self._check_usable()
+        if self._failure is not None:
+            self._check_usable()
         if not self._buffer:
             return
         try:

@@ -70,8 +70,9 @@ class Normaliser:
 
     def frame(self, stream: str, data: bytes) -> AnyEvent:
         """Return the event of one frame received on `stream`."""
+        decode = self._decode_update
         try:
-            update = self._decode_update(data)
+            update = decode(data)
         except msgspec.ValidationError as error:
             # Replies have no `method`, so they land here; they are too few to look for first.
             return self._reply(stream, data, str(error))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapters.whitebit.frames import encode_frame, subscriptions
-from adapters.whitebit.requests import Request, encode
+from adapters.whitebit.requests import ENCODERS, Request
 from engine.intents import CloseStream, Intent, OpenStream, Ping, Resubscribe
 from engine.types import Market, Settings
 
@@ -33,9 +33,10 @@ def outbound(
         markets: Every market of the run, by name.
         settings: Of the run.
     """
-    if type(intent) in STREAM_INTENTS:
-        return _frames(intent, nonce, markets, settings)
-    return encode(intent, markets.get(getattr(intent, "market", "")), nonce)
+    encode = ENCODERS.get(type(intent))
+    if encode is not None:
+        return encode(intent, markets.get(getattr(intent, "market", "")), nonce)
+    return _frames(intent, nonce, markets, settings)
 
 
 def _frames(intent: Any, nonce: int, markets: Mapping[str, Market], settings: Settings) -> Request:

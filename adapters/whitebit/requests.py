@@ -53,11 +53,12 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
 
 _SIDES: Mapping[Side, str] = {Side.BUY: "buy", Side.SELL: "sell"}
-# (post_only, rpi) -> members; both together are refused by the venue (5.1).
+# (post_only, rpi) -> members; rpi says it all, and the venue refuses both together (5.1).
 _FLAGS: Mapping[tuple[bool, bool], str] = {
     (False, False): "",
     (True, False): ',"postOnly":true',
     (False, True): ',"rpi":true',
+    (True, True): ',"rpi":true',
 }
 _STP: Mapping[Stp, str] = {stp: f',"stp":"{stp.value}"' for stp in Stp}
 _POWERS: tuple[int, ...] = tuple([10**exponent for exponent in range(19)])
@@ -79,7 +80,7 @@ def encode(intent: Intent, market: Market | None, nonce: int) -> Request:
         LocalProtocolError: if the intent breaks a rule that the planner guarantees, or is one for
             a stream.
     """
-    encoder = _ENCODERS.get(type(intent))
+    encoder = ENCODERS.get(type(intent))
     if encoder is None:
         raise LocalProtocolError(f"expected a REST intent, found {type(intent).__name__}")
     return encoder(intent, market, nonce)
@@ -133,9 +134,7 @@ def _decimal(units: int, decimals: int) -> str:
 
 def _order(order: NewOrder, market: str, prices: int, lots: int, stp: bool) -> str:
     # `market` is the member that names it; `prices` and `lots` are decimals.
-    flags = _FLAGS.get((order.post_only, order.rpi))
-    if flags is None:
-        raise LocalProtocolError("expected post_only or rpi, found both: the venue refuses it")
+    flags = _FLAGS[order.post_only, order.rpi]
     if order.price <= 0 or order.qty <= 0:
         raise LocalProtocolError(f"expected price and qty > 0, found {order.price}, {order.qty}")
     if stp:
@@ -261,8 +260,7 @@ def _optional_market(market: str) -> str:
     return f'"market":"{_name(market)}",' if market else ""
 
 
-# The encoders' intents differ, so the table's type is theirs in common.
-_ENCODERS: Mapping[type, Callable[[Any, Market | None, int], Request]] = {
+ENCODERS: Mapping[type, Callable[[Any, Market | None, int], Request]] = {
     PlaceOrders: _place,
     ModifyOrder: _modify,
     CancelOrder: _cancel,
@@ -279,3 +277,4 @@ _ENCODERS: Mapping[type, Callable[[Any, Market | None, int], Request]] = {
     QueryTime: _time,
     QueryMarkets: _markets,
 }
+"""How each REST intent becomes a request; `encode` says what goes in."""

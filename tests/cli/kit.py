@@ -11,6 +11,7 @@ from engine import events as e
 from engine.book import from_snapshot
 from engine.intents import NewOrder
 from engine.inventory import Inventory, add_fill, position_lots
+from engine.order_changes import with_orders
 from engine.orders import Order, Pending, Status, placed
 from engine.reduce import reduce
 from engine.state import (
@@ -23,7 +24,6 @@ from engine.state import (
     ReconStage,
     State,
     Uptime,
-    with_orders,
 )
 from engine.types import (
     Limits,

@@ -306,11 +306,6 @@ def test_a_strategy_is_found_by_its_name_or_the_names_are_told() -> None:
         load_strategy("fixed", '{"wdith":1}')
 
 
-def test_a_level_that_the_venue_would_refuse_cannot_be_built() -> None:
-    with pytest.raises(ValueError, match="rpi implies post-only"):
-        Level(1, 1, Stp.NO, rpi=True)
-
-
 def test_a_run_that_was_told_of_the_private_stream_twice_starts_over_blind() -> None:
     run = Run(quoted())
     run.push(e.StreamReady(PRIVATE))

@@ -51,7 +51,7 @@ CASES: list[tuple[str, intents.Intent, Market | None, str, str]] = [
     ("one spot order", place("BTC_USDT", order(1)), BTC_USDT, "order/new", ITEM_1),
     (
         "a spot bulk",
-        place("BTC_USDT", order(1), order(2, Side.SELL, rpi=True, post_only=False)),
+        place("BTC_USDT", order(1), order(2, Side.SELL, rpi=True)),
         BTC_USDT,
         "order/bulk",
         f'"orders":[{{{ITEM_1}}},{{{ITEM_2}}}]',
@@ -194,7 +194,6 @@ REFUSED: list[tuple[str, intents.Intent, Market | None, str]] = [
         BTC_PERP,
         "collateral bulk",
     ),
-    ("rpi and post-only", place("BTC_USDT", order(1, rpi=True)), BTC_USDT, "found both"),
     ("no price", place("BTC_USDT", order(1, price=0)), BTC_USDT, "price and qty"),
     ("negative qty", place("BTC_USDT", order(1, qty=-5)), BTC_USDT, "price and qty"),
     (
