@@ -39,18 +39,17 @@ def closed_gate(state: State, market: MarketState) -> str:
         return "inventory not known yet"
     if now_ns >= market.kill_switch.armed_until_ns:
         return "kill-switch not armed"
-    for stream in (market.quoted.market.name, PRIVATE):
-        link = state.links[stream]
-        if link.status is not _READY:
-            return f"stream {stream} is down"
-        if link.ping_sent_ns and now_ns - link.ping_sent_ns > state.settings.pong_deadline_ns:
-            return f"stream {stream} does not answer pings"
-    return _doubt_gate(state, market)
-
-
-def _doubt_gate(state: State, market: MarketState) -> str:
+    links, stream = state.links, market.quoted.market.name
+    link, private = links[stream], links[PRIVATE]
+    if link.status is not _READY or private.status is not _READY:
+        return f"stream {stream if link.status is not _READY else PRIVATE} is down"
+    if link.ping_sent_ns or private.ping_sent_ns:
+        deadline_ns = now_ns - state.settings.pong_deadline_ns
+        for name in (stream, PRIVATE):
+            if 0 < links[name].ping_sent_ns < deadline_ns:
+                return f"stream {name} does not answer pings"
     for order in market.asks + market.bids:
-        if order.unknown and state.now_ns - order.sent_ns > UNKNOWN_ORDER_MAX_NS:
+        if order.unknown and now_ns - order.sent_ns > UNKNOWN_ORDER_MAX_NS:
             return f"order {order.client_order_id} has been unknown for too long"
     if state.offset_low_ns > CLOCK_OFFSET_MAX_NS or state.offset_high_ns < -CLOCK_OFFSET_MAX_NS:
         return "our clock and the venue's differ by more than 4 s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.book import Book
 from engine.state import Feed, MarketState
 from engine.strategy import View
 from engine.working import Shown
@@ -29,16 +30,14 @@ def net_top(market: MarketState) -> Top:
     bid, bid_qty, ask, ask_qty = merged_top(feed)
     own = market.own_bids
     if own and bid and own[0][0] >= bid:
-        bid, bid_qty = _next(bid, bid_qty, feed.book.bid_prices, feed.book.bid_qtys, own, 1)
+        bid, bid_qty = _next(bid, bid_qty, feed.book, own, 1)
     own = market.own_asks
     if own and ask and own[0][0] <= ask:
-        ask, ask_qty = _next(ask, ask_qty, feed.book.ask_prices, feed.book.ask_qtys, own, -1)
+        ask, ask_qty = _next(ask, ask_qty, feed.book, own, -1)
     return bid, bid_qty, ask, ask_qty
 
 
-def _next(
-    price: int, qty: int, prices: tuple[int, ...], qtys: tuple[int, ...], own: Shown, sign: int
-) -> tuple[int, int]:
+def _next(price: int, qty: int, book: Book, own: Shown, sign: int) -> tuple[int, int]:
     # The first level, from the best on, on which somebody else has something; `sign` is +1 for
     # bids, whose prices fall.
     rest = qty
@@ -50,6 +49,9 @@ def _next(
     if rest > 0:
         return price, rest
     held = _by_price(own)
+    prices, qtys = book.bid_prices, book.bid_qtys
+    if sign < 0:
+        prices, qtys = book.ask_prices, book.ask_qtys
     for level, level_qty in zip(prices, qtys, strict=True):
         if (price - level) * sign > 0:
             rest = level_qty - held.get(level, 0)

@@ -28,9 +28,6 @@ from adapters.runtime.journal_read import LOCK_NAME
 from adapters.runtime.journal_recovery import Recovered, recover
 from engine.errors import JournalError
 
-_UNHASHED_MAX = 64
-"""Batches kept until there is time to hash them; each is a few KiB."""
-
 _REFUSES = -1  # no caller's seq equals it, so a writer that failed refuses on its usual path
 
 
@@ -84,8 +81,6 @@ class SegmentWriter:
         self._pending = 0
         self._buffer = bytearray()
         self._unhashed.append(batch)
-        if len(self._unhashed) > _UNHASHED_MAX:
-            self.hash_written()
 
     def sync(self) -> None:
         """Return once everything appended so far is durable."""
@@ -98,7 +93,10 @@ class SegmentWriter:
             raise self._failed("sync", error) from error
 
     def hash_written(self) -> None:
-        """Hash what was written since the last call: work that no intent should wait for."""
+        """Hash what was written since the last call: work that no intent should wait for.
+
+        Until then the batches stay in memory, of one segment at most.
+        """
         for batch in self._unhashed:
             self._digest.update(batch)
         self._unhashed.clear()

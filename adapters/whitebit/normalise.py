@@ -111,7 +111,7 @@ class Normaliser:
 
     def _book_ticker(self, update: BookTickerUpdate) -> BestBidOffer:
         _, time, market, update_id, bid, bid_qty, ask, ask_qty = update.params[0]
-        scale = self._scale(market)
+        scale = self._scales.get(market) or self._scale(market)
         prices, lots = scale.prices, scale.lots
         return BestBidOffer(
             market,

@@ -59,9 +59,10 @@ def parse_units(text: str, decimals: int) -> int:
     whole, point, part = text.partition(".")
     digits = whole + part
     # isdigit() alone accepts other scripts' digits, which int() would read too.
-    plain = digits.isdigit() and digits.isascii() and (bool(whole and part) or not point)
-    if not plain or len(text) > _TEXT_MAX:
+    if not (digits.isdigit() and digits.isascii()) or len(text) > _TEXT_MAX:
         raise ValueError(f"expected a plain decimal number, found {clip(text, 48)!r}")
+    if point and not (whole and part):
+        raise ValueError(f"expected digits on both sides of the point, found {text!r}")
     missing = decimals - len(part)
     if missing < 0:
         digits = whole + part.rstrip("0")
