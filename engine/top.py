@@ -88,5 +88,9 @@ def view_of(market: MarketState, now_ns: int) -> View | None:
 
 def mid2(market: MarketState) -> int:
     """Best bid plus best ask, ticks: twice the mid, exact; 0 unless both sides are there."""
-    bid, _, ask, _ = merged_top(market.feed)
-    return bid + ask if bid and ask else 0
+    feed = market.feed
+    book, bbo = feed.book, feed.bbo
+    if bbo is not None and bbo.update_id >= book.update_id:
+        bid, ask = bbo.bid_price, bbo.ask_price
+        return bid + ask if bid and ask else 0
+    return book.bid_prices[0] + book.ask_prices[0] if book.bid_prices and book.ask_prices else 0

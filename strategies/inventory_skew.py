@@ -28,7 +28,7 @@ NARROW = 0.1
 NotNegative = Annotated[float, Meta(ge=0.0, le=BPS)]
 
 
-class Rung(Struct, frozen=True, forbid_unknown_fields=True):
+class Rung(Struct, frozen=True, forbid_unknown_fields=True, cache_hash=True):
     """One level of the ladder, the same on both sides."""
 
     qty: str
