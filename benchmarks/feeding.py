@@ -143,6 +143,7 @@ class Feeder:
         self._sign = make_signer().headers
         self._starts: list[int] = []  # of the market-data frames folded since the last decision
         self._times = FrameTimes([], [], [], b"")
+        self._timed_frame = self._timed()
         self._script = [(r.seq, r.recv_ns, *self._call_for(r)) for r in session.records]
 
     def run(self) -> FrameTimes:
@@ -179,9 +180,14 @@ class Feeder:
             return self._timer, (event, recv_ns)
         return sequencer.take, (event, recv_ns, record.cause_seq)
 
-    def _timed_frame(self, stream: str, recv_ns: int, data: bytes) -> None:
-        self._starts.append(perf_counter_ns())
-        self._sequencer.take_frame(stream, recv_ns, data)
+    def _timed(self) -> Callable[[str, int, bytes], None]:
+        note, take_frame = self._starts.append, self._sequencer.take_frame
+
+        def timed_frame(stream: str, recv_ns: int, data: bytes) -> None:
+            note(perf_counter_ns())
+            take_frame(stream, recv_ns, data)
+
+        return timed_frame
 
     def _timer(self, event: TimerFired, recv_ns: int) -> None:
         # As the live loop does.

@@ -68,10 +68,11 @@ def best_bid_offer(state: State, record: Record, event: BestBidOffer) -> State:
         and memory is market.memory
         and not market.strategy.is_stirred(before, event)
     ):
-        return with_market(state, record, replace(market, feed=feed))
-    return with_market(
-        state, record, replace(market, feed=feed, memory=memory, touched_seq=record.seq)
-    )
+        market = replace(market, feed=feed)
+    else:
+        market = replace(market, feed=feed, memory=memory, touched_seq=record.seq)
+    markets = {**state.markets, event.market: market}
+    return replace(state, seq=record.seq, now_ns=record.recv_ns, markets=markets)
 
 
 def public_trades(state: State, record: Record, event: PublicTrades) -> State:

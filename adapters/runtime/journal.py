@@ -50,6 +50,7 @@ class SegmentWriter:
         self._failure: str | None = None
         self._pending = 0  # records in the buffer
         self._mark_due = False  # the last sync is still to be vouched for
+        self._size = self._durable_to = 0
         self._begin(header)
 
     @property
@@ -84,13 +85,16 @@ class SegmentWriter:
 
     def sync(self) -> None:
         """Return once everything appended so far is durable."""
-        self.flush()
+        if self._buffer or self._failure is not None:
+            self.flush()
         if self._durable_to == self._size:
             return
         try:
-            self._sync_file()
+            self._file.sync()
         except OSError as error:
             raise self._failed("sync", error) from error
+        self._durable_to = self._size
+        self._mark_due = True
 
     def hash_written(self) -> None:
         """Hash what was written since the last call: work that no intent should wait for.
@@ -145,11 +149,6 @@ class SegmentWriter:
         self._flushed = 0  # records of this segment handed over
         self._mark_due = False
 
-    def _sync_file(self) -> None:
-        self._file.sync()
-        self._durable_to = self._size
-        self._mark_due = True
-
     def _finish(self) -> None:
         # Everything before the closing frame is durable already: `durable_bound` builds on that.
         self.hash_written()
@@ -160,7 +159,7 @@ class SegmentWriter:
 
     def _roll(self) -> None:
         if self._durable_to != self._size:
-            self._sync_file()
+            self._file.sync()
         self._finish()
         old, old_file = self._header, self._file
         # Raw segments of one writer share their first_seq: see `RawReader`.

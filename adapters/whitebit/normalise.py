@@ -6,9 +6,9 @@ the reason in words; nothing raises, and nothing is rounded. Contract 11.5.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import assert_never
+from typing import Any
 
 import msgspec
 
@@ -67,6 +67,17 @@ class Normaliser:
         self._decode_update = msgspec.json.Decoder[Update](Update).decode
         self._decode_reply = msgspec.json.Decoder(Reply).decode
         self._decode_status = msgspec.json.Decoder(StatusResult).decode
+        # The readers' updates differ, so the table's type is theirs in common.
+        self._readers: Mapping[type[Update], Callable[[Any], AnyEvent]] = {
+            BookTickerUpdate: self._book_ticker,
+            DepthUpdate: self._depth,
+            TradesUpdate: self._trades,
+            OrdersPendingUpdate: self._order,
+            DealsUpdate: self._deals,
+            BalanceSpotUpdate: _spot_balances,
+            BalanceMarginUpdate: _margin_balances,
+            PositionsUpdate: self._positions,
+        }
 
     def frame(self, stream: str, data: bytes) -> AnyEvent:
         """Return the event of one frame received on `stream`."""
@@ -78,30 +89,14 @@ class Normaliser:
             return self._reply(stream, data, str(error))
         except (ValueError, RecursionError) as error:
             return FrameRefused(stream, "", clip(f"not JSON: {error}"))
+        read = self._readers[type(update)]
         try:
-            return self._update(update)
+            return read(update)
         except ValueError as error:
             return FrameRefused(stream, clip(_market_of(update), 64), clip(str(error)))
 
-    def _update(self, update: Update) -> AnyEvent:
-        # The two that come thousands of times a second are asked for first.
-        if isinstance(update, BookTickerUpdate):
-            return self._book_ticker(update)
-        if isinstance(update, DepthUpdate):
-            return self._depth(update)
-        if isinstance(update, TradesUpdate):
-            return self._trades(update)
-        if isinstance(update, OrdersPendingUpdate):
-            return self._order(update)
-        if isinstance(update, DealsUpdate):
-            return Filled(stream_fill(self._scale(update.params[2]), update.params))
-        if isinstance(update, BalanceSpotUpdate):
-            return _spot_balances(update)
-        if isinstance(update, BalanceMarginUpdate):
-            return _margin_balances(update)
-        if isinstance(update, PositionsUpdate):
-            return self._positions(update)
-        assert_never(update)
+    def _deals(self, update: DealsUpdate) -> Filled:
+        return Filled(stream_fill(self._scale(update.params[2]), update.params))
 
     def _scale(self, market: str) -> Scale:
         scale = self._scales.get(market)

@@ -169,16 +169,16 @@ def _place(intent: PlaceOrders, market: Market | None, nonce: int) -> Request:
 
 
 def _modify(intent: ModifyOrder, market: Market | None, nonce: int) -> Request:
-    market = _known(market, intent.market)
-    if intent.price <= 0 or intent.qty <= 0:
-        raise LocalProtocolError(f"expected price and qty > 0, found {intent.price}, {intent.qty}")
+    market, price, qty = _known(market, intent.market), intent.price, intent.qty
+    if price <= 0 or qty <= 0:
+        raise LocalProtocolError(f"expected price and qty > 0, found {price}, {qty}")
     # Always with stp: its documented default on a modify is "no" (10.5).
     return _post(
         "/api/v4/order/modify",
         f'"market":"{_name(intent.market)}",'
         f'"clientOrderId":"{_client_id(intent.client_order_id)}",'
-        f'"amount":"{_amount(intent.qty, market.qty_decimals)}",'
-        f'"price":"{_decimal(intent.price, market.price_decimals)}"{_STP[intent.stp]},',
+        f'"amount":"{_amount(qty, market.qty_decimals)}",'
+        f'"price":"{_decimal(price, market.price_decimals)}"{_STP[intent.stp]},',
         nonce,
     )
 
