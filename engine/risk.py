@@ -32,8 +32,8 @@ class Exposure:
             qty: Lots that may fill on top of everything live.
             is_new: False for a modify, which adds no order.
         """
-        market, limits = self.market, self.limits
-        spec, price2, collar = market.quoted.market, 2 * price, limits.collar_bps
+        market, limits, price2 = self.market, self.limits, 2 * price
+        spec, middle2, last2 = market.quoted.market, self.middle2, self.last2
         if side is BUY:
             worst = market.position + self.buy_qty + qty
         else:
@@ -46,8 +46,8 @@ class Exposure:
             or qty < spec.qty_min
             or not spec.notional_min <= price * qty <= limits.order_notional_max
             or worst > limits.position_max
-            or abs(price2 - self.middle2) * 10_000 > collar * self.middle2
-            or (self.last2 and abs(price2 - self.last2) * 10_000 > collar * self.last2)
+            or abs(price2 - middle2) * 10_000 > limits.collar_bps * middle2
+            or (last2 and abs(price2 - last2) * 10_000 > limits.collar_bps * last2)
             or (is_new and self.orders >= limits.open_orders_max)
         ):
             return self._why(side, price, qty, is_new=is_new)

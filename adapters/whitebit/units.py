@@ -57,13 +57,12 @@ class Units(dict[str, int]):
 def parse_units(text: str, decimals: int) -> int:
     """Return text * 10^decimals; raises ValueError unless it is plain, unsigned and fits."""
     whole, point, part = text.partition(".")
-    digits = whole + part
+    digits, missing = whole + part, decimals - len(part)
     # isdigit() alone accepts other scripts' digits, which int() would read too.
     if not (digits.isdigit() and digits.isascii()) or len(text) > _TEXT_MAX:
         raise ValueError(f"expected a plain decimal number, found {clip(text, 48)!r}")
     if point and not (whole and part):
         raise ValueError(f"expected digits on both sides of the point, found {text!r}")
-    missing = decimals - len(part)
     if missing < 0:
         digits = whole + part.rstrip("0")
         missing = decimals - (len(digits) - len(whole))
