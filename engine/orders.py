@@ -137,6 +137,7 @@ class Order(msgspec.Struct, frozen=True, array_like=True, gc=False):
         )
         assert not (self.status is CLOSED and self.pending is not IDLE)
         assert not (self.unknown and self.pending is IDLE), "unknown without a request"
+        assert not (self.status is NEW and self.pending is IDLE), "not shown, and nothing asked"
 
 
 # Old ids remembered; news of older ones cannot come, since each modify waits for the one before.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from engine.events import RiskRefusal
 from engine.intents import CancelOrder, Intent, ModifyOrder, NewOrder, PlaceOrders
-from engine.orders import IDLE, MODIFYING, OPEN, Order
+from engine.orders import IDLE, MODIFYING, Order
 from engine.risk import Exposure
 from engine.state import MarketState, State
 from engine.types import BUY, SELL, Level, Side, TwoSidedQuote
@@ -56,7 +56,7 @@ def _due(
     reach = 0
     for order, want in zip(orders, levels, strict=True):
         reach += tolerance
-        if order.pending is not IDLE or order.status is not OPEN:
+        if order.pending is not IDLE:
             continue
         if (
             want.rpi is not order.rpi
@@ -111,7 +111,7 @@ def _change(
         if level < len(levels) and not taken[level]:
             taken[level] = True
             want = levels[level]
-        if order.pending is not IDLE or order.status is not OPEN:
+        if order.pending is not IDLE:
             continue
         if want is None or _other_kind(order, want):
             if state.now_ns >= order.cancel_at_ns:

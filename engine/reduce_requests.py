@@ -71,8 +71,7 @@ def request_sent(state: State, record: Record, event: RequestSent) -> State:
     kind, now_ns = type(intent), record.recv_ns
     if kind in _FRAMES:
         return _FRAMES[kind](state, record, intent)
-    deadline_ns = now_ns + state.settings.request_deadline_ns
-    in_flight = InFlight(intent, now_ns, event.nonce, deadline_ns)
+    in_flight = InFlight(intent, now_ns, event.nonce)
     requests, markets = {**state.requests, record.seq: in_flight}, state.markets
     change = _MARKETS.get(kind)
     if change is not None and (market := markets.get(intent.market)) is not None:

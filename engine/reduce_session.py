@@ -232,8 +232,9 @@ def frame_refused(state: State, record: Record, event: FrameRefused) -> State:
 def timer_fired(state: State, record: Record, event: TimerFired) -> State:
     """Let deadlines pass, sample uptime, and look into what stays unexplained."""
     state = replace(advance(state, record), attention_seq=record.seq)
+    overdue_ns = record.recv_ns - state.settings.request_deadline_ns
     for seq, request in state.requests.items():
-        if request.deadline_ns <= record.recv_ns and not request.expired:
+        if request.sent_ns <= overdue_ns and not request.expired:
             requests = {**state.requests, seq: replace(request, expired=True)}
             state = lost(replace(state, requests=requests), record, seq, request)
     for market in state.markets.values():

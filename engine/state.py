@@ -237,7 +237,6 @@ class InFlight(msgspec.Struct, frozen=True, array_like=True, gc=False):
     intent: Intent
     sent_ns: int
     nonce: int
-    deadline_ns: int
     expired: bool = False
     """The deadline passed; a late answer still counts as a fact."""
 

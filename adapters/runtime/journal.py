@@ -50,6 +50,7 @@ class SegmentWriter:
         self._failure: str | None = None
         self._pending = 0  # records in the buffer
         self._mark_due = False  # the last sync is still to be vouched for
+        self._mark = b""  # the vouching frame, if it is made already
         self._size = self._durable_to = 0
         self._begin(header)
 
@@ -72,8 +73,8 @@ class SegmentWriter:
                 self._roll()
             batch: bytes | bytearray = self._buffer
             if self._mark_due:
-                batch = encode_mark(self._size, self._durable_to) + batch
-                self._mark_due = False
+                batch = (self._mark or encode_mark(self._size, self._durable_to)) + batch
+                self._mark, self._mark_due = b"", False
             self._file.write(batch)
         except OSError as error:
             raise self._failed("write", error) from error
@@ -96,14 +97,16 @@ class SegmentWriter:
         self._durable_to = self._size
         self._mark_due = True
 
-    def hash_written(self) -> None:
-        """Hash what was written since the last call: work that no intent should wait for.
+    def catch_up(self) -> None:
+        """Do what no intent should wait for: hash what was written, frame the mark that is due.
 
         Until then the batches stay in memory, of one segment at most.
         """
         for batch in self._unhashed:
             self._digest.update(batch)
         self._unhashed.clear()
+        if self._mark_due:
+            self._mark = encode_mark(self._size, self._durable_to)
 
     def close(self) -> None:
         """Write what is left, close the segment so that truncation shows, release the lock.
@@ -147,11 +150,11 @@ class SegmentWriter:
         self._unhashed: list[bytes | bytearray] = []
         self._size = self._durable_to = len(data)
         self._flushed = 0  # records of this segment handed over
-        self._mark_due = False
+        self._mark, self._mark_due = b"", False
 
     def _finish(self) -> None:
         # Everything before the closing frame is durable already: `durable_bound` builds on that.
-        self.hash_written()
+        self.catch_up()
         frame = encode_close(self._flushed, self._digest.digest())
         self._file.write(frame)
         self._digest.update(frame)

@@ -176,10 +176,10 @@ class Sequencer:
     def sync(self) -> None:
         """Make everything taken so far durable."""
         self._journal.sync()
-        self._journal.hash_written()
+        self._journal.catch_up()
         if self._raw is not None:
             self._raw.flush()
-            self._raw.hash_written()
+            self._raw.catch_up()
 
     def _send(self, decision: Decided, now_ns: int) -> list[Outgoing]:
         decided_seq, settings = self.state.seq, self.state.settings

@@ -113,7 +113,7 @@ CASES = [
 
 def _asked() -> State:
     # A run with one modify in flight, sent as record 9.
-    return replace(started(), requests={9: InFlight(MODIFY, NOON, 1, NOON)})
+    return replace(started(), requests={9: InFlight(MODIFY, NOON, 1)})
 
 
 @pytest.mark.parametrize(
