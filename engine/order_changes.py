@@ -11,7 +11,7 @@ from engine.events import Record
 from engine.orders import CLOSED, IDLE, MODIFYING, OPEN, Order
 from engine.state import MarketState
 from engine.types import BUY, SELL
-from engine.working import also_at, haunted, is_live, is_owing, is_whole, moved, visible
+from engine.working import also_at, haunted, in_place, is_live, is_owing, is_whole, moved, visible
 
 # Closed orders are kept this long to recognise late news of them (REST answers end within the
 # client's own timeouts, far below this).
@@ -37,8 +37,7 @@ def with_order(market: MarketState, order: Order, record: Record) -> MarketState
     bids, asks, whole, owing = market.bids, market.asks, market.whole, market.owing
     group = bids if side is BUY else asks
     if before is not None and before.status is not CLOSED and order.status is not CLOSED:
-        # Side, level and id never change, so it keeps its place.
-        group = tuple([order if o.client_order_id == key else o for o in group])
+        group = in_place(group, order)
         worst = order.worst_qty - before.worst_qty
     else:
         group = moved(group, before, order, is_live)
@@ -95,7 +94,7 @@ def with_request(market: MarketState, order: Order, record: Record) -> MarketSta
         return replace(
             market,
             orders=orders,
-            bids=tuple([order if o.client_order_id == key else o for o in market.bids]),
+            bids=in_place(market.bids, order),
             own_bids=also_at(market.own_bids, price, qty, BUY) if is_shown else market.own_bids,
             buy_worst=market.buy_worst + worst_qty,
             touched_seq=record.seq,
@@ -103,7 +102,7 @@ def with_request(market: MarketState, order: Order, record: Record) -> MarketSta
     return replace(
         market,
         orders=orders,
-        asks=tuple([order if o.client_order_id == key else o for o in market.asks]),
+        asks=in_place(market.asks, order),
         own_asks=also_at(market.own_asks, price, qty, SELL) if is_shown else market.own_asks,
         sell_worst=market.sell_worst + worst_qty,
         touched_seq=record.seq,

@@ -12,7 +12,7 @@ from __future__ import annotations
 from engine.events import RiskRefusal
 from engine.intents import CancelOrder, Intent, ModifyOrder, NewOrder, PlaceOrders
 from engine.orders import IDLE, MODIFYING, Order
-from engine.risk import Exposure
+from engine.risk import Exposure, exposure_of
 from engine.state import MarketState, State
 from engine.types import BUY, SELL, Level, Side, TwoSidedQuote
 
@@ -42,7 +42,7 @@ def plan(
         return _change(state, market, wanted, tolerance, patient)
     if not (asks or bids) or state.now_ns < market.hold_until_ns:
         return [], []
-    return _move(state, market, asks + bids, None, Exposure(market), [])
+    return _move(state, market, asks + bids, None, exposure_of(market), [])
 
 
 def _due(
@@ -121,7 +121,7 @@ def _change(
     missing = not (all(bids_taken) and all(asks_taken))
     if not (moves or missing) or state.now_ns < market.hold_until_ns:
         return cancels, []
-    crossing, exposure = _Crossing(market), Exposure(market)
+    crossing, exposure = _Crossing(market), exposure_of(market)
     intents, refusals = _move(state, market, moves, crossing, exposure, cancels)
     if missing:
         new, refused = _place(state, market, wanted, (bids_taken, asks_taken), crossing, exposure)
@@ -148,7 +148,7 @@ def _move(
                 crossing = _Crossing(market)
             if not crossing.allows(side, price):
                 continue
-        refusal = exposure.approve(side, price, qty, is_new=False)
+        refusal = exposure.approve(side, price, qty, 0)
         if refusal is None:
             if crossing is not None:
                 crossing.note(side, price)
@@ -180,7 +180,7 @@ def _place(
                 continue
             if len(new) == BULK_MAX:
                 break
-            refusal = exposure.approve(side, want.price, want.qty, is_new=True)
+            refusal = exposure.approve(side, want.price, want.qty, 1)
             if refusal is not None:
                 refusals.append(refusal)
                 continue

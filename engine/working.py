@@ -43,6 +43,15 @@ def place_of(order: Order) -> tuple[Side, int, str]:
     return order.side, order.level, order.client_order_id
 
 
+def in_place(group: tuple[Order, ...], order: Order) -> tuple[Order, ...]:
+    """Return a group after one order of it changed; its side, level and id never do."""
+    key = order.client_order_id
+    for place, before in enumerate(group):
+        if before.client_order_id == key:
+            return (*group[:place], order, *group[place + 1 :])
+    raise LookupError(f"no order {key} in its group")
+
+
 def moved(
     group: tuple[Order, ...], before: Order | None, after: Order, belongs: Callable[[Order], bool]
 ) -> tuple[Order, ...]:

@@ -117,7 +117,8 @@ def _side(
 ) -> tuple[Level, ...]:
     # `sign` is -1 for bids and +1 for asks; sign x price grows away from the market on both
     # sides, so rounding up rounds bids down and asks up. `outward` is a basis point in ticks.
-    qty_min, notional_min = view.market.qty_min, max(1, view.market.notional_min)
+    market = view.market
+    qty_min, notional_min = market.qty_min, market.notional_min or 1
     room = view.inventory_max + sign * view.inventory
     start, nearest = sign * best, sign * bound
     levels: list[Level] = []

@@ -152,10 +152,10 @@ class Sequencer:
 
     def decide(self) -> list[Outgoing]:
         """Decide once, and return what may leave: journaled, and durable before this returns."""
-        decision = decide(self.state)
+        state = self.state
+        decision = decide(state)
         now_ns = self._clock.now_ns()
-        cause_seq = self.state.seq
-        self._append(decision, now_ns, cause_seq)
+        self._append(decision, now_ns, state.seq)
         self._decisions += 1
         outgoing: list[Outgoing] = []
         if decision.intents:

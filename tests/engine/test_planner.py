@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from engine import events as e
 from engine import intents as i
 from engine.planner import client_order_id, plan
-from engine.risk import Exposure
+from engine.risk import exposure_of
 from engine.state import State
 from engine.step import decide, wanted_quote
 from engine.types import Level, Limits, OrderStatus, Side, Stp, TwoSidedQuote
@@ -202,19 +202,19 @@ def test_client_ids_tell_run_decision_and_place_apart() -> None:
 )
 def test_each_limit_has_its_edge(limit: Limits, price: int, qty: int, rule: str) -> None:
     run = started(quoted(limit=limit))
-    exposure = Exposure(run.market)
-    refusal = exposure.approve(Side.BUY, price, qty, is_new=True)
+    exposure = exposure_of(run.market)
+    refusal = exposure.approve(Side.BUY, price, qty, 1)
     assert (refusal.rule if refusal else "") == rule
     assert refusal is None or refusal.reason
     assert exposure.buy_qty == (0 if rule else qty)
     if rule == "open_orders":
-        assert exposure.approve(Side.BUY, price, qty, is_new=False) is None
+        assert exposure.approve(Side.BUY, price, qty, 0) is None
 
 
 def test_prices_are_held_against_the_last_trade_too() -> None:
     run = started(quoted(limit=limits(collar_bps=100)))
     run.push(e.PublicTrades(NAME, (e.PublicTrade(1, 900, 1, Side.BUY, False, 0),)))
-    refusal = Exposure(run.market).approve(Side.BUY, 1000, 1, is_new=True)
+    refusal = exposure_of(run.market).approve(Side.BUY, 1000, 1, 1)
     assert refusal is not None
     assert "from the last trade, limit 100" in refusal.reason
 
@@ -222,7 +222,7 @@ def test_prices_are_held_against_the_last_trade_too() -> None:
 def test_without_a_two_sided_market_nothing_is_approved() -> None:
     run = started()
     run.push(snapshot(bids=(), update_id=9))
-    refusal = Exposure(run.market).approve(Side.SELL, 1000, 1, is_new=True)
+    refusal = exposure_of(run.market).approve(Side.SELL, 1000, 1, 1)
     assert refusal is not None
     assert refusal.rule == "collar"
     assert wanted_quote(run.state, run.market) == TwoSidedQuote()

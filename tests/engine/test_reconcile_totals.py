@@ -11,7 +11,7 @@ from engine import intents as i
 from engine.gates import closed_gate
 from engine.inventory import base_total
 from engine.orders import Pending, Status
-from engine.risk import Exposure
+from engine.risk import exposure_of
 from engine.state import ReconStage
 from engine.types import OrderStatus, Position, Side, SpotBalance, Stp
 from tests.engine.builders import (
@@ -136,7 +136,7 @@ def test_a_deal_that_stays_missing_is_asked_for() -> None:
     run = started()
     placed(run)
     run.push(e.OrderClosed(venue_order(CID, 1, leaves=0, status=OrderStatus.FILLED)))
-    assert Exposure(run.market).buy_qty == 10
+    assert exposure_of(run.market).buy_qty == 10
     run.wait(2)
     assert run.market.recon.stage is ReconStage.DONE
     run.wait(2)
@@ -144,7 +144,7 @@ def test_a_deal_that_stays_missing_is_asked_for() -> None:
     run.history = (fill(5, qty=10, client_order_id=CID),)
     run.base = "0.010"
     run.settle()
-    assert (run.market.position, Exposure(run.market).buy_qty) == (10, 0)
+    assert (run.market.position, exposure_of(run.market).buy_qty) == (10, 0)
 
 
 # --- restart ----------------------------------------------------------------------------------
