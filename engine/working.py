@@ -48,7 +48,9 @@ def in_place(group: tuple[Order, ...], order: Order) -> tuple[Order, ...]:
     key = order.client_order_id
     for place, before in enumerate(group):
         if before.client_order_id == key:
-            return (*group[:place], order, *group[place + 1 :])
+            changed = list(group)
+            changed[place] = order
+            return tuple(changed)
     raise LookupError(f"no order {key} in its group")
 
 
@@ -88,7 +90,9 @@ def visible(orders: tuple[Order, ...], ghosts: tuple[Ghost, ...], side: Side) ->
 
 def also_at(shown: Shown, price: int, qty: int, side: Side) -> Shown:
     """Add where a modify that goes out may come to show."""
-    return tuple(sorted((*shown, (price, qty)), reverse=side is BUY))
+    levels = [*shown, (price, qty)]
+    levels.sort(reverse=side is BUY)
+    return tuple(levels)
 
 
 def haunted(

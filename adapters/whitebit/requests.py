@@ -175,8 +175,7 @@ def _modify(intent: ModifyOrder, market: Market | None, nonce: int) -> Request:
     # Always with stp: its documented default on a modify is "no" (10.5).
     return _post(
         "/api/v4/order/modify",
-        f'"market":"{_name(intent.market)}",'
-        f'"clientOrderId":"{_client_id(intent.client_order_id)}",'
+        f'"market":"{_name(intent.market)}","clientOrderId":"{_client_id(intent.client_order_id)}",'
         f'"amount":"{_amount(qty, market.qty_decimals)}",'
         f'"price":"{_decimal(price, market.price_decimals)}"{_STP[intent.stp]},',
         nonce,
