@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help run test lint bench cov lock clean
+.PHONY: help run test lint bench cov venue-soak lock clean
 
 # Arguments for `quotefold run`, `pytest` or the benchmarks, as in: make run ARGS="--for 30s"
 ARGS ?=
@@ -23,8 +23,8 @@ PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-inp
 LOCKED := --require-hashes --only-binary :all:
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r name text; do \
-	    printf '  make %-6s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r name text; do \
+	    printf '  make %-11s %s\n' "$$name" "$$text"; done
 
 run: .venv/project.done  ## quote both markets of a paper venue until Ctrl-C (ARGS="--for 30s")
 	@exec $(BIN)/quotefold run $(ARGS)
@@ -45,6 +45,9 @@ cov: .venv/dev.done  ## branch coverage of engine and strategies, at least 95 %
 	@exec $(BIN)/python -m pytest -n auto --dist worksteal --cov \
 	    --cov-report term-missing:skip-covered --cov-fail-under 95 \
 	    --deselect tests/test_simulated.py::test_virtual_time_outruns_real_time $(ARGS)
+
+venue-soak: .venv/dev.done  ## a million random commands through the venue's exchange core
+	@exec $(BIN)/python -m tests.paper.soak $(ARGS)
 
 # pip-tools is a maintainer's tool, so it gets an environment of its own instead of a lock line.
 # The development lock is constrained by the core lock: tests run what users run.
