@@ -7,8 +7,9 @@ import binascii
 import hashlib
 import hmac
 from collections import deque
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv6Address, ip_address
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -22,14 +23,66 @@ NONCE_WINDOW_MS = 5_000
 NONCE_MEMORY = 200_000
 
 
+# A key with both has WhiteBIT's level "Info + Trading"; deposits and withdrawals are not served.
+Permission = Literal["read", "trade"]
+ALL_PERMISSIONS: frozenset[Permission] = frozenset(("read", "trade"))
+# The number is documented with the keys (section 2).
+IPS_MAX = 50
+# What changes something, apart from all that is under /order/ and is not a status.
+_TRADE_PREFIX = "/api/v4/order/"
+_STATUS = "/api/v4/order/kill-switch/status"
+_TRADE = frozenset(
+    (
+        "/api/v4/collateral-account/leverage",
+        "/api/v4/collateral-account/hedge-mode/update",
+        "/api/v4/collateral-account/position/close",
+    )
+)
+
+
+def permission_of(path: str) -> Permission:
+    """Permission that a private endpoint needs: `trade` for what changes something [C]."""
+    if path in _TRADE or (path.startswith(_TRADE_PREFIX) and path != _STATUS):
+        return "trade"
+    return "read"
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is one IPv4 or IPv6 address."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def plain_address(address: str) -> str:
+    """Write an address in one way; an IPv4 one inside IPv6 as itself, no address as it is."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(parsed)
+
+
 class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One key of an account; `denied` holds paths that it may not use."""
+    """One key of an account; from any address while `ips` is empty, `denied` holds paths."""
 
     account: str
-    key: str
-    secret: str
+    key: Annotated[str, msgspec.Meta(min_length=1)]
+    secret: Annotated[str, msgspec.Meta(min_length=1)]
     enabled: bool = True
+    permissions: frozenset[Permission] = ALL_PERMISSIONS
+    ips: Annotated[tuple[str, ...], msgspec.Meta(max_length=IPS_MAX)] = ()
     denied: frozenset[str] = frozenset()
+
+    def allows_address(self, address: str) -> bool:
+        return not self.ips or address in map(plain_address, self.ips)
+
+    def allows_path(self, path: str) -> bool:
+        return path not in self.denied and permission_of(path) in self.permissions
 
 
 class AuthRefusal(Exception):
@@ -52,7 +105,7 @@ class Authenticator:
     """Checks signatures and nonces; holds the nonces used so far for each key."""
 
     def __init__(
-        self, keys: list[ApiKey], *, strict_payload: bool = False, nonce_status: int = 429
+        self, keys: Iterable[ApiKey], *, strict_payload: bool = False, nonce_status: int = 429
     ) -> None:
         """Set up the keys.
 
@@ -66,7 +119,22 @@ class Authenticator:
         self._nonce_status = nonce_status
         self._nonces = {key.key: _Nonces() for key in keys}
 
-    def check(self, headers: Mapping[str, str], raw: bytes, path: str, now_ns: int) -> Signed:
+    @property
+    def keys(self) -> list[ApiKey]:
+        """Every key, in the order of issue."""
+        return list(self._keys.values())
+
+    def find(self, key: str) -> ApiKey | None:
+        return self._keys.get(key)
+
+    def put(self, key: ApiKey) -> None:
+        """Add a key or replace its settings; the nonces it has used stay used."""
+        self._keys[key.key] = key
+        self._nonces.setdefault(key.key, _Nonces())
+
+    def check(
+        self, headers: Mapping[str, str], raw: bytes, path: str, now_ns: int, address: str
+    ) -> Signed:
         """Accept or refuse one private request.
 
         Args:
@@ -74,20 +142,21 @@ class Authenticator:
             raw: The body as received.
             path: The path of the request line, without query.
             now_ns: The venue's clock.
+            address: Where the client is, as `plain_address` writes it.
 
         Raises:
             AuthRefusal: with the answer to send.
         """
         body = self._payload(headers.get("x-txc-payload", ""), raw)
         key = self._signer(headers)
-        if not key.enabled:
+        if not key.enabled or not key.allows_address(address):
             raise _refuse(401, "This action is unauthorized. Enable your key in API settings")
         if "request" not in body:
             raise _refuse(401, "Request not provided.")
         if body["request"] != path:
             raise _refuse_code(400, 9, "Invalid payload.")
         self._nonce(key.key, body, now_ns)
-        if path in key.denied:
+        if not key.allows_path(path):
             raise _refuse(403, "You don't have permission to use this endpoint.")
         return Signed(key.account, body)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from adapters.paper.auth import ApiKey
+from adapters.paper.auth import ApiKey, is_address
 from adapters.paper.flow_recorded import RecordedConfig
 from adapters.paper.flow_synthetic import SyntheticConfig
 from adapters.paper.model import FLOW_ACCOUNTS, ExchangeConfig
@@ -58,6 +58,9 @@ def problem(config: VenueConfig) -> str | None:
     for key in config.keys:
         if key.account not in accounts:
             return f"keys: account {key.account!r} does not exist"
+        for address in key.ips:
+            if not is_address(address):
+                return f"keys: expected an IP address, found {address!r}"
     if config.nonce_status not in (401, 429):
         return f"nonce_status: expected 401 or 429, found {config.nonce_status}"
     return None

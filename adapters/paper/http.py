@@ -14,15 +14,20 @@ import h11
 import msgspec
 import trio
 
-# A bulk of 20 orders is about 5 kB, and its payload header a third more.
-HEADER_MAX = 64 * 1024
-BODY_MAX = 256 * 1024
+# The request line and all headers. A signed body travels in a header too, a third longer: this much
+# leaves room for a cancel of 100 orders by their longest client ids, the largest of all requests.
+HEADER_MAX = 16 * 1024
+BODY_MAX = 1024 * 1024
 RECEIVE_MAX = 64 * 1024
 # One request must arrive whole in this time once it began; an idle keep-alive connection may wait.
 REQUEST_TIMEOUT_S = 10
 IDLE_TIMEOUT_S = 300
 # A client that does not read its answer is cut off.
 SEND_TIMEOUT_S = 10
+# What a refused client still sends is read and dropped for so long, since closing a socket with
+# unread bytes would take the refusal away from it.
+LINGER_S = 1
+LINGER_MAX = 2 * BODY_MAX
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -59,7 +64,7 @@ Respond = Callable[[Request], Awaitable[Response]]
 
 
 async def serve_http(
-    stream: trio.abc.Stream, respond: Respond, *, upgrade_path: str | None = None
+    stream: trio.abc.HalfCloseableStream, respond: Respond, *, upgrade_path: str | None = None
 ) -> Upgrade | None:
     """Answer requests until the connection ends; returns only to hand over an upgrade.
 
@@ -92,15 +97,17 @@ async def serve_http(
 class _Connection:
     """h11's server side on one stream."""
 
-    def __init__(self, stream: trio.abc.Stream) -> None:
+    def __init__(self, stream: trio.abc.HalfCloseableStream) -> None:
         self._stream = stream
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=HEADER_MAX)
         # Kept only until the head of a request is complete, in case it is an upgrade.
         self.received = b""
+        self._in_head = True
 
     async def read_request(self) -> Request | None:
         """Next request, or None when the client closed or stayed silent too long."""
         self.received = bytes(self._h11.trailing_data[0])
+        self._in_head = True
         if not self.received:
             with trio.move_on_after(IDLE_TIMEOUT_S):
                 await self._receive()
@@ -111,10 +118,16 @@ class _Connection:
             if isinstance(head, h11.ConnectionClosed):
                 return None
             assert isinstance(head, h11.Request)
-            body = await self._read_body()
+            self._in_head = False
+            if len(self.received) - len(self._h11.trailing_data[0]) > HEADER_MAX:
+                raise _Refused(431)
+            body = await self._read_body(head)
         return _request(head, body)
 
-    async def _read_body(self) -> bytes:
+    async def _read_body(self, head: h11.Request) -> bytes:
+        # The protocol library has checked that this is a number, if it is there at all.
+        if int(dict(head.headers).get(b"content-length", b"0")) > BODY_MAX:
+            raise _Refused(413)
         parts: list[bytes] = []
         size = 0
         while True:
@@ -141,7 +154,8 @@ class _Connection:
 
     async def _receive(self) -> None:
         data = bytes(await self._stream.receive_some(RECEIVE_MAX))
-        self.received += data
+        if self._in_head:
+            self.received += data
         self._h11.receive_data(data)
 
     async def answer(self, response: Response) -> bool:
@@ -159,6 +173,14 @@ class _Connection:
         # The client may have left without waiting for the refusal.
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
             await self._send(self._encode(Response(status), close=True))
+            await self._linger()
+
+    async def _linger(self) -> None:
+        await self._stream.send_eof()
+        dropped = 0
+        with trio.move_on_after(LINGER_S):
+            while dropped < LINGER_MAX and (data := await self._stream.receive_some(RECEIVE_MAX)):
+                dropped += len(data)
 
     def _encode(self, response: Response, *, close: bool = False) -> bytes:
         headers = [("content-length", str(len(response.body)))]

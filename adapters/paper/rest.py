@@ -74,7 +74,9 @@ def _private(venue: Venue, address: str, request: Request, handler: PrivateHandl
     venue.bodies.add(request.path, request.body)
     now_ns = venue.clock.now_ns()
     try:
-        signed = venue.authenticator.check(request.headers, request.body, request.path, now_ns)
+        signed = venue.authenticator.check(
+            request.headers, request.body, request.path, now_ns, address
+        )
         if not venue.limiter.allow(address, request.path, now_ns):
             return OVER_LIMIT
         return Response(200, encode(_act(venue, signed, handler)))

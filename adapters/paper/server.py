@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import trio
 
-from adapters.paper.auth import ApiKey
+from adapters.paper.auth import ApiKey, plain_address
 from adapters.paper.body_log import BodyHash
 from adapters.paper.config import VenueConfig, with_flow_accounts
 from adapters.paper.exchange import Exchange
@@ -30,8 +30,8 @@ class VenueHandle:
 
     @property
     def accounts(self) -> list[ApiKey]:
-        """Accounts with a key each."""
-        return self.venue.accounts
+        """Every key and its account, those of the start first."""
+        return self.venue.authenticator.keys
 
     @property
     def exchange(self) -> Exchange:
@@ -119,7 +119,7 @@ async def _serve_connection(stream: trio.abc.HalfCloseableStream, venue: Venue) 
 def _address(stream: trio.abc.HalfCloseableStream) -> str:
     if isinstance(stream, trio.SocketStream):
         try:
-            return str(stream.socket.getpeername()[0])
+            return plain_address(str(stream.socket.getpeername()[0]))
         except OSError:
             return NO_ADDRESS  # The client was gone before it was served.
     return NO_ADDRESS

@@ -39,9 +39,11 @@ class Venue:
         self.config = config
         self.clock = clock
         self.exchange = Exchange(config.exchange, self.now_us())
-        self.accounts: list[ApiKey] = keys_of(config, ids)
+        self.ids = ids
         self.authenticator = Authenticator(
-            self.accounts, strict_payload=config.strict_payload, nonce_status=config.nonce_status
+            keys_of(config, ids),
+            strict_payload=config.strict_payload,
+            nonce_status=config.nonce_status,
         )
         self.limiter = RestLimiter(config.rest_limits)
         self.tokens = Tokens(ids, config.token_first_use_s)
@@ -49,6 +51,11 @@ class Venue:
         self.tickers = Tickers()
         self.feeds = Feeds(self.exchange, self.now_us())
         self.flow: Flow | None = None
+
+    @property
+    def accounts(self) -> list[ApiKey]:
+        """Every key and its account, those of the start first."""
+        return self.authenticator.keys
 
     def now_us(self) -> int:
         """The venue's clock in microseconds since the epoch."""

@@ -109,6 +109,16 @@ BAD = [
     ("a wrong type", "ws_inactivity_s = 'x'", "ws_inactivity_s"),
     ("no TOML", "= 1", "Invalid"),
     ("a key of nobody", "[[keys]]\naccount='x'\nkey='k'\nsecret='s'", "account 'x'"),
+    (
+        "a key bound to no address",
+        "[[keys]]\naccount='demo-1'\nkey='k'\nsecret='s'\nips=['here']",
+        "expected an IP address",
+    ),
+    (
+        "a permission that does not exist",
+        "[[keys]]\naccount='demo-1'\nkey='k'\nsecret='s'\npermissions=['withdraw']",
+        "withdraw",
+    ),
     ("a nonce status of neither kind", "nonce_status = 500", "401 or 429"),
 ]
 

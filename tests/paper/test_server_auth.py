@@ -9,9 +9,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from adapters.paper.auth import ApiKey, Authenticator, AuthRefusal
+from adapters.paper.auth import (
+    ApiKey,
+    Authenticator,
+    AuthRefusal,
+    Permission,
+    permission_of,
+    plain_address,
+)
 
 PATH = "/api/v4/orders"
 NOW_MS = 1_700_000_000_000
@@ -20,7 +28,11 @@ KEYS = [
     ApiKey("alice", "key-a", "secret-a"),
     ApiKey("bob", "key-b", "secret-b", enabled=False),
     ApiKey("carol", "key-c", "secret-c", denied=frozenset({PATH})),
+    ApiKey("dave", "key-d", "secret-d", ips=("192.0.2.1", "2001:db8:0::1")),
+    ApiKey("erin", "key-e", "secret-e", permissions=frozenset({"trade"})),
+    ApiKey("frank", "key-f", "secret-f", permissions=frozenset({"read"})),
 ]
+HERE = "127.0.0.1"
 VECTORS = Path(__file__).parents[2].parent / "shared" / "whitebit" / "examples" / "signing.json"
 
 
@@ -38,7 +50,7 @@ def refusal(
     raw: bytes, headers: dict[str, str], checker: Authenticator | None = None
 ) -> tuple[int, dict[str, Any]]:
     with pytest.raises(AuthRefusal) as caught:
-        (checker or Authenticator(KEYS)).check(headers, raw, PATH, NOW_NS)
+        (checker or Authenticator(KEYS)).check(headers, raw, PATH, NOW_NS, HERE)
     return caught.value.status, dict(caught.value.body)
 
 
@@ -67,6 +79,12 @@ CASES: list[tuple[str, bytes, dict[str, str], tuple[int, dict[str, Any]]]] = [
         "disabled key",
         body(),
         signed(body(), "key-b", "secret-b"),
+        (401, plain("This action is unauthorized. Enable your key in API settings")),
+    ),
+    (
+        "key bound to other addresses",
+        body(),
+        signed(body(), "key-d", "secret-d"),
         (401, plain("This action is unauthorized. Enable your key in API settings")),
     ),
     ("no request", ONLY_NONCE, signed(ONLY_NONCE), (401, plain("Request not provided."))),
@@ -101,6 +119,12 @@ CASES: list[tuple[str, bytes, dict[str, str], tuple[int, dict[str, Any]]]] = [
         signed(body(), "key-c", "secret-c"),
         (403, plain("You don't have permission to use this endpoint.")),
     ),
+    (
+        "key that may not read",
+        body(),
+        signed(body(), "key-e", "secret-e"),
+        (403, plain("You don't have permission to use this endpoint.")),
+    ),
 ]
 
 
@@ -113,7 +137,59 @@ def test_refusals(
 
 def accept(checker: Authenticator, **members: Any) -> None:
     raw = body(**members)
-    assert checker.check(signed(raw), raw, PATH, NOW_NS).account == "alice"
+    assert checker.check(signed(raw), raw, PATH, NOW_NS, HERE).account == "alice"
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
+def test_a_key_bound_to_addresses_is_good_there(address: str) -> None:
+    headers = signed(body(), "key-d", "secret-d")
+    assert Authenticator(KEYS).check(headers, body(), PATH, NOW_NS, address).account == "dave"
+
+
+@pytest.mark.parametrize(
+    ("written", "plain_form"),
+    [("::ffff:192.0.2.1", "192.0.2.1"), ("2001:DB8:0::1", "2001:db8::1"), ("local", "local")],
+)
+def test_an_address_is_written_in_one_way(written: str, plain_form: str) -> None:
+    assert plain_address(written) == plain_form
+
+
+PERMISSIONS: list[tuple[Permission, str]] = [
+    ("read", "orders trade-account/order trade-account/order/history oco-orders market/fee"),
+    ("read", "order/kill-switch/status profile/websocket_token trade-account/balance"),
+    ("read", "collateral-account/positions/open collateral-account/hedge-mode"),
+    ("trade", "order/new order/cancel order/cancel/all order/kill-switch order/collateral/oco"),
+    ("trade", "order/conditional-cancel collateral-account/leverage"),
+    ("trade", "collateral-account/hedge-mode/update collateral-account/position/close"),
+]
+
+
+@pytest.mark.parametrize(("permission", "names"), PERMISSIONS)
+def test_what_changes_something_needs_to_trade(permission: Permission, names: str) -> None:
+    for name in names.split():
+        assert permission_of(f"/api/v4/{name}") == permission
+
+
+def test_a_reading_key_is_refused_before_it_can_trade() -> None:
+    checker, path = Authenticator(KEYS), "/api/v4/order/new"
+    raw = body(request=path)
+    headers = signed(raw, "key-f", "secret-f")
+    with pytest.raises(AuthRefusal) as caught:
+        checker.check(headers, raw, path, NOW_NS, HERE)
+    assert caught.value.status == 403
+    raw = body(nonce=NOW_MS + 1)
+    headers = signed(raw, "key-f", "secret-f")
+    assert checker.check(headers, raw, PATH, NOW_NS, HERE).account == "frank"
+
+
+def test_a_key_can_be_switched_off_and_on_and_keeps_its_nonces() -> None:
+    checker = Authenticator(KEYS)
+    accept(checker, nonce=7)
+    checker.put(msgspec.structs.replace(KEYS[0], enabled=False))
+    assert refusal(body(), signed(body()), checker)[0] == 401
+    checker.put(KEYS[0])
+    assert refusal(body(nonce=7), signed(body(nonce=7)), checker) == REUSED
+    accept(checker, nonce=8)
 
 
 REUSED = (429, plain("Too many requests."))
@@ -157,7 +233,7 @@ def test_strict_payload_refuses_spaces_between_tokens() -> None:
     spaced = body(text="a b")
     assert refusal(spaced, signed(spaced), checker) == INVALID_PAYLOAD
     compact = json.dumps(json.loads(spaced), separators=(",", ":")).encode()
-    assert checker.check(signed(compact), compact, PATH, NOW_NS).account == "alice"
+    assert checker.check(signed(compact), compact, PATH, NOW_NS, HERE).account == "alice"
 
 
 @pytest.mark.skipif(not VECTORS.exists(), reason="official signing vectors are not present")
@@ -173,8 +249,9 @@ def test_official_vectors_are_accepted() -> None:
             "x-txc-payload": vector["payload"],
             "x-txc-signature": vector["signature"],
         }
-        result = checker.check(headers, raw, members["request"], members["nonce"] * 1_000_000)
+        now_ns = members["nonce"] * 1_000_000
+        result = checker.check(headers, raw, members["request"], now_ns, HERE)
         assert result.body == members
         broken = {**headers, "x-txc-signature": vector["signature"].upper()}
         with pytest.raises(AuthRefusal):
-            checker.check(broken, raw, members["request"], members["nonce"] * 1_000_000)
+            checker.check(broken, raw, members["request"], now_ns, HERE)

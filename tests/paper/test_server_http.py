@@ -52,8 +52,19 @@ GARBAGE = [
     ("nothing at all", b"", b""),
     ("endless headers", b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 20000, b"HTTP/1.1 431 "),
     (
-        "a body over the limit",
-        b"POST / HTTP/1.1\r\nHost: v\r\nContent-Length: 999999\r\n\r\n" + b"x" * 300_000,
+        "headers over the limit in one go",
+        b"GET / HTTP/1.1\r\nHost: v\r\na: " + b"b" * http.HEADER_MAX + b"\r\n\r\n",
+        b"HTTP/1.1 431 ",
+    ),
+    (
+        "a body announced over the limit",
+        b"POST / HTTP/1.1\r\nHost: v\r\nContent-Length: 1048577\r\n\r\n",
+        b"HTTP/1.1 413 ",
+    ),
+    (
+        "a body that grows over the limit",
+        b"POST / HTTP/1.1\r\nHost: v\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + (b"10000\r\n" + b"x" * 65_536 + b"\r\n") * 17,
         b"HTTP/1.1 413 ",
     ),
     (
@@ -76,6 +87,45 @@ async def test_garbage_is_refused_and_the_connection_ends(
     received, upgrade = await talk(sent)
     assert received[: len(start)] == start
     assert upgrade is None
+
+
+LARGEST = [
+    ("headers", b"GET / HTTP/1.1\r\nHost: v\r\na: ", b"b", http.HEADER_MAX - 4, b"\r\n\r\n"),
+    (
+        "a body",
+        b"POST / HTTP/1.1\r\nHost: v\r\nContent-Length: 1048576\r\n\r\n",
+        b"x",
+        http.BODY_MAX + 53,
+        b"",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "filler", "size", "end"), LARGEST, ids=[case[0] for case in LARGEST]
+)
+async def test_the_largest_allowed_is_answered(
+    name: str, head: bytes, filler: bytes, size: int, end: bytes
+) -> None:
+    received, _ = await talk(head.ljust(size, filler) + end)
+    assert received.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_refusal_reaches_a_client_that_is_still_sending(nursery: trio.Nursery) -> None:
+    async def serve(stream: trio.SocketStream) -> None:
+        async with stream:
+            await serve_http(stream, echo)
+
+    [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    nursery.start_soon(trio.serve_listeners, serve, [listener])
+    client = await trio.open_tcp_stream(*listener.socket.getsockname())
+    async with client:
+        await client.send_all(b"POST / HTTP/1.1\r\nHost: v\r\nContent-Length: 1048577\r\n\r\n")
+        await client.send_all(b"x" * http.BODY_MAX)
+        received = b""
+        while part := await client.receive_some():
+            received += bytes(part)
+    assert received.startswith(b"HTTP/1.1 413 ")
 
 
 async def test_an_upgrade_hands_over_every_byte_of_its_own_request() -> None:
