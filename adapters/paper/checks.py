@@ -9,10 +9,21 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
+import msgspec
+
 from adapters.paper import rejects
 from adapters.paper.ledger import Seat
+from adapters.paper.margin import OPENING
 from adapters.paper.market import Market
-from adapters.paper.model import EXACT, NewOrder, Reject, Side, decimal_text
+from adapters.paper.model import (
+    EXACT,
+    NewOrder,
+    Order,
+    PositionSide,
+    Reject,
+    Side,
+    decimal_text,
+)
 
 # Fifty characters hold every amount that the exact context can scale without rounding.
 _NUMERIC = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?", re.ASCII)
@@ -106,6 +117,46 @@ def check_flags(seat: Seat, request: NewOrder) -> Reject | None:
     return None
 
 
+def check_position_side(seat: Seat, request: NewOrder, *, strict: bool) -> NewOrder | Reject:
+    """Return the request with the position it is for, or the refusal with code 114 (10.9).
+
+    One-way accounts have BOTH only, whatever was sent (G-17). In hedge mode the side is required,
+    and an order against it reduces, so it is treated as reduce-only [C].
+    """
+    side = request.position_side
+    if not seat.account.hedge_mode or not seat.market.spec.is_perpetual:
+        if side is PositionSide.BOTH:
+            return request
+        if strict:
+            return rejects.POSITION_SIDE
+        return msgspec.structs.replace(request, position_side=PositionSide.BOTH)
+    if side is PositionSide.BOTH:
+        return rejects.POSITION_SIDE
+    if OPENING[side] is not request.side and not request.reduce_only:
+        return msgspec.structs.replace(request, reduce_only=True)
+    return request
+
+
+def check_bracket(seat: Seat, order: Order) -> Reject | None:
+    """Refuse what would exceed the market's bracket at the seat's leverage (111, 112) [C].
+
+    Code 111 when position and order alone are too big, 112 when other open orders are to blame.
+    """
+    limit = seat.market.bracket(seat.leverage)
+    if not limit or order.reduce_only:
+        return None
+    position = seat.held[order.position_side]
+    more = order.ticks * order.leaves_lots * seat.market.notional_unit
+    buys, sells = (more, 0) if order.side is Side.BUY else (0, more)
+    after = abs(position.cost + buys - sells)
+    if after > limit and after > abs(position.cost):
+        return rejects.POSITION_TOO_BIG
+    worst = position.worst_notional(buys, sells)
+    if worst > limit and worst > position.worst_notional():
+        return rejects.ORDERS_TOO_BIG
+    return None
+
+
 def check_client_id(seat: Seat, client_order_id: str) -> Reject | None:
     """Refuse a malformed id or one of an open order of the same market (10.6)."""
     if client_order_id:
@@ -148,7 +199,7 @@ def check_new(seat: Seat, request: NewOrder) -> tuple[int, int] | Reject:
     if refused is not None:
         return refused
     if request.reduce_only and request.collateral:
-        lots = min(lots, seat.reducible_lots(request.side))
+        lots = min(lots, seat.reducible_lots(request.side, request.position_side))
         if not lots:
             return rejects.REDUCE_ONLY
     return ticks, lots

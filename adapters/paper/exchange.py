@@ -22,10 +22,12 @@ from adapters.paper.model import (
     Notice,
     Order,
     OrderType,
+    PositionSide,
     Reject,
     Side,
     Status,
 )
+from adapters.paper.perpetuals import Perpetuals
 from adapters.paper.views import AccountViews
 
 
@@ -48,6 +50,7 @@ class Exchange(AccountViews):
             for name, market in self.markets.items():
                 seat = Seat(account, market)
                 account.seats[name] = self.matcher.seats[account.spec.name, name] = seat
+        self.perpetuals = Perpetuals(config, self.markets, self.accounts, self.ledger, self.matcher)
         self._next_timer_us: int | None = None
 
     def drain(self) -> list[Notice]:
@@ -173,10 +176,19 @@ class Exchange(AccountViews):
         return timers.get(market)
 
     def advance(self, now_us: int) -> None:
-        """Let time pass: fire the kill-switch timers that are due (10.8)."""
-        if now_us > self.matcher.now_us:
-            self.matcher.now_us = now_us
-        if self._next_timer_us is None or self._next_timer_us > self.matcher.now_us:
+        """Let time pass: timers (10.8) and the events of perpetuals, each at its time."""
+        now_us = max(now_us, self.matcher.now_us)
+        perpetuals = self.perpetuals
+        if perpetuals.next_us is not None and perpetuals.next_us <= now_us:
+            perpetuals.skip_to(now_us)
+            while perpetuals.next_us <= now_us:
+                self._fire_timers(perpetuals.next_us)
+                perpetuals.tick()
+        self._fire_timers(now_us)
+
+    def _fire_timers(self, now_us: int) -> None:
+        self.matcher.now_us = now_us
+        if self._next_timer_us is None or self._next_timer_us > now_us:
             return
         now_s = self.matcher.now_us // US_PER_S
         for account in self.accounts.values():
@@ -205,6 +217,11 @@ class Exchange(AccountViews):
         seat = self.accounts[account].seats.get(request.market)
         if seat is None or seat.market.spec.is_perpetual is not request.collateral:
             return rejects.UNKNOWN_MARKET
+        strict = self.config.strict_position_side
+        sided = checks.check_position_side(seat, request, strict=strict)
+        if isinstance(sided, Reject):
+            return sided
+        request = sided
         wanted = checks.check_new(seat, request)
         if isinstance(wanted, Reject):
             return wanted
@@ -227,6 +244,7 @@ class Exchange(AccountViews):
             # Ignored with postOnly (5.1).
             retail=request.retail and not request.post_only,
             reduce_only=request.reduce_only and request.collateral,
+            position_side=request.position_side,
             stp=request.stp,
         )
         refused = self._check_engine(seat, order, None)
@@ -250,8 +268,11 @@ class Exchange(AccountViews):
             and 0 < seat.reducible_lots(order.side) < order.lots
         ):
             return rejects.FLIP_REFUSED
+        too_big = checks.check_bracket(seat, order) if seat.market.spec.brackets else None
+        if too_big is not None:
+            return too_big
         affordable = order.reduce_only or self.ledger.can_afford(
-            seat, order.side, order.ticks, order.lots, old
+            seat, order.side, order.ticks, order.lots, old, order.position_side
         )
         if not affordable:
             return rejects.no_funds(modify=modify)
@@ -279,7 +300,7 @@ class Exchange(AccountViews):
         if refused is not None:
             return refused
         if old.reduce_only:
-            lots = min(lots, seat.reducible_lots(old.side))
+            lots = min(lots, seat.reducible_lots(old.side, old.position_side))
         new = old.copy()
         new.ticks, new.lots = ticks, lots
         refused = self._check_engine(seat, new, old)
@@ -317,19 +338,19 @@ def check_account(account: Account) -> None:
     frozen = dict.fromkeys(account.spot, 0)
     for seat in account.seats.values():
         market, spec = seat.market, seat.market.spec
-        buys = sells = 0
+        opened = dict.fromkeys(((p, s) for p in PositionSide for s in Side), 0)
         for order in seat.orders.values():
             assert market.own_side(order).levels[order.ticks].orders[order.order_id] is order
             notional = order.ticks * order.leaves_lots * market.notional_unit
-            if order.side is Side.BUY:
-                buys += 0 if order.reduce_only else notional
-            else:
-                sells += 0 if order.reduce_only else notional
+            opened[order.position_side, order.side] += 0 if order.reduce_only else notional
         if account.background:
             continue
         if spec.is_perpetual:
-            assert (seat.open_buys, seat.open_sells) == (buys, sells)
+            for p in seat.positions:
+                buys, sells = opened[p.side, Side.BUY], opened[p.side, Side.SELL]
+                assert (p.open_buys, p.open_sells) == (buys, sells)
             continue
+        buys = opened[PositionSide.BOTH, Side.BUY]
         sold = sum(o.leaves_lots for o in seat.orders.values() if o.side is Side.SELL)
         frozen[spec.quote_asset] += buys
         frozen[spec.base_asset] += sold * market.lot_unit

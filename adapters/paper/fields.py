@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from adapters.paper import rejects
-from adapters.paper.model import Reject, Side, Stp
+from adapters.paper.model import PositionSide, Reject, Side, Stp
 from adapters.paper.refusals import CLIENT_ID, MARKET, VALIDATION, ApiError, refuse
 
 Body = Mapping[str, Any]
@@ -121,6 +121,16 @@ def stp(body: Body) -> Stp:
     if not isinstance(value, str) or value not in _STP:
         raise refuse(VALIDATION, {"stp": ["The selected stp is invalid."]})
     return _STP[value]
+
+
+def position_side(body: Body) -> PositionSide:
+    """LONG, SHORT or BOTH, the default (6.1)."""
+    value = body.get("positionSide")
+    if value is None:
+        return PositionSide.BOTH
+    if not isinstance(value, str) or value not in PositionSide.__members__:
+        raise refuse(VALIDATION, {"positionSide": ["The selected positionSide is invalid."]})
+    return PositionSide(value)
 
 
 def integer(body: Body, name: str, low: int, high: int) -> int | None:

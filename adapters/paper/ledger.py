@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from adapters.paper.margin import Position, initial_margin
 from adapters.paper.market import Market
 from adapters.paper.model import (
     AccountSpec,
@@ -17,6 +18,7 @@ from adapters.paper.model import (
     ExchangeConfig,
     KillSwitch,
     Order,
+    PositionSide,
     Role,
     Side,
     to_rate,
@@ -36,26 +38,16 @@ class Funds:
 
 
 class Seat:
-    """One account on one market: open orders, fee rates and, on a perpetual, the position.
-
-    `lots` and `cost` are signed, negative for a short. `open_buys` and `open_sells` are the
-    notional of resting orders that are not reduce-only.
-    """
+    """One account on one market: open orders, fee rates and, on a perpetual, the positions."""
 
     __slots__ = (
         "account",
         "client_ids",
-        "cost",
-        "lots",
+        "held",
         "maker_rate",
         "market",
-        "modified_us",
-        "open_buys",
-        "open_sells",
-        "opened_us",
         "orders",
-        "position_id",
-        "realized_pnl",
+        "positions",
         "reduce_only_orders",
         "rpi_maker_rate",
         "taker_rate",
@@ -76,30 +68,36 @@ class Seat:
         self.orders: dict[int, Order] = {}
         self.client_ids: dict[str, Order] = {}
         self.reduce_only_orders = 0
-        self.open_buys = self.open_sells = 0
-        self.lots = self.cost = self.realized_pnl = 0
-        self.position_id = self.opened_us = self.modified_us = 0
+        self.held = {side: Position(market, side) for side in PositionSide}
+        self.positions = tuple(self.held.values())
 
-    def worst_notional(self, buys: int = 0, sells: int = 0) -> int:
-        """Return the larger notional that open orders plus `buys` or `sells` can lead to."""
-        bought = abs(self.cost + self.open_buys + buys)
-        return max(bought, abs(self.cost - self.open_sells - sells))
+    @property
+    def lots(self) -> int:
+        """Return the net position, signed."""
+        return sum(position.lots for position in self.positions)
 
-    def margin(self, buys: int = 0, sells: int = 0) -> int:
-        """Return the margin in units, rounded up, with `buys` and `sells` more notional open."""
-        return -(-self.worst_notional(buys, sells) // self.account.leverage)
+    @property
+    def cost(self) -> int:
+        """Return the net cost of the positions in units, signed."""
+        return sum(position.cost for position in self.positions)
+
+    @property
+    def leverage(self) -> int:
+        """Return the account's leverage, as far as the market allows it [C]."""
+        return min(self.account.leverage, self.market.spec.leverage_max)
+
+    def margin(self) -> int:
+        """Return the margin of positions and open orders in units, each rounded up."""
+        leverage = self.leverage
+        return sum(initial_margin(p.worst_notional(), leverage) for p in self.positions)
 
     def unrealized_pnl(self) -> int:
-        """Return the P&L of the position at the last trade's price, in units."""
-        last = self.market.last_ticks
-        if not self.lots or last is None:
-            return 0
-        return self.lots * last * self.market.notional_unit - self.cost
+        """Return the P&L of the positions at the mark price, in units."""
+        return sum(position.unrealized_pnl() for position in self.positions)
 
-    def reducible_lots(self, side: Side) -> int:
-        """Return how much of the position an order of `side` can close."""
-        held = self.lots if side is Side.SELL else -self.lots
-        return max(held, 0)
+    def reducible_lots(self, side: Side, position_side: PositionSide = PositionSide.BOTH) -> int:
+        """Return how much of a position an order of `side` can close."""
+        return self.held[position_side].reducible_lots(side)
 
 
 class Account:
@@ -109,6 +107,7 @@ class Account:
         self.spec = spec
         self.background = spec.background
         self.leverage = spec.leverage
+        self.hedge_mode = spec.hedge_mode
         self.spot: dict[str, Funds] = {}
         self.collateral: dict[str, int] = {}
         self._refuse_unknown_names(config)
@@ -160,7 +159,13 @@ class Ledger:
         self._next_position_id = first_position_id
 
     def can_afford(
-        self, seat: Seat, side: Side, ticks: int, lots: int, freed: Order | None
+        self,
+        seat: Seat,
+        side: Side,
+        ticks: int,
+        lots: int,
+        freed: Order | None,
+        position_side: PositionSide = PositionSide.BOTH,
     ) -> bool:
         """Say whether an order's funds are there, with those of `freed` given back first (10.5)."""
         if seat.account.background:
@@ -170,21 +175,22 @@ class Ledger:
         freed_ticks = freed.ticks if freed is not None else 0
         more = (ticks * lots - freed_ticks * freed_lots) * market.notional_unit
         if market.spec.is_perpetual:
-            return self._has_margin(seat, side, more)
+            return self._has_margin(seat, seat.held[position_side], side, more)
         if side is Side.BUY:
             return seat.account.spot[market.spec.quote_asset].available >= more
         more = (lots - freed_lots) * market.lot_unit
         return seat.account.spot[market.spec.base_asset].available >= more
 
-    def _has_margin(self, seat: Seat, side: Side, more: int) -> bool:
+    def _has_margin(self, seat: Seat, position: Position, side: Side, more: int) -> bool:
         buys, sells = (more, 0) if side is Side.BUY else (0, more)
-        if seat.worst_notional(buys, sells) <= seat.worst_notional():
+        worst, before = position.worst_notional(buys, sells), position.worst_notional()
+        if worst <= before:
             return True
-        asset = seat.market.spec.quote_asset
+        asset, leverage = seat.market.spec.quote_asset, seat.leverage
         seats = seat.account.margin_seats(asset)
         equity = seat.account.collateral[asset] + sum(s.unrealized_pnl() for s in seats)
-        others = sum(s.margin() for s in seats if s is not seat)
-        return equity >= others + seat.margin(buys, sells)
+        margin = sum(s.margin() for s in seats) - initial_margin(before, leverage)
+        return equity >= margin + initial_margin(worst, leverage)
 
     def hold(self, seat: Seat, order: Order, lots: int) -> None:
         """Freeze funds for `lots` of a resting order; negative `lots` give them back."""
@@ -196,10 +202,11 @@ class Ledger:
             account.dirty_collateral = True
             if order.reduce_only:
                 return
+            position = seat.held[order.position_side]
             if order.side is Side.BUY:
-                seat.open_buys += units
+                position.open_buys += units
             else:
-                seat.open_sells += units
+                position.open_sells += units
             return
         asset = market.spec.quote_asset
         if order.side is Side.SELL:
@@ -222,7 +229,7 @@ class Ledger:
         else:
             rate = seat.rpi_maker_rate if order.rpi else seat.maker_rate
         if seat.market.spec.is_perpetual:
-            return self._settle_position(seat, order.side, rate, ticks, lots, now_us)
+            return self._settle_position(seat, order, rate, ticks, lots, now_us)
         return self._settle_spot(seat, order.side, rate, ticks, lots)
 
     def _settle_spot(
@@ -246,43 +253,26 @@ class Ledger:
         return fee, asset
 
     def _settle_position(
-        self, seat: Seat, side: Side, rate: int, ticks: int, lots: int, now_us: int
+        self, seat: Seat, order: Order, rate: int, ticks: int, lots: int, now_us: int
     ) -> tuple[int, str]:
         market, asset = seat.market, seat.market.spec.quote_asset
+        position, collateral = seat.held[order.position_side], seat.account.collateral
         price = ticks * market.notional_unit
-        signed = lots if side is Side.BUY else -lots
-        if seat.lots * signed >= 0:
-            closing = 0
-        else:
-            closing = signed if lots <= abs(seat.lots) else -seat.lots
-            self._close(seat, closing, price)
+        signed = lots if order.side is Side.BUY else -lots
+        closing = 0
+        if position.lots * signed < 0:
+            closing = signed if lots <= abs(position.lots) else -position.lots
+            collateral[asset] += position.close(closing, price)
         opening = signed - closing
         if opening:
-            if not seat.lots:
-                self._open(seat, now_us)
-            seat.lots += opening
-            seat.cost += opening * price
-        seat.modified_us = now_us
+            if not position.lots:
+                position.open(self._next_position_id, now_us)
+                self._next_position_id += 1
+            position.lots += opening
+            position.cost += opening * price
+        position.modified_us = now_us
         fee = ticks * lots * rate * market.notional_fee_unit
-        seat.account.collateral[asset] -= fee
+        collateral[asset] -= fee
         self.collateral_fees[asset] = self.collateral_fees.get(asset, 0) + fee
         seat.account.dirty_collateral = True
         return fee, asset
-
-    def _open(self, seat: Seat, now_us: int) -> None:
-        seat.position_id = self._next_position_id
-        self._next_position_id += 1
-        seat.opened_us = now_us
-        seat.realized_pnl = 0
-
-    def _close(self, seat: Seat, closing: int, price: int) -> None:
-        # The last part takes all the cost that is left, so that nothing is ever lost in rounding.
-        share, held = abs(closing), abs(seat.lots)
-        released = abs(seat.cost) * share // held
-        if seat.lots < 0:
-            released = -released
-        pnl = -closing * price - released
-        seat.lots += closing
-        seat.cost -= released
-        seat.realized_pnl += pnl
-        seat.account.collateral[seat.market.spec.quote_asset] += pnl

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from adapters.paper.book import BookSide
 from adapters.paper.model import (
@@ -20,6 +22,9 @@ from adapters.paper.model import (
     Side,
 )
 from engine.errors import ConfigError
+
+if TYPE_CHECKING:
+    from adapters.paper.marks import Mark
 
 Levels = tuple[tuple[int, int], ...]
 
@@ -54,8 +59,13 @@ class Market:
         self.bids, self.asks = BookSide(Side.BUY), BookSide(Side.SELL)
         self.rpi_bids, self.rpi_asks = BookSide(Side.BUY), BookSide(Side.SELL)
         self.last_ticks: int | None = None
+        # Set for perpetuals only, once all markets exist.
+        self.mark: Mark | None = None
         self.changed_us = now_us
         self.recent_trades: deque[PublicTrade] = deque(maxlen=trades_max)
+        self._brackets_at = sorted(int(leverage) for leverage in spec.brackets)
+        limits = [spec.brackets[str(leverage)] for leverage in self._brackets_at]
+        self._brackets: list[int] = [limit * int(10**UNIT_DECIMALS) for limit in (*limits, 0)]
         self._told_update_id = 0
         self._told_best = (0, 0, 0, 0)
 
@@ -76,6 +86,14 @@ class Market:
     def best(self) -> tuple[int, int, int, int]:
         """Return (bid ticks, bid lots, ask ticks, ask lots), visible; an empty side is 0, 0."""
         return (*self.bids.best(), *self.asks.best())
+
+    def mark_ticks(self) -> int | None:
+        """Return the mark price of a perpetual, the last price of any other market."""
+        return self.last_ticks if self.mark is None else self.mark.ticks()
+
+    def bracket(self, leverage: int) -> int:
+        """Return the largest position in units at a leverage, 0 for no limit (4.2)."""
+        return self._brackets[bisect_left(self._brackets_at, leverage)]
 
     def trades(self) -> Sequence[PublicTrade]:
         """Return the last public trades, oldest first, as a view that goes on changing."""

@@ -111,12 +111,12 @@ class Matcher:
                 continue
             lots = min(order.leaves_lots, maker.leaves_lots)
             if maker.reduce_only:
-                lots = min(lots, maker_seat.reducible_lots(maker.side))
+                lots = min(lots, maker_seat.reducible_lots(maker.side, maker.position_side))
                 if not lots:
                     self.cancel(maker_seat, maker, Status.AUTO_CANCELED_REDUCE_ONLY)
                     continue
             if order.reduce_only:
-                lots = min(lots, seat.reducible_lots(order.side))
+                lots = min(lots, seat.reducible_lots(order.side, order.position_side))
                 if not lots:
                     return Status.AUTO_CANCELED_REDUCE_ONLY
             self._fill(seat, order, maker_seat, maker, lots)
@@ -229,5 +229,5 @@ class Matcher:
             if not seat.reduce_only_orders:
                 continue
             for order in list(seat.orders.values()):
-                if order.reduce_only and not seat.reducible_lots(order.side):
+                if order.reduce_only and not seat.reducible_lots(order.side, order.position_side):
                     self.cancel(seat, order, Status.AUTO_CANCELED_REDUCE_ONLY)

@@ -69,6 +69,7 @@ __all__ = [
     "OrderType",
     "Pending",
     "PendingEvent",
+    "PositionSide",
     "PositionView",
     "PublicTrade",
     "Reject",
@@ -109,6 +110,14 @@ class Stp(StrEnum):
     CANCEL_BOTH = "cb"
     CANCEL_NEW = "cn"
     CANCEL_OLD = "co"
+
+
+class PositionSide(StrEnum):
+    """Which position an order belongs to: BOTH one-way, else one of hedge mode's two (10.9)."""
+
+    BOTH = "BOTH"
+    LONG = "LONG"
+    SHORT = "SHORT"
 
 
 class OrderType(IntEnum):
@@ -172,6 +181,7 @@ class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
     bbo_role: int | None = None
     stp: Stp = Stp.NO
     reduce_only: bool = False
+    position_side: PositionSide = PositionSide.BOTH
     collateral: bool = False
 
 
@@ -221,6 +231,7 @@ class Order(msgspec.Struct, kw_only=True, gc=False):
     rpi: bool = False
     retail: bool = False
     reduce_only: bool = False
+    position_side: PositionSide = PositionSide.BOTH
     stp: Stp = Stp.NO
     status: Status = Status.OPEN
     ftime_us: int = 0
@@ -316,7 +327,7 @@ class CollateralBalance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PositionView(msgspec.Struct, frozen=True, kw_only=True):
-    """An open one-way position (6.5); `lots` signed, money in units.
+    """An open position (6.5); `lots` signed, money in units, P&L at the mark price.
 
     `cost` is signed like `lots`; the average entry price is `base_price`, cut to 18 decimals
     (only for display: P&L uses `cost`).
@@ -324,6 +335,7 @@ class PositionView(msgspec.Struct, frozen=True, kw_only=True):
 
     position_id: int
     market: str
+    side: PositionSide
     lots: int
     cost: int
     base_price: Decimal

@@ -44,7 +44,7 @@ def created_spot(order: Order, spec: MarketSpec) -> dict[str, Any]:
 def created_collateral(order: Order, spec: MarketSpec, *, bulk: bool = False) -> dict[str, Any]:
     """Answer of order/collateral/limit; bulk items have no `oto` member."""
     shown = _common(order, spec)
-    shown["positionSide"] = "BOTH"
+    shown["positionSide"] = order.position_side
     shown["reduceOnly"] = order.reduce_only
     if not bulk:
         shown["oto"] = None
@@ -54,7 +54,7 @@ def created_collateral(order: Order, spec: MarketSpec, *, bulk: bool = False) ->
 def listed(order: Order, spec: MarketSpec) -> dict[str, Any]:
     """Shape of `orders`, cancel and modify, for every product."""
     shown = _with_fee_asset(_common(order, spec), order)
-    shown["positionSide"] = "BOTH"
+    shown["positionSide"] = order.position_side
     shown["reduceOnly"] = order.reduce_only
     return shown
 
@@ -179,7 +179,7 @@ def position(held: PositionView, spec: MarketSpec) -> dict[str, Any]:
         "freeMargin": units_text(held.free_margin),
         "funding": "0",
         "unrealizedFunding": "0",
-        "positionSide": "BOTH",
+        "positionSide": held.side,
         "liquidationPrice": None,
         "liquidationState": None,
         "tpsl": None,

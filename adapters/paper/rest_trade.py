@@ -17,6 +17,7 @@ from adapters.paper.model import (
     ModifyOrder,
     NewOrder,
     Order,
+    PositionSide,
     Reject,
 )
 from adapters.paper.refusals import MARKET, VALIDATION, ApiError, error_body, refuse
@@ -73,6 +74,7 @@ def _new(body: Body, *, collateral: bool) -> NewOrder:
         bbo_role=role,
         stp=fields.stp(body),
         reduce_only=collateral and fields.flag(body, "reduceOnly"),
+        position_side=fields.position_side(body) if collateral else PositionSide.BOTH,
         collateral=collateral,
     )
 

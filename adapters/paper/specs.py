@@ -14,6 +14,9 @@ Leverage = Annotated[int, msgspec.Meta(ge=1, le=100)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Amount = Annotated[str, msgspec.Meta(pattern=r"^\d{1,20}(\.\d{1,18})?$")]
 Share = Annotated[str, msgspec.Meta(pattern=r"^0(\.\d{1,8})?$")]
+Brackets = dict[
+    Annotated[str, msgspec.Meta(pattern=r"^[1-9]\d{0,2}$")], Annotated[int, msgspec.Meta(ge=0)]
+]
 Rate = Annotated[str, msgspec.Meta(pattern=r"^-?0(\.\d{1,8})?$")]
 
 
@@ -37,6 +40,15 @@ class MarketSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     maker_rate: Rate = "0.001"
     taker_rate: Rate = "0.001"
     leverage_max: Leverage = 100
+    # What follows is of perpetuals only. The index is the last price of this spot market; without
+    # a name, of the one with the same assets [C].
+    index_market: str = ""
+    # Leverage -> largest position with its open orders in the quote asset, 0 for no limit; a
+    # leverage between two keys has the limit of the higher one, above all none [C].
+    brackets: Brackets = {}
+    funding_interval_minutes: Annotated[int, msgspec.Meta(ge=1, le=1440)] = 480
+    funding_cap: Rate = "0.0075"
+    funding_floor: Rate = "-0.0075"
 
     def price_text(self, ticks: int) -> str:
         return scaled_text(ticks, self.money_prec)
@@ -71,6 +83,7 @@ class AccountSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     spot: dict[str, Amount] = {}
     collateral: dict[str, Amount] = {}
     leverage: Leverage = 10
+    hedge_mode: bool = False
     fees: dict[str, FeeOverride] = {}
     rpi_maker_premium: Rate = "0"
     futures_rpi_maker_premium: Rate = "0"
@@ -99,6 +112,7 @@ BTC_PERP = MarketSpec(
     is_perpetual=True,
     maker_rate="0.0001",
     taker_rate="0.00055",
+    brackets={"1": 0, "2": 0, "3": 0, "5": 0, "10": 0, "20": 0, "50": 1_000_000, "100": 200_000},
 )
 FUNDS = {"BTC": "10", "USDT": "1000000"}
 DEMO_ACCOUNTS = (
@@ -119,7 +133,7 @@ class ExchangeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     Choices without a setting, kept here so that they are found in one place, all [C]:
     margin of a perpetual = worst notional / leverage, where the worst notional is the larger
     of |position cost + open buys| and |position cost - open sells| at order prices; a new order
-    that does not raise it is always accepted, otherwise balance + P&L at the last price must
+    that does not raise it is always accepted, otherwise balance + P&L at the mark price must
     cover the margin of all perpetuals (10.9); the cost of a part of a position is its share
     rounded towards zero at 10^-18, the rest stays with the position; each side of a trade has
     a deal id of its own, so that a self-trade is two deals (10.4) and deals are unique by id;
@@ -134,6 +148,12 @@ class ExchangeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     taker_band: Share = "0.05"
     # [C, G-19] refuse an order that would flip a one-way position with code 115.
     refuse_flip: bool = False
+    # [C, G-17] refuse LONG and SHORT on a one-way account with code 114 instead of ignoring them.
+    strict_position_side: bool = False
+    # [C, 6.6] refuse a new leverage with code 113 while positions or collateral orders are open.
+    refuse_leverage_change: bool = False
+    # [C, 10.12] seconds over which the basis of the mark price is smoothed.
+    mark_window_s: Count = 30
     # First order and deal ids lie above 2^32 (contract 3); the spaces are separate.
     first_order_id: int = 1_212_901_344_783
     first_deal_id: int = 6_290_000_000_001

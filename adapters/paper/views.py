@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from decimal import ROUND_DOWN, Context, Decimal
 
 from adapters.paper.ledger import Account, Seat
+from adapters.paper.margin import Position, initial_margin
 from adapters.paper.market import Market
 from adapters.paper.model import (
     UNIT_DECIMALS,
@@ -79,9 +80,11 @@ class AccountViews:
         held = self.accounts[account]
         balances = self.collateral(account)
         return [
-            _position(seat, balances[seat.market.spec.quote_asset].available)
+            _position(seat, position, balances[seat.market.spec.quote_asset].available)
             for name, seat in held.seats.items()
-            if seat.lots and market in (None, name)
+            if market in (None, name)
+            for position in seat.positions
+            if position.lots
         ]
 
     def leverage(self, account: str) -> int:
@@ -112,21 +115,26 @@ class AccountViews:
         return dirty
 
 
-def _position(seat: Seat, free_margin: int) -> PositionView:
-    market = seat.market
-    shares = abs(seat.lots) * market.notional_unit
-    ticks = _DISPLAY.divide(Decimal(abs(seat.cost)), Decimal(shares))
-    price = _DISPLAY.scaleb(ticks, -market.spec.money_prec)
+def _position(seat: Seat, held: Position, free_margin: int) -> PositionView:
     return PositionView(
-        position_id=seat.position_id,
-        market=market.spec.name,
-        lots=seat.lots,
-        cost=seat.cost,
-        base_price=price.quantize(_DISPLAY_STEP, context=_DISPLAY),
-        realized_pnl=seat.realized_pnl,
-        unrealized_pnl=seat.unrealized_pnl(),
-        margin=-(-abs(seat.cost) // seat.account.leverage),
+        position_id=held.position_id,
+        market=seat.market.spec.name,
+        side=held.side,
+        lots=held.lots,
+        cost=held.cost,
+        base_price=average_price(seat.market, held.cost, held.lots),
+        realized_pnl=held.realized_pnl,
+        unrealized_pnl=held.unrealized_pnl(),
+        margin=initial_margin(abs(held.cost), seat.leverage),
         free_margin=free_margin,
-        opened_us=seat.opened_us,
-        modified_us=seat.modified_us,
+        opened_us=held.opened_us,
+        modified_us=held.modified_us,
     )
+
+
+def average_price(market: Market, money: int, lots: int) -> Decimal:
+    """Return the average price of `lots` that cost `money` units, cut to 18 decimals."""
+    shares = abs(lots) * market.notional_unit
+    ticks = _DISPLAY.divide(Decimal(abs(money)), Decimal(shares))
+    price = _DISPLAY.scaleb(ticks, -market.spec.money_prec)
+    return price.quantize(_DISPLAY_STEP, context=_DISPLAY)

@@ -43,7 +43,7 @@ def pending_order(order: Order, spec: MarketSpec) -> dict[str, Any]:
         "client_order_id": order.client_order_id,
         "stp": order.stp,
         "status": order.status,
-        "position_side": "BOTH",
+        "position_side": order.position_side,
         "rpi": order.rpi,
         "retail": order.retail,
         "reduce_only": order.reduce_only,
@@ -157,5 +157,5 @@ def position(held: PositionView, spec: MarketSpec) -> dict[str, Any]:
         "margin": units_text(held.margin),
         "free_margin": units_text(held.free_margin),
         "realized_pnl": units_text(held.realized_pnl),
-        "position_side": "BOTH",
+        "position_side": held.side,
     }

@@ -1,0 +1,70 @@
+"""What happens to perpetuals by the clock: marks each second, and all that follows from them.
+
+Everything is done at whole seconds of the epoch, one by one, however rarely the exchange is
+called, so the outcome does not depend on how often it is.
+"""
+
+from __future__ import annotations
+
+from adapters.paper.ledger import Account, Ledger
+from adapters.paper.market import Market
+from adapters.paper.marks import Mark
+from adapters.paper.matching import Matcher
+from adapters.paper.model import US_PER_S, ExchangeConfig
+from engine.errors import ConfigError
+
+# A clock that jumps further leaves the time before the last day out: nobody traded in it.
+_CATCH_UP_S = 86_400
+
+
+class Perpetuals:
+    """The clockwork of all perpetuals of an exchange."""
+
+    def __init__(
+        self,
+        config: ExchangeConfig,
+        markets: dict[str, Market],
+        accounts: dict[str, Account],
+        ledger: Ledger,
+        matcher: Matcher,
+    ) -> None:
+        """Give every perpetual its mark; raises ConfigError for an unknown index market."""
+        self._markets = [m for m in markets.values() if m.spec.is_perpetual]
+        self._accounts = accounts
+        self._ledger = ledger
+        self._matcher = matcher
+        for market in self._markets:
+            market.mark = Mark(market, _index_market(market, markets), config.mark_window_s)
+        first_s = matcher.now_us // US_PER_S + 1
+        self.next_us: int | None = first_s * US_PER_S if self._markets else None
+
+    def tick(self) -> None:
+        """Do what is due at `next_us`, which is the present time of the engine."""
+        now_us = self._matcher.now_us
+        for market in self._markets:
+            assert market.mark is not None
+            market.mark.sample(0)
+        self.next_us = now_us + US_PER_S
+
+    def skip_to(self, now_us: int) -> None:
+        """Leave out the time that is too long ago to be lived through."""
+        if self.next_us is not None:
+            first_us = (now_us // US_PER_S - _CATCH_UP_S) * US_PER_S
+            self.next_us = max(self.next_us, first_us)
+
+
+def _index_market(market: Market, markets: dict[str, Market]) -> Market | None:
+    spec = market.spec
+    if spec.index_market:
+        found = markets.get(spec.index_market)
+        if found is None or found.spec.is_perpetual:
+            raise ConfigError(
+                f"{spec.name}: index_market {spec.index_market} is no spot market; name one"
+            )
+        return found
+    assets = (spec.base_asset, spec.quote_asset)
+    for other in markets.values():
+        same = (other.spec.base_asset, other.spec.quote_asset) == assets
+        if same and not other.spec.is_perpetual:
+            return other
+    return None
