@@ -17,6 +17,7 @@ from adapters.paper.model import (
     Deal,
     ExchangeConfig,
     KillSwitch,
+    MarketSpec,
     Order,
     PositionSide,
     Role,
@@ -57,8 +58,8 @@ class Seat:
         spec, override = market.spec, account.spec.fees.get(market.spec.name)
         self.account = account
         self.market = market
-        self.maker_rate = to_rate(override.maker if override else spec.maker_rate)
-        self.taker_rate = to_rate(override.taker if override else spec.taker_rate)
+        self.maker_rate = _rate(spec.maker_rate, override.maker if override else None, spec)
+        self.taker_rate = _rate(spec.taker_rate, override.taker if override else None, spec)
         premium = (
             account.spec.futures_rpi_maker_premium
             if spec.is_perpetual
@@ -98,6 +99,14 @@ class Seat:
     def reducible_lots(self, side: Side, position_side: PositionSide = PositionSide.BOTH) -> int:
         """Return how much of a position an order of `side` can close."""
         return self.held[position_side].reducible_lots(side)
+
+
+def _rate(usual: str, custom: str | None, spec: MarketSpec) -> int:
+    """Return the rate that is charged: on futures the lower of custom and market fee (7)."""
+    rate = to_rate(usual)
+    if custom is None:
+        return rate
+    return min(rate, to_rate(custom)) if spec.is_perpetual else to_rate(custom)
 
 
 class Account:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
-from adapters.paper import rest_account, rest_public, rest_trade
+from adapters.paper import rest_account, rest_history, rest_public, rest_trade
 from adapters.paper.auth import AuthRefusal, Signed
 from adapters.paper.fields import Body
 from adapters.paper.http import Request, Response
@@ -20,7 +20,10 @@ PRIVATE: dict[str, PrivateHandler] = {
     "/api/v4/profile/websocket_token": rest_account.websocket_token,
     "/api/v4/market/fee": rest_account.market_fee,
     "/api/v4/orders": rest_account.orders,
-    "/api/v4/trade-account/executed-history": rest_account.executed_history,
+    "/api/v4/trade-account/executed-history": rest_history.executed_history,
+    "/api/v4/trade-account/order": rest_history.order_deals,
+    "/api/v4/trade-account/order/history": rest_history.order_history,
+    "/api/v4/trade-account/order/history/query": rest_history.delisting_history,
     "/api/v4/trade-account/balance": rest_account.spot_balances,
     "/api/v4/collateral-account/balance": rest_account.collateral_balance,
     "/api/v4/collateral-account/balance-summary": rest_account.collateral_summary,

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from adapters.paper.model import (
+    AccountSpec,
     CollateralBalance,
     Deal,
     KillSwitch,
@@ -15,6 +16,7 @@ from adapters.paper.model import (
     PositionView,
     PublicTrade,
     Side,
+    Status,
     decimal_text,
     scaled_text,
     units_text,
@@ -24,6 +26,13 @@ from adapters.paper.wire import seconds
 RATE_PERCENT_DECIMALS = 6
 _SIDES = {Side.BUY: "buy", Side.SELL: "sell"}
 _LIMIT_TYPES = (OrderType.LIMIT, OrderType.MARGIN_LIMIT)
+_SPOT_TYPES = (OrderType.LIMIT, OrderType.MARKET)
+_HISTORY_STATUSES = (
+    Status.FILLED,
+    Status.CANCELED,
+    Status.CANCELED_STP,
+    Status.AUTO_CANCELED_REDUCE_ONLY,
+)
 
 
 def percent(rate: int) -> str:
@@ -34,6 +43,16 @@ def percent(rate: int) -> str:
 def ratio_percent(ratio: str) -> str:
     """Write a fee ratio given as text in percent."""
     return decimal_text(Decimal(ratio) * 100)
+
+
+def fee_pair(spec: MarketSpec) -> tuple[str, str]:
+    """Maker and taker rate of a market in percent."""
+    return ratio_percent(spec.maker_rate), ratio_percent(spec.taker_rate)
+
+
+def premium(spec: AccountSpec, ratio: str) -> str | None:
+    """An RPI premium in percent, null without one or without the RPI mode (7)."""
+    return ratio_percent(ratio) if spec.rpi_allowed and Decimal(ratio) else None
 
 
 def created_spot(order: Order, spec: MarketSpec) -> dict[str, Any]:
@@ -105,6 +124,50 @@ def deal(fill: Deal, spec: MarketSpec) -> dict[str, Any]:
         "fee": units_text(fill.fee),
         "orderId": fill.order_id,
         "feeAsset": fill.fee_asset,
+    }
+
+
+def order_deal(fill: Deal, spec: MarketSpec) -> dict[str, Any]:
+    """One record of trade-account/order, which has neither `side` nor `orderId` (5.8)."""
+    return {
+        "time": seconds(fill.time_us),
+        "fee": units_text(fill.fee),
+        "price": spec.price_text(fill.ticks),
+        "amount": spec.qty_text(fill.lots),
+        "id": fill.deal_id,
+        "dealOrderId": fill.counter_order_id,
+        "clientOrderId": fill.client_order_id,
+        "role": int(fill.role),
+        "deal": units_text(fill.money),
+        "feeAsset": fill.fee_asset,
+        "rpi": fill.rpi,
+    }
+
+
+def finished(order: Order, spec: MarketSpec) -> dict[str, Any]:
+    """One row of trade-account/order/history (5.8), where the id is called `id`."""
+    # A status that histories do not know is told as CANCELED (8, G-37).
+    status = order.status if order.status in _HISTORY_STATUSES else Status.CANCELED
+    stock_fee = order.side is Side.BUY and order.type in _SPOT_TYPES
+    return {
+        "id": order.order_id,
+        "clientOrderId": order.client_order_id,
+        "side": _SIDES[order.side],
+        "type": order.type.wire_name,
+        "amount": spec.qty_text(order.lots),
+        "price": spec.price_text(order.ticks) if order.type in _LIMIT_TYPES else "0",
+        "ctime": seconds(order.ctime_us),
+        "ftime": seconds(order.ftime_us),
+        "dealFee": units_text(order.deal_fee),
+        "dealStock": spec.qty_text(order.deal_lots),
+        "dealMoney": units_text(order.deal_money),
+        "postOnly": order.post_only,
+        "ioc": order.ioc,
+        "status": status,
+        "feeAsset": order.fee_asset or (spec.base_asset if stock_fee else spec.quote_asset),
+        "rpi": order.rpi,
+        "reduceOnly": order.reduce_only,
+        **({} if order.type in _SPOT_TYPES else {"positionSide": "BOTH"}),
     }
 
 

@@ -89,6 +89,8 @@ class AccountSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     futures_rpi_maker_premium: Rate = "0"
     rpi_allowed: bool = True
     retail_allowed: bool = False
+    # A B2B account: its order history keeps no cancelled orders (5.8).
+    institutional: bool = False
     background: bool = False
 
 

@@ -16,6 +16,7 @@ from adapters.paper.model import (
     KillSwitch,
     Order,
     PositionView,
+    Status,
 )
 
 # The average entry is for display only and need not be a finite decimal.
@@ -41,8 +42,14 @@ class AccountViews:
         return orders
 
     def finished_orders(self, account: str) -> Iterable[Order]:
-        """Return finished orders, newest first, at most `finished_max` (5.8)."""
-        return reversed(self.accounts[account].finished)
+        """Return finished orders, newest first, at most `finished_max` (5.8).
+
+        The history of an institutional account keeps no cancelled ones.
+        """
+        held = self.accounts[account]
+        if held.spec.institutional:
+            return (o for o in reversed(held.finished) if o.status is Status.FILLED)
+        return reversed(held.finished)
 
     def deals(self, account: str) -> Iterable[Deal]:
         """Return the account's deals, newest first, at most `deals_max` (5.8)."""

@@ -139,8 +139,8 @@ async def test_fees_are_in_percent(nursery: trio.Nursery, autojump_clock: MockCl
         "maker": "0.1",
         "futures_taker": "0.055",
         "futures_maker": "0.01",
-        "rpi_maker_fee_premium": "0",
-        "futures_rpi_maker_fee_premium": "0",
+        "rpi_maker_fee_premium": None,
+        "futures_rpi_maker_fee_premium": None,
         "custom_fee": {},
     }
 
