@@ -1,17 +1,18 @@
-"""A debug port of the venue for another process on this machine; no part of WhiteBIT's API.
+"""A port of the venue for its operator and for tests; no part of WhiteBIT's API.
 
-Loopback only, with a token of its own: `POST /cut`, `GET /hashes|orders|timers|accounts`.
+Loopback only, with a token of its own. Every command is a row of a table of routes; docs/venue.md
+shows each.
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
 from typing import Any
 
 import trio
 
-from adapters.paper import rest_objects, ws_objects
+from adapters.paper import admin_clock, rest_objects, ws_objects
+from adapters.paper.admin_routes import CommandError, Route, show
 from adapters.paper.http import Request, Response, serve_http
 from adapters.paper.server import VenueHandle
 from adapters.paper.wire import encode
@@ -29,7 +30,7 @@ def _hashes(handle: VenueHandle) -> Any:
 
 
 def _names(handle: VenueHandle) -> list[str]:
-    return [a.name for a in handle.venue.config.exchange.accounts if not a.background]
+    return [name for name, held in handle.exchange.accounts.items() if not held.background]
 
 
 def _orders(handle: VenueHandle) -> Any:
@@ -67,17 +68,18 @@ def _account(handle: VenueHandle, name: str) -> dict[str, Any]:
     }
 
 
-ROUTES: dict[tuple[str, str], Callable[[VenueHandle], Any]] = {
-    ("POST", "/cut"): _cut,
-    ("GET", "/hashes"): _hashes,
-    ("GET", "/orders"): _orders,
-    ("GET", "/timers"): _timers,
-    ("GET", "/accounts"): _accounts,
+ROUTES: dict[tuple[str, str], Route] = {
+    ("POST", "/cut"): show(_cut),
+    ("GET", "/hashes"): show(_hashes),
+    ("GET", "/orders"): show(_orders),
+    ("GET", "/timers"): show(_timers),
+    ("GET", "/accounts"): show(_accounts),
+    **admin_clock.ROUTES,
 }
 
 
 def respond(handle: VenueHandle, token: str, request: Request) -> Response:
-    """Answer one admin request."""
+    """Answer one admin request; 400 with `{"error": text}` for a command that cannot be done."""
     given = request.headers.get("authorization", "").encode()
     if not hmac.compare_digest(f"Bearer {token}".encode(), given):
         return Response(401)
@@ -86,7 +88,12 @@ def respond(handle: VenueHandle, token: str, request: Request) -> Response:
         return Response(404)
     handle.venue.catch_up()
     handle.venue.publish()
-    return Response(200, encode(route(handle)))
+    try:
+        answer = route(handle, request.body)
+    except CommandError as error:
+        return Response(400, encode({"error": str(error)}))
+    handle.venue.publish()
+    return Response(200, encode(answer))
 
 
 async def serve_admin(

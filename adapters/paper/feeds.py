@@ -70,6 +70,14 @@ class Feeds:
         for tick in self._ticks:
             tick.run(now_us)
 
+    def restart_ticks(self, now_us: int) -> None:
+        """Begin every period anew, after the clock was stepped."""
+        for tick in self._ticks:
+            tick.due_us = now_us + tick.period_us
+        for session in self.sessions:
+            for subscription in session.depth.values():
+                subscription.sent_us = now_us
+
     def publish(self, notices: Iterable[Notice], now_us: int) -> None:
         """Push what is sent on each event, in the order of the events.
 

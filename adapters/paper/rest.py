@@ -80,7 +80,7 @@ def _private(venue: Venue, address: str, request: Request, handler: PrivateHandl
         signed = venue.authenticator.check(
             request.headers, request.body, request.path, now_ns, address
         )
-        if not venue.limiter.allow(address, request.path, now_ns):
+        if not venue.limiter.allow(address, request.path, venue.clock.steady_ns()):
             return OVER_LIMIT
         return Response(200, encode(_act(venue, signed, handler)))
     except AuthRefusal as refusal:
@@ -108,7 +108,7 @@ def _public_endpoint(path: str) -> str | None:
 
 
 def _public(venue: Venue, address: str, request: Request, endpoint: str) -> Response:
-    if not venue.limiter.allow(address, endpoint, venue.clock.now_ns()):
+    if not venue.limiter.allow(address, endpoint, venue.clock.steady_ns()):
         return OVER_LIMIT
     query = dict(parse_qsl(request.query))
     try:

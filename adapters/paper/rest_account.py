@@ -14,7 +14,7 @@ from adapters.paper.ws_objects import spot_balance
 
 def websocket_token(venue: Venue, account: str, body: Body) -> Any:
     """POST profile/websocket_token (7)."""
-    return {"websocket_token": venue.tokens.issue(account, venue.clock.now_ns())}
+    return {"websocket_token": venue.tokens.issue(account, venue.clock.steady_ns())}
 
 
 def market_fee(venue: Venue, account: str, body: Body) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from adapters.paper.auth import ApiKey, Authenticator
 from adapters.paper.body_log import BodyLog
+from adapters.paper.clock import VenueClock
 from adapters.paper.config import VenueConfig, keys_of
 from adapters.paper.exchange import Exchange
 from adapters.paper.feeds import Feeds
@@ -37,7 +38,7 @@ class Venue:
         body_file: AppendFile | None = None,
     ) -> None:
         self.config = config
-        self.clock = clock
+        self.clock = VenueClock(clock)
         self.exchange = Exchange(config.exchange, self.now_us())
         self.ids = ids
         self.authenticator = Authenticator(
@@ -61,15 +62,31 @@ class Venue:
         """The venue's clock in microseconds since the epoch."""
         return self.clock.now_ns() // NS_PER_US
 
+    def steady_us(self) -> int:
+        """Microseconds of a clock that is never stepped; equal to `now_us` before any step."""
+        return self.clock.steady_ns() // NS_PER_US
+
+    def step_clock(self, step_ns: int) -> None:
+        """Move the venue's wall clock by `step_ns`, also backwards.
+
+        The exchange never steps back: it stands still until the clock has passed its last action.
+        """
+        self.catch_up()
+        self.publish()
+        self.clock.offset_ns += step_ns
+        self.feeds.restart_ticks(self.now_us())
+
     def spec(self, market: str) -> MarketSpec:
         return self.exchange.markets[market].spec
 
     def catch_up(self) -> None:
         """Let the background and the timers act up to now, before a request is applied."""
-        now_us = self.now_us()
+        if self.clock.offset_ns:
+            # The flow acts by the steady clock, so its stamps come from here.
+            self.exchange.advance(self.now_us())
         if self.flow is not None:
-            self.flow.run_until(now_us)
-        self.exchange.advance(now_us)
+            self.flow.run_until(self.steady_us())
+        self.exchange.advance(self.now_us())
 
     def publish(self) -> None:
         """Push what the exchange announced since the last time."""
@@ -86,7 +103,7 @@ class Venue:
         self.feeds.tick(now_us)
         due = [now_us + STEP_MAX_US, self.feeds.next_us()]
         if self.flow is not None:
-            due.append(self.flow.next_us())
+            due.append(self.flow.next_us() - self.steady_us() + now_us)
         timer_us = self.exchange.next_timer_us()
         if timer_us is not None:
             due.append(timer_us)

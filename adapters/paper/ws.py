@@ -44,7 +44,7 @@ def receive(venue: Venue, session: Session, message: str | bytes) -> bool:
     if not isinstance(request_id, int) or isinstance(request_id, bool):
         request_id = None
     try:
-        if not session.requests.allow(venue.clock.now_ns()):
+        if not session.requests.allow(venue.clock.steady_ns()):
             raise WsError(TOO_MANY_REQUESTS)
         answer = _call(venue, session, request, request_id)
     except WsError as error:

@@ -34,7 +34,7 @@ def authorize(venue: Venue, session: Session, params: list[Any]) -> Answer:
     """Bind the connection to the token's account, once; a second account is refused [C]."""
     if len(params) != 2 or not isinstance(params[0], str):
         raise invalid()
-    account = venue.tokens.redeem(params[0], venue.clock.now_ns())
+    account = venue.tokens.redeem(params[0], venue.clock.steady_ns())
     if account is None or session.account not in (None, account):
         raise invalid()
     session.account = account

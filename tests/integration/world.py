@@ -66,7 +66,7 @@ def run_quiet(
 
 def account_at(venue: VenueHandle) -> dict[str, Any]:
     """Return what the admin port of the venue would show of the engine's account."""
-    found: dict[str, Any] = ROUTES["GET", "/accounts"](venue)[ACCOUNT]
+    found: dict[str, Any] = ROUTES["GET", "/accounts"](venue, b"")[ACCOUNT]
     return found
 
 

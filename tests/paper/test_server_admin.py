@@ -16,23 +16,15 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from adapters.paper.admin import respond
 from adapters.paper.body_log import BodyLog
 from adapters.paper.config import VenueConfig, load, problem, with_flow_accounts
 from adapters.paper.exchange import Exchange
-from adapters.paper.http import Request
 from adapters.paper.model import FLOW_ACCOUNTS, AccountSpec, ExchangeConfig
 from adapters.ports import SystemClock, SystemFs, SystemNet
 from engine.errors import ConfigError
-from tests.paper.venue_client import Bench, Client, bench
+from tests.paper.venue_client import Client, bench
 
 COMMAND = [sys.executable, "-m", "adapters.cli.main", "paper"]
-
-
-def admin(run: Bench, method: str, path: str, token: str = "t") -> tuple[int, Any]:
-    headers = {"authorization": f"Bearer {token}"}
-    answer = respond(run.handle, "t", Request(method, path, "", headers, b""))
-    return answer.status, json.loads(answer.body) if answer.body else None
 
 
 async def test_admin_shows_state_and_cuts_sockets(
@@ -42,20 +34,20 @@ async def test_admin_shows_state_and_cuts_sockets(
     await run.alice.open_ws()
     order = await run.alice.limit("buy", "60000")
     await run.alice.ok("order/kill-switch", market="BTC_USDT", timeout="60")
-    orders = admin(run, "GET", "/orders")[1]
+    orders = run.admin("GET", "/orders")[1]
     assert [each["orderId"] for each in orders["demo-1"]] == [order["orderId"]]
     assert orders["demo-2"] == []
-    assert admin(run, "GET", "/timers")[1]["demo-1"][0]["market"] == "BTC_USDT"
-    assert admin(run, "GET", "/accounts")[1]["demo-1"]["spot"]["USDT"]["freeze"] == "600"
-    paths = [entry["path"] for entry in admin(run, "GET", "/hashes")[1]]
+    assert run.admin("GET", "/timers")[1]["demo-1"][0]["market"] == "BTC_USDT"
+    assert run.admin("GET", "/accounts")[1]["demo-1"]["spot"]["USDT"]["freeze"] == "600"
+    paths = [entry["path"] for entry in run.admin("GET", "/hashes")[1]]
     assert paths == ["/api/v4/order/new", "/api/v4/order/kill-switch"]
-    assert admin(run, "POST", "/cut") == (200, {"cut": 1})
+    assert run.admin("POST", "/cut") == (200, {"cut": 1})
 
 
 async def test_admin_needs_its_token(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     run = await bench(nursery)
-    assert admin(run, "GET", "/orders", "wrong") == (401, None)
-    assert admin(run, "GET", "/cut") == (404, None)
+    assert run.admin("GET", "/orders", "wrong") == (401, None)
+    assert run.admin("GET", "/cut") == (404, None)
 
 
 def test_body_hashes_are_written_line_by_line(tmp_path: Path) -> None:

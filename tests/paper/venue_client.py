@@ -15,8 +15,10 @@ import trio
 import trio.testing
 from trio_websocket import WebSocketConnection, wrap_client_stream
 
+from adapters.paper.admin import respond
 from adapters.paper.config import VenueConfig
 from adapters.paper.flow_source import MakeFlow
+from adapters.paper.http import Request
 from adapters.paper.server import VenueHandle, serve_venue
 from adapters.ports import Clock, Handler, Net, SystemNet
 
@@ -27,11 +29,12 @@ START_NS = 1_790_000_000_000_000_000
 class TrioClock:
     """Time of trio's clock, so an autojump clock drives the venue too."""
 
-    def __init__(self) -> None:
+    def __init__(self, start_ns: int = START_NS) -> None:
+        self._start_ns = start_ns
         self._start = trio.current_time()
 
     def now_ns(self) -> int:
-        return START_NS + round((trio.current_time() - self._start) * 1e9)
+        return self._start_ns + round((trio.current_time() - self._start) * 1e9)
 
 
 class CountingIds:
@@ -228,15 +231,23 @@ class Bench:
     """A venue that runs for one test, and its two demo accounts as clients."""
 
     def __init__(self, nursery: trio.Nursery, net: Net, handle: VenueHandle) -> None:
+        # Clients have a clock of their own, which does not follow when the venue's is stepped.
+        self.clock = TrioClock(handle.venue.clock.now_ns())
         self.nursery = nursery
         self.net = net
         self.handle = handle
-        clock = handle.venue.clock
-        self.clients = [
-            Client(nursery, net, handle.port, clock, account.key, account.secret)
-            for account in handle.accounts
-        ]
+        self.clients = [self.client(account.key, account.secret) for account in handle.accounts]
         self.alice, self.bob = self.clients[:2]
+
+    def client(self, key: str, secret: str) -> Client:
+        return Client(self.nursery, self.net, self.handle.port, self.clock, key, secret)
+
+    def admin(self, method: str, path: str, token: str = "t", **body: Any) -> tuple[int, Any]:
+        """Ask the admin port, without a socket; the members of the body are named."""
+        headers = {"authorization": f"Bearer {token}"}
+        raw = json.dumps(body).encode() if body else b""
+        answer = respond(self.handle, "t", Request(method, path, "", headers, raw))
+        return answer.status, json.loads(answer.body) if answer.body else None
 
 
 async def bench(
