@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adapters.paper import checks, rejects
+from adapters.paper.collateral import CollateralActions
 from adapters.paper.ledger import Account, Ledger, Seat
 from adapters.paper.market import Market
 from adapters.paper.matching import Matcher
@@ -28,10 +29,9 @@ from adapters.paper.model import (
     Status,
 )
 from adapters.paper.perpetuals import Perpetuals
-from adapters.paper.views import AccountViews
 
 
-class Exchange(AccountViews):
+class Exchange(CollateralActions):
     """All markets and accounts. One call is one engine action at one time stamp (10.1).
 
     Time never steps back: an earlier `now_us` counts as the latest one seen. Kill-switch timers

@@ -56,6 +56,7 @@ __all__ = [
     "BookChanged",
     "CancelOrder",
     "CollateralBalance",
+    "CollateralSummary",
     "Deal",
     "ExchangeConfig",
     "Executed",
@@ -324,6 +325,16 @@ class CollateralBalance(msgspec.Struct, frozen=True, kw_only=True):
     unrealized_pnl: int
     margin: int
     available: int
+
+
+class CollateralSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """Totals of a collateral account in units (6.6)."""
+
+    equity: int
+    margin: int
+    free_margin: int
+    unrealized_pnl: int
+    leverage: int
 
 
 class PositionView(msgspec.Struct, frozen=True, kw_only=True):

@@ -52,11 +52,12 @@ RPI_NOT_ALLOWED = reject(43, {"rpi": ["api.validation.rpi.not_allowed"]})
 FLIP_REFUSED = reject(
     115, {"hedgeMode": ["Order would result in a new position in the opposite direction"]}
 )
-# The texts of these four are not documented [C].
+# The texts of these six are not documented [C].
 POSITION_SIDE = reject(114, {"hedgeMode": ["Position side does not match the account's mode"]})
 MODE_LOCKED = reject(113, {"hedgeMode": ["Positions or orders exist"]})
 POSITION_TOO_BIG = reject(111, {"amount": ["Position is too big"]})
 ORDERS_TOO_BIG = reject(112, {"amount": ["Value of pending orders is too big"]})
+LEVERAGE_INVALID = reject(30, {"leverage": ["The selected leverage is invalid."]})
 LEVERAGE_FUNDS = reject(17, {"amount": ["Not enough balance."]})
 NO_POSITION = reject(104, {"positionId": ["position doesn't exist."]})
 REDUCE_ONLY = reject(116, {"reduceOnly": ["Reduce-only: Position doesn't exist or wrong side"]})

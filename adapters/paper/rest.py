@@ -6,7 +6,13 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
-from adapters.paper import rest_account, rest_history, rest_public, rest_trade
+from adapters.paper import (
+    rest_account,
+    rest_collateral,
+    rest_history,
+    rest_public,
+    rest_trade,
+)
 from adapters.paper.auth import AuthRefusal, Signed
 from adapters.paper.fields import Body
 from adapters.paper.http import Request, Response
@@ -28,6 +34,11 @@ PRIVATE: dict[str, PrivateHandler] = {
     "/api/v4/collateral-account/balance": rest_account.collateral_balance,
     "/api/v4/collateral-account/balance-summary": rest_account.collateral_summary,
     "/api/v4/collateral-account/positions/open": rest_account.positions,
+    "/api/v4/collateral-account/leverage": rest_collateral.leverage,
+    "/api/v4/collateral-account/hedge-mode": rest_collateral.hedge_mode,
+    "/api/v4/collateral-account/hedge-mode/update": rest_collateral.update_hedge_mode,
+    "/api/v4/collateral-account/summary": rest_collateral.summary,
+    "/api/v4/collateral-account/position/close": rest_collateral.close,
     "/api/v4/order/new": rest_trade.new_order,
     "/api/v4/order/bulk": rest_trade.bulk,
     "/api/v4/order/modify": rest_trade.modify,

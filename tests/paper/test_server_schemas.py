@@ -138,6 +138,10 @@ async def test_collateral_rest(nursery: trio.Nursery, autojump_clock: MockClock)
     await client.post("order/collateral/bulk", orders=[PERP, {**PERP, "price": "x"}])
     await client.post("collateral-account/balance")
     await client.post("collateral-account/balance-summary")
+    await client.post("collateral-account/summary")
+    await client.post("collateral-account/positions/open")
+    await client.post("collateral-account/leverage", leverage=20)
+    await client.post("collateral-account/hedge-mode")
     await client.post("orders")
 
 

@@ -1,0 +1,77 @@
+"""Private REST handlers of the collateral account and its positions (contract 6.5, 6.6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adapters.paper import fields, rejects
+from adapters.paper.fields import Body
+from adapters.paper.model import CollateralSummary, Reject, scaled_text, units_text
+from adapters.paper.refusals import VALIDATION, ApiError, refuse
+from adapters.paper.venue import Venue
+
+LEVERAGES = (1, 2, 3, 5, 10, 20, 50, 100)
+FRACTION_DECIMALS = 8
+
+
+def _accept(result: object) -> None:
+    if isinstance(result, Reject):
+        raise ApiError(result)
+
+
+def leverage(venue: Venue, account: str, body: Body) -> Any:
+    """POST collateral-account/leverage."""
+    fields.require(body, "leverage")
+    wanted = body["leverage"]
+    if isinstance(wanted, bool) or not isinstance(wanted, int):
+        raise refuse(VALIDATION, {"leverage": ["Leverage field should be an integer."]})
+    if wanted not in LEVERAGES:
+        raise ApiError(rejects.LEVERAGE_INVALID)
+    _accept(venue.exchange.set_leverage(account, wanted, venue.now_us()))
+    return {"leverage": wanted}
+
+
+def hedge_mode(venue: Venue, account: str, body: Body) -> Any:
+    """POST collateral-account/hedge-mode."""
+    return {"hedgeMode": venue.exchange.hedge_mode(account)}
+
+
+def update_hedge_mode(venue: Venue, account: str, body: Body) -> Any:
+    """POST collateral-account/hedge-mode/update; the answer's body is our choice [C]."""
+    fields.require(body, "hedgeMode")
+    wanted = fields.flag(body, "hedgeMode")
+    _accept(venue.exchange.set_hedge_mode(account, wanted, venue.now_us()))
+    return {"hedgeMode": wanted}
+
+
+def summary(venue: Venue, account: str, body: Body) -> Any:
+    """POST collateral-account/summary, where `pnl` is unrealized (G-18)."""
+    totals = venue.exchange.collateral_summary(account)
+    return {
+        "equity": units_text(totals.equity),
+        "margin": units_text(totals.margin),
+        "freeMargin": units_text(totals.free_margin),
+        "unrealizedFunding": "0",
+        "pnl": units_text(totals.unrealized_pnl),
+        "leverage": totals.leverage,
+        "marginFraction": _fraction(totals),
+    }
+
+
+def _fraction(totals: CollateralSummary) -> str:
+    """Margin over equity, cut to eight decimals; "0" without equity [C]."""
+    if totals.equity <= 0:
+        return "0"
+    return scaled_text(totals.margin * 10**FRACTION_DECIMALS // totals.equity, FRACTION_DECIMALS)
+
+
+def close(venue: Venue, account: str, body: Body) -> Any:
+    """POST collateral-account/position/close; the id says which one, so the side is only read."""
+    fields.require(body, "positionId", "market")
+    number = body["positionId"]
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise refuse(VALIDATION, {"positionId": ["PositionId field should be an integer."]})
+    fields.position_side(body)
+    market = fields.market(body)
+    _accept(venue.exchange.close_position(account, market, number, venue.now_us()))
+    return []

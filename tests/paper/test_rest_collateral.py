@@ -1,0 +1,158 @@
+"""The collateral account over REST: leverage, hedge mode, summary, closing (contract 6.5, 6.6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+from trio.testing import MockClock
+
+from adapters.paper.config import VenueConfig
+from adapters.paper.model import BTC_PERP, BTC_USDT, DEMO_ACCOUNTS, ExchangeConfig
+from tests.paper.venue_client import Bench, Client, bench
+
+PERP = "BTC_PERP"
+
+
+async def trade(run: Bench, price: str, amount: str = "0.1", **more: Any) -> None:
+    """Alice buys from bob."""
+    order = {"market": PERP, "price": price, "amount": amount}
+    await run.bob.ok("order/collateral/limit", **order, side="sell")
+    await run.alice.ok("order/collateral/limit", **order, side="buy", **more)
+
+
+def poor(**changes: Any) -> VenueConfig:
+    """Alice has 1,000 USDT; `changes` are settings of the exchange."""
+    alice = msgspec.structs.replace(DEMO_ACCOUNTS[0], collateral={"USDT": "1000"}, leverage=10)
+    exchange = ExchangeConfig(accounts=(alice, DEMO_ACCOUNTS[1]))
+    return VenueConfig(exchange=msgspec.structs.replace(exchange, **changes))
+
+
+async def refusal(client: Client, name: str, **body: Any) -> tuple[int, int, Any]:
+    status, answer = await client.post(name, **body)
+    return status, answer["code"], answer["errors"]
+
+
+async def test_leverage_changes_the_margin(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    run = await bench(nursery)
+    await trade(run, "60000")
+    totals = await run.alice.ok("collateral-account/summary")
+    assert totals == {
+        "equity": "999996.7",
+        "margin": "600",
+        "freeMargin": "999396.7",
+        "unrealizedFunding": "0",
+        "pnl": "0",
+        "leverage": 10,
+        "marginFraction": "0.0006",
+    }
+    assert await run.alice.ok("collateral-account/leverage", leverage=50) == {"leverage": 50}
+    totals = await run.alice.ok("collateral-account/summary")
+    assert (totals["margin"], totals["leverage"]) == ("120", 50)
+    assert (await run.alice.ok("collateral-account/positions/open"))[0]["margin"] == "120"
+
+
+LEVERAGE_TEXT = {"leverage": ["The selected leverage is invalid."]}
+
+
+@pytest.mark.parametrize(
+    ("value", "errors"),
+    [
+        (None, {"leverage": ["Leverage field is required."]}),
+        ("5", {"leverage": ["Leverage field should be an integer."]}),
+        (True, {"leverage": ["Leverage field should be an integer."]}),
+        (5.5, {"leverage": ["Leverage field should be an integer."]}),
+        (4, LEVERAGE_TEXT),
+        (0, LEVERAGE_TEXT),
+        (-1, LEVERAGE_TEXT),
+        (1 << 70, LEVERAGE_TEXT),
+    ],
+)
+async def test_leverage_refuses(
+    value: Any, errors: Any, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    run = await bench(nursery)
+    answer = await refusal(run.alice, "collateral-account/leverage", leverage=value)
+    assert answer == (422, 30, errors)
+
+
+async def test_leverage_above_the_markets_maximum(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    market = msgspec.structs.replace(BTC_PERP, leverage_max=20)
+    run = await bench(nursery, poor(markets=(BTC_USDT, market)))
+    answer = await refusal(run.alice, "collateral-account/leverage", leverage=50)
+    assert answer == (422, 30, LEVERAGE_TEXT)
+    await run.alice.ok("collateral-account/leverage", leverage=20)
+
+
+async def test_lower_leverage_needs_the_margin(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    run = await bench(nursery, poor())
+    await trade(run, "60000")
+    answer = await refusal(run.alice, "collateral-account/leverage", leverage=5)
+    assert answer == (422, 17, {"amount": ["Not enough balance."]})
+    assert (await run.alice.ok("collateral-account/summary"))["leverage"] == 10
+
+
+async def test_leverage_may_be_locked_by_positions(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    run = await bench(nursery, poor(refuse_leverage_change=True))
+    await run.alice.ok("collateral-account/leverage", leverage=20)
+    await trade(run, "60000")
+    assert (await refusal(run.alice, "collateral-account/leverage", leverage=50))[1] == 113
+
+
+async def test_leverage_that_the_bracket_forbids(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    run = await bench(nursery)
+    await trade(run, "60000", "4")
+    assert (await refusal(run.alice, "collateral-account/leverage", leverage=100))[1] == 111
+    await run.alice.ok("collateral-account/leverage", leverage=50)
+
+
+async def test_hedge_mode_over_the_wire(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    run = await bench(nursery)
+    assert await run.alice.ok("collateral-account/hedge-mode") == {"hedgeMode": False}
+    updated = await run.alice.ok("collateral-account/hedge-mode/update", hedgeMode=True)
+    assert updated == {"hedgeMode": True}
+    assert await run.alice.ok("collateral-account/hedge-mode") == {"hedgeMode": True}
+    order = {"market": PERP, "side": "buy", "price": "60000", "amount": "0.1"}
+    assert (await refusal(run.alice, "order/collateral/limit", **order))[1] == 114
+    placed = await run.alice.ok("order/collateral/limit", **order, positionSide="LONG")
+    assert placed["positionSide"] == "LONG"
+    locked = await refusal(run.alice, "collateral-account/hedge-mode/update", hedgeMode=False)
+    assert locked[:2] == (422, 113)
+    await run.bob.ok("order/collateral/limit", **{**order, "side": "sell"})
+    held = (await run.alice.ok("collateral-account/positions/open"))[0]
+    assert (held["positionSide"], held["amount"]) == ("LONG", "0.1")
+    for value in (None, "true", 1):
+        answer = await refusal(run.alice, "collateral-account/hedge-mode/update", hedgeMode=value)
+        assert answer[1] == 30
+
+
+async def test_a_position_is_closed_at_the_market(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    run = await bench(nursery)
+    await trade(run, "60000")
+    number = (await run.alice.ok("collateral-account/positions/open"))[0]["positionId"]
+    close = {"market": PERP, "positionId": number}
+    path = "collateral-account/position/close"
+    assert (await refusal(run.alice, path, **close))[1] == 12
+    bid = {"market": PERP, "side": "buy", "price": "59000", "amount": "1"}
+    await run.bob.ok("order/collateral/limit", **bid)
+    assert await run.alice.ok(path, **close) == []
+    assert await run.alice.ok("collateral-account/positions/open") == []
+    gone = await refusal(run.alice, path, **close)
+    assert gone == (422, 104, {"positionId": ["position doesn't exist."]})
+    assert (await refusal(run.alice, path, market=PERP))[1] == 30
+    assert (await refusal(run.alice, path, market=PERP, positionId="1"))[1] == 30
+    assert (await refusal(run.alice, path, market="NO_NO", positionId=1))[1] == 31
