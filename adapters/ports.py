@@ -14,6 +14,7 @@ import ssl
 import stat
 import time
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -145,8 +146,13 @@ class SystemNet:
         stream = await trio.open_tcp_stream(host, port)
         if not tls:
             return stream
-        context = ssl.create_default_context()
+        context = self._tls_context
         return trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
+
+    @cached_property
+    def _tls_context(self) -> ssl.SSLContext:
+        # Reading the trusted certificates takes tens of milliseconds.
+        return ssl.create_default_context()
 
     async def serve(
         self,

@@ -11,13 +11,14 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-import h11
 import httpx
 import trio
 
 from adapters.ports import SystemNet
 from adapters.whitebit.http_backend import make_http_client
+from adapters.whitebit.lanes import Lanes
 from adapters.whitebit.normalise import Normaliser
+from adapters.whitebit.urls import parse_url
 from benchmarks.feeding import make_signer
 from benchmarks.figures import Row, Section, percentile, timed_ns
 from benchmarks.session import Session
@@ -39,8 +40,7 @@ def measure_ratios(session: Session, repeats: int, posts: int) -> Section:
         notes=[
             "ratio: the plain way's time over ours, best pass of each; above 1 ours is faster.",
             f"bookTicker frames: {session.label}. POST: round trip of a 150-byte body on loopback"
-            " to a server that answers at once, p50; the plain way is h11 on a trio stream, which"
-            " shows what httpx costs.",
+            " to a server that answers at once, p50.",
         ],
     )
 
@@ -109,14 +109,13 @@ async def _posting(posts: int) -> list[Row]:
     net, body = SystemNet(), b"x" * 150
     async with trio.open_nursery() as nursery:
         port: int = await nursery.start(net.serve, _answer, _HOST, 0)
+        url = f"http://{_HOST}:{port}/"
+        async with Lanes(net, parse_url(url)) as lanes:
+            ours = await _round_trips(partial(lanes.post, "/", [], body), posts)
         async with make_http_client(net, limits=httpx.Limits(max_connections=1)) as client:
-            url = f"http://{_HOST}:{port}/"
-            ours = await _round_trips(partial(client.post, url, content=body), posts)
-        stream = await net.connect(_HOST, port, tls=False)
-        plain = await _round_trips(_h11_post(stream, body), posts)
-        await stream.aclose()
+            plain = await _round_trips(partial(client.post, url, content=body), posts)
         nursery.cancel_scope.cancel()
-    return _rows("POST round trip", ours, "h11", plain)
+    return _rows("POST round trip", ours, "httpx", plain)
 
 
 async def _round_trips(post: Callable[[], Any], posts: int) -> float:
@@ -126,24 +125,6 @@ async def _round_trips(post: Callable[[], Any], posts: int) -> float:
         await post()
         times.append(round((trio.current_time() - start) * 1e9))
     return percentile(sorted(times), 50.0) / 1000
-
-
-def _h11_post(stream: trio.abc.Stream, body: bytes) -> Callable[[], Any]:
-    connection = h11.Connection(h11.CLIENT)
-    headers = [("host", _HOST), ("content-length", str(len(body)))]
-    request = h11.Request(method="POST", target="/", headers=headers)
-
-    async def post() -> None:
-        parts = (request, h11.Data(data=body), h11.EndOfMessage())
-        await stream.send_all(b"".join([connection.send(part) or b"" for part in parts]))
-        event: object = None
-        while not isinstance(event, h11.EndOfMessage):
-            event = connection.next_event()
-            if event is h11.NEED_DATA:
-                connection.receive_data(bytes(await stream.receive_some(65_536)))
-        connection.start_next_cycle()
-
-    return post
 
 
 async def _answer(stream: trio.abc.HalfCloseableStream) -> None:

@@ -14,6 +14,8 @@ import trio
 
 from adapters.ports import Handler, SystemNet
 from adapters.whitebit.http_backend import make_http_client
+from adapters.whitebit.lanes import Lanes
+from adapters.whitebit.urls import parse_url
 from tests.simulated_world import LIMITS, echo_http
 
 pytestmark = [
@@ -71,12 +73,15 @@ async def test_requests_reuse_one_trusted_connection(
             for body in (b"first", b"second"):
                 response = await client.post(f"https://localhost:{port}/", content=body)
                 assert response.content == body
+        async with Lanes(SystemNet(), parse_url(f"https://localhost:{port}/")) as lanes:
+            for body in (b"third", b"fourth"):
+                assert await lanes.post("/", [], body) == (200, body)
         stream = await SystemNet().connect("localhost", port, tls=True)
         await stream.send_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert (await stream.receive_some(1000)).startswith(b"HTTP/1.1 200")
         await stream.aclose()
         nursery.cancel_scope.cancel()
-    assert opened == [2]
+    assert opened == [3]
 
 
 async def test_untrusted_certificate_is_refused(certificate: Path) -> None:
@@ -85,4 +90,7 @@ async def test_untrusted_certificate_is_refused(certificate: Path) -> None:
         async with make_http_client(SystemNet(), limits=LIMITS) as client:
             with pytest.raises(httpx.ConnectError):
                 await client.get(f"https://localhost:{port}/")
+        async with Lanes(SystemNet(), parse_url(f"https://localhost:{port}/")) as lanes:
+            with pytest.raises(trio.BrokenResourceError):
+                await lanes.post("/", [], b"secret")
         nursery.cancel_scope.cancel()

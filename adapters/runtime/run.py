@@ -21,10 +21,12 @@ from adapters.runtime.live import LiveLoop
 from adapters.runtime.quiet_gc import QuietGc
 from adapters.runtime.sequencer import Counts, Observer, Sequencer
 from adapters.whitebit.http_backend import make_http_client
+from adapters.whitebit.lanes import Lanes
 from adapters.whitebit.requests import encode
 from adapters.whitebit.responses import normalise_response
 from adapters.whitebit.rest import RestClient, RestFailure
 from adapters.whitebit.signing import NonceSource, Secret, Signer
+from adapters.whitebit.urls import parse_url
 from engine.codec import decode_record, schema_hash
 from engine.errors import ConfigError, RemoteProtocolError
 from engine.events import MarketsListed, RunEnded, RunStarted, TailCut
@@ -35,9 +37,8 @@ from engine.types import Market, Quoted, Settings
 
 RECORDED_PACKAGES = ("trio", "trio-websocket", "httpx", "httpcore", "msgspec", "h11", "wsproto")
 
-# Two requests a market and decision at most are in flight at once, plus queries; more would only
-# queue inside the pool, unseen.
-HTTP_LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=16)
+# Only public data goes this way: the venue's time, and its market list once a minute.
+HTTP_LIMITS = httpx.Limits(max_connections=2, max_keepalive_connections=1)
 
 
 class RunPlan(msgspec.Struct, frozen=True):
@@ -97,8 +98,9 @@ async def run_engine(
         JournalError: the journal is damaged, held by another writer, or cannot be written.
     """
     nonces = NonceSource(clock.now_ns)
-    async with make_http_client(net, limits=HTTP_LIMITS) as http:
-        rest = RestClient(http, plan.rest_url, Signer(plan.key, plan.secret))
+    endpoint = parse_url(plan.rest_url, "https", "http")
+    async with make_http_client(net, limits=HTTP_LIMITS) as http, Lanes(net, endpoint) as lanes:
+        rest = RestClient(http, lanes, plan.rest_url, Signer(plan.key, plan.secret))
         markets = await _fetch_markets(rest, plan.market_names)
         quoted = tuple(plan.quote(markets[name]) for name in plan.market_names)
         config_hash = hashlib.sha256(plan.config.encode()).digest()

@@ -111,12 +111,18 @@ class _NetStream(httpcore.AsyncNetworkStream):
         if info == "ssl_object" and isinstance(stream, trio.SSLStream):
             return stream._ssl_object
         if info == "is_readable":
-            while isinstance(stream, trio.SSLStream):
-                stream = stream.transport_stream
-            if isinstance(stream, trio.SocketStream):
-                return stream.socket.is_readable()
-            return stream.is_readable()
+            return is_readable(stream)
         return None
+
+
+def is_readable(stream: trio.abc.Stream) -> bool:
+    """True if bytes, or the end, wait on an idle connection: then its server has closed it."""
+    layer: Any = stream
+    while isinstance(layer, trio.SSLStream):
+        layer = layer.transport_stream
+    if isinstance(layer, trio.SocketStream):
+        return bool(layer.socket.is_readable())
+    return bool(layer.is_readable())
 
 
 @contextmanager

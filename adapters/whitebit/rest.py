@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import httpx
 import msgspec
-import trio
 
+from adapters.whitebit import lanes
 from adapters.whitebit.envelopes import read_refusal
+from adapters.whitebit.lanes import Lanes
 from adapters.whitebit.requests import Request, encode_token
 from adapters.whitebit.signing import Secret, Signer
 from adapters.whitebit.wire import TokenAnswer
@@ -29,27 +30,25 @@ class RestFailure(msgspec.Struct, frozen=True):
     reason: str
 
 
-_NETWORK_ERRORS = (
-    httpx.HTTPError,
-    httpx.StreamError,
-    OSError,
-    trio.BrokenResourceError,
-    trio.ClosedResourceError,
-)
+_NETWORK_ERRORS = (httpx.HTTPError, httpx.StreamError, *lanes.ERRORS)
 
 
 class RestClient:
-    """One base URL and one key; any number of calls at once, as the pool allows."""
+    """One base URL and one key; any number of calls at once, as the connections allow."""
 
-    def __init__(self, http: httpx.AsyncClient, base_url: str, signer: Signer) -> None:
-        """Use `http` for every call.
+    def __init__(
+        self, http: httpx.AsyncClient, lanes: Lanes, base_url: str, signer: Signer
+    ) -> None:
+        """Ask public data through `http` and everything signed through `lanes`.
 
         Args:
             http: The connection pool (`http_backend.make_http_client`); closed by its owner.
+            lanes: Connections to the host of `base_url`; closed by their owner.
             base_url: Scheme and host, like `https://whitebit.com`, without a path.
             signer: Signs every POST.
         """
         self._http = http
+        self._lanes = lanes
         self._base_url = base_url.rstrip("/")
         self._signer = signer
 
@@ -59,16 +58,12 @@ class RestClient:
         Raises:
             LocalProtocolError: before anything is sent, if the signer refuses the path.
         """
-        headers: list[tuple[str, str]] = []
-        if request.method == "POST":
-            headers = self._signer.headers(request.path, request.body)
         try:
-            response = await self._http.request(
-                request.method,
-                self._base_url + request.path,
-                content=request.body or None,
-                headers=headers,
-            )
+            if request.method == "POST":
+                headers = self._signer.headers(request.path, request.body)
+                status, body = await self._lanes.post(request.path, headers, request.body)
+                return RestAnswer(status, body)
+            response = await self._http.get(self._base_url + request.path)
         except _NETWORK_ERRORS as error:
             # The name alone: texts of these errors can quote headers, and so the key.
             return RestFailure(f"no answer: {type(error).__name__}")

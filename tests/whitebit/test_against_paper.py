@@ -14,12 +14,14 @@ from adapters.paper.server import VenueHandle, serve_venue
 from adapters.simulated import SimClock, SimIds, SimNet
 from adapters.whitebit.frames import StreamSession, encode_frame, subscriptions
 from adapters.whitebit.http_backend import make_http_client
+from adapters.whitebit.lanes import Lanes
 from adapters.whitebit.normalise import Normaliser
 from adapters.whitebit.requests import encode
 from adapters.whitebit.responses import normalise_response
 from adapters.whitebit.rest import RestAnswer, RestClient
 from adapters.whitebit.signing import NonceSource, Secret, Signer
 from adapters.whitebit.streams import StreamClient
+from adapters.whitebit.urls import parse_url
 from engine import events, intents
 from engine.refusals import RefusalKind, classify
 from engine.types import Market, OrderStatus, Settings, Side, Stp
@@ -37,7 +39,8 @@ class Account:
         signer = Signer(Secret(key.key), Secret(key.secret))
         self._net = net
         self._url = f"{HOST}:{handle.port}"
-        self.rest = RestClient(http, f"http://{self._url}", signer)
+        url = f"http://{self._url}"
+        self.rest = RestClient(http, Lanes(net, parse_url(url)), url, signer)
         self.nonces = NonceSource(SimClock().now_ns)
         self.markets: dict[str, Market] = {}
 

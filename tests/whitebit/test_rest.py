@@ -13,9 +13,11 @@ from trio.testing import MockClock
 
 from adapters.simulated import SimNet
 from adapters.whitebit.http_backend import make_http_client
+from adapters.whitebit.lanes import Lanes
 from adapters.whitebit.requests import Request, encode
 from adapters.whitebit.rest import RestAnswer, RestClient, RestFailure
 from adapters.whitebit.signing import NonceSource, Secret, Signer
+from adapters.whitebit.urls import parse_url
 from engine.errors import LocalProtocolError
 from engine.intents import QuerySpotBalances, QueryTime
 
@@ -63,13 +65,18 @@ class Server:
             connection.receive_data(bytes(await stream.receive_some(65_536)))
 
 
+def rest_client(net: SimNet, http: httpx.AsyncClient, key: Secret = KEY) -> RestClient:
+    url = f"http://{HOST}/"
+    return RestClient(http, Lanes(net, parse_url(url)), url, Signer(key, SECRET))
+
+
 @asynccontextmanager
 async def client(script: Script) -> AsyncIterator[tuple[RestClient, Server]]:
     net, server = SimNet(seed=1), Server(script)
     limits = httpx.Limits(max_connections=4, max_keepalive_connections=4)
     async with trio.open_nursery() as nursery, make_http_client(net, limits=limits) as http:
         await nursery.start(net.serve, server.handle, HOST, 80)
-        yield RestClient(http, f"http://{HOST}/", Signer(KEY, SECRET)), server
+        yield rest_client(net, http), server
         nursery.cancel_scope.cancel()
 
 
@@ -105,10 +112,14 @@ async def test_lost_connection_is_a_failure_without_secrets(autojump_clock: Mock
 
 async def test_refused_connection_is_a_failure(autojump_clock: MockClock) -> None:
     limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
-    async with make_http_client(SimNet(seed=1), limits=limits) as http:
-        rest = RestClient(http, "http://nowhere.test", Signer(KEY, SECRET))
-        failure = await rest.send(encode(QueryTime(), None, 0))
-    assert failure == RestFailure("no answer: ConnectError")
+    net = SimNet(seed=1)
+    async with make_http_client(net, limits=limits) as http:
+        url = "http://nowhere.test"
+        rest = RestClient(http, Lanes(net, parse_url(url)), url, Signer(KEY, SECRET))
+        public = await rest.send(encode(QueryTime(), None, 0))
+        private = await rest.send(encode(QuerySpotBalances(), None, 1))
+    assert public == RestFailure("no answer: ConnectError")
+    assert private == RestFailure("no answer: ConnectionRefusedError")
 
 
 async def test_key_that_no_header_can_hold_is_not_shown(autojump_clock: MockClock) -> None:
@@ -116,7 +127,7 @@ async def test_key_that_no_header_can_hold_is_not_shown(autojump_clock: MockCloc
     net, server = SimNet(seed=1), Server(lambda head, body: (200, b""))
     async with trio.open_nursery() as nursery, make_http_client(net, limits=limits) as http:
         await nursery.start(net.serve, server.handle, HOST, 80)
-        rest = RestClient(http, f"http://{HOST}", Signer(Secret("key\r\nhunter2"), SECRET))
+        rest = rest_client(net, http, Secret("key\r\nhunter2"))
         failure = await rest.send(encode(QuerySpotBalances(), None, 1))
         nursery.cancel_scope.cancel()
     assert failure == RestFailure("no answer: LocalProtocolError")

@@ -1,0 +1,138 @@
+"""Keep-alive HTTP/1.1 connections for signed requests: h11 on a stream of the Net port.
+
+httpx costs four times as much a call (`make bench`, ratios), nearly all of it before the first byte
+leaves, so the requests that trade go this way; the same tests hold both to the same behaviour.
+Nothing is retried: a request that may have left has an unknown outcome.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+import h11
+import trio
+
+from adapters.ports import Net
+from adapters.whitebit.http_backend import is_readable
+from adapters.whitebit.urls import Endpoint
+
+LANES_MAX = 32
+"""Connections at once; a request beyond them waits for its turn."""
+
+CONNECT_TIMEOUT_S = 5.0
+ANSWER_TIMEOUT_S = 60.0
+"""Far above any deadline of the engine: it only ends calls that would never end."""
+
+_ANSWER_MAX = 16 << 20
+_READ_BYTES = 65_536
+
+Headers = list[tuple[str, str]]
+
+ERRORS = (
+    OSError,
+    h11.ProtocolError,
+    trio.BrokenResourceError,
+    trio.ClosedResourceError,
+    trio.TooSlowError,
+)
+"""What `post` may raise; their texts can quote headers, and so the key."""
+
+
+class Lanes:
+    """Connections to one host, opened when needed and kept for the next request."""
+
+    def __init__(self, net: Net, endpoint: Endpoint) -> None:
+        """Connect through `net`; the path of `endpoint` is not used."""
+        self._net = net
+        self._endpoint = endpoint
+        self._idle: list[_Lane] = []
+        self._turns = trio.Semaphore(LANES_MAX)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        while self._idle:
+            await trio.aclose_forcefully(self._idle.pop().stream)
+
+    async def post(self, path: str, headers: Headers, body: bytes) -> tuple[int, bytes]:
+        """Send one POST and return status and body of the answer.
+
+        Raises:
+            one of `ERRORS`: the answer did not come, or was no HTTP/1.1.
+        """
+        head = h11.Request(
+            method="POST",
+            target=path,
+            headers=[
+                ("Host", self._endpoint.host_header),
+                ("Content-Length", str(len(body))),
+                *headers,
+            ],
+        )
+        async with self._turns:
+            lane = await self._kept() or await self._opened()
+            try:
+                with trio.fail_after(ANSWER_TIMEOUT_S):
+                    answer = await lane.exchange(head, body)
+            except BaseException:
+                await trio.aclose_forcefully(lane.stream)
+                raise
+            if lane.is_reusable():
+                self._idle.append(lane)
+            else:
+                await trio.aclose_forcefully(lane.stream)
+        return answer
+
+    async def _kept(self) -> _Lane | None:
+        # The last one used is the one most surely still open.
+        while self._idle:
+            lane = self._idle.pop()
+            if not is_readable(lane.stream):
+                return lane
+            # Nothing was asked, so what came is the server's goodbye.
+            await trio.aclose_forcefully(lane.stream)
+        return None
+
+    async def _opened(self) -> _Lane:
+        endpoint = self._endpoint
+        with trio.fail_after(CONNECT_TIMEOUT_S):
+            return _Lane(await self._net.connect(endpoint.host, endpoint.port, tls=endpoint.tls))
+
+
+class _Lane:
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self.stream = stream
+        self._http = h11.Connection(h11.CLIENT)
+
+    async def exchange(self, head: h11.Request, body: bytes) -> tuple[int, bytes]:
+        http = self._http
+        parts = (head, h11.Data(data=body), h11.EndOfMessage())
+        await self.stream.send_all(b"".join([http.send(part) or b"" for part in parts]))
+        status, received = 0, bytearray()
+        while True:
+            event = http.next_event()
+            if event is h11.NEED_DATA:
+                http.receive_data(bytes(await self.stream.receive_some(_READ_BYTES)))
+            elif isinstance(event, h11.Response):
+                status = event.status_code
+            elif isinstance(event, h11.Data):
+                received += event.data
+                if len(received) > _ANSWER_MAX:
+                    raise h11.RemoteProtocolError(f"an answer of more than {_ANSWER_MAX} bytes")
+            elif isinstance(event, h11.EndOfMessage):
+                return status, bytes(received)
+            elif not isinstance(event, h11.InformationalResponse):
+                raise h11.RemoteProtocolError(f"expected an answer, found {event}")
+
+    def is_reusable(self) -> bool:
+        if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
+            return False
+        self._http.start_next_cycle()
+        return True
