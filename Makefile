@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help run test lint bench cov venue-soak lock clean
+.PHONY: help run test thirdparty lint bench cov venue-soak lock clean
 
 # Arguments for `quotefold run`, `pytest` or the benchmarks, as in: make run ARGS="--for 30s"
 ARGS ?=
@@ -18,7 +18,8 @@ PYTHONS := $(if $(PYTHON),$(PYTHON),/usr/bin/python3.11 python3.11 python3)
 
 BIN := .venv/bin
 BUILD := .venv/build
-PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
+QUIET := --quiet --quiet --disable-pip-version-check --no-input
+PIP := $(BIN)/python -m pip $(QUIET)
 # Wheels only: a source distribution would fetch its own build tools, which no lock file covers.
 LOCKED := --require-hashes --only-binary :all:
 
@@ -31,6 +32,10 @@ run: .venv/project.done  ## quote both markets of a paper venue until Ctrl-C (AR
 
 test: .venv/dev.done  ## run every test (ARGS="-k journal")
 	@exec $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+# Clients that others wrote, in an environment of their own: their needs are none of ours.
+thirdparty: .venv/dev.done .venv/thirdparty.done  ## run ccxt and the official SDK on a venue
+	@exec $(BIN)/python -m pytest -n 0 tests/thirdparty $(ARGS)
 
 lint: .venv/dev.done  ## check style, formatting and types
 	@$(BIN)/ruff check .
@@ -61,6 +66,7 @@ lock: .venv/core.done  ## write the lock files anew from pyproject.toml
 	    --output-file requirements/dev.lock pyproject.toml
 	@$(COMPILE) $(ARGS) --all-build-deps --only-build-deps \
 	    --output-file requirements/build.lock pyproject.toml
+	@$(COMPILE) $(ARGS) --output-file requirements/thirdparty.lock requirements/thirdparty.in
 
 clean:  ## remove .venv and every cache; journals stay
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov
@@ -92,4 +98,11 @@ clean:  ## remove .venv and every cache; journals stay
 .venv/dev.done: .venv/project.done requirements/dev.lock
 	@echo "installing the development tools (once, about 20 s)" >&2
 	@$(PIP) install $(LOCKED) --no-compile -r requirements/dev.lock
+	@touch $@
+
+.venv/thirdparty.done: .venv/core.done requirements/thirdparty.lock
+	@echo "installing third-party clients (once, about 30 s)" >&2
+	@$(BIN)/python -m venv --clear .venv/thirdparty
+	@.venv/thirdparty/bin/python -m pip $(QUIET) install $(LOCKED) --no-compile \
+	    -r requirements/thirdparty.lock
 	@touch $@

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     "--flow",
     default="synthetic",
     show_default=True,
-    metavar="synthetic|FILE[,FILE]",
+    metavar="synthetic|none|FILE[,FILE]",
     help="What moves the market; a recording may be given as MARKET=FILE.",
 )
 @click.option("--seed", default=1, show_default=True, help="Seed of the synthetic flow.")

@@ -182,8 +182,10 @@ class Feeds:
             wanted = session.chosen("balanceSpot", changed)
             if wanted and session.account is not None:
                 balances = self._exchange.spot_balances(session.account)
-                shown = {asset: ws_objects.spot_balance(balances[asset]) for asset in wanted}
-                session.outbox.push(push_frame("balanceSpot_update", [shown]))
+                # One asset a push, as in every capture: some clients read only the first [C].
+                for asset in wanted:
+                    shown = {asset: ws_objects.spot_balance(balances[asset])}
+                    session.outbox.push(push_frame("balanceSpot_update", [shown]))
 
     def _tick_margin(self, now_us: int) -> None:
         dirty = self._exchange.take_dirty_collateral()

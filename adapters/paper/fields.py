@@ -168,9 +168,12 @@ def _integer_problem(value: Any, name: str, low: int, high: int) -> str | None:
 
 
 def optional_order_id(body: Body) -> int | None:
+    """An order id; digits as text are taken too, since common clients send them [C]."""
     value = body.get("orderId")
     if value is None:
         return None
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19:
+        return int(value)
     if not isinstance(value, int) or isinstance(value, bool):
         raise refuse(VALIDATION, {"orderId": ["OrderId field should be an integer."]})
     return value

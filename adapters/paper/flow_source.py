@@ -1,4 +1,4 @@
-"""Which flow a venue runs: the synthetic one, or recordings named on the command line."""
+"""Which flow a venue runs: the synthetic one, recordings named on the command line, or none."""
 
 from __future__ import annotations
 
@@ -15,8 +15,20 @@ from adapters.ports import Fs
 from engine.errors import ConfigError
 
 SYNTHETIC = "synthetic"
+NONE = "none"
+NEVER_US = 1 << 62
 # Exchange and start in microseconds -> the flow that acts on it.
 MakeFlow = Callable[[Exchange, int], Flow]
+
+
+class NoFlow:
+    """An empty market in which only the venue's clients trade."""
+
+    def next_us(self) -> int:
+        return NEVER_US
+
+    def run_until(self, now_us: int) -> None:
+        """Do nothing."""
 
 
 def recordings_of(flow: str, markets: tuple[str, ...]) -> dict[str, Path]:
@@ -51,7 +63,7 @@ def flow_maker(config: VenueConfig, flow: str, *, seed: int, speed: str, fs: Fs)
 
     Args:
         config: The venue's settings.
-        flow: `synthetic` or recordings, see `recordings_of`.
+        flow: `synthetic`, `none` or recordings, see `recordings_of`.
         seed: Of the synthetic flow.
         speed: Of the flow against the venue's clock, a positive number as text.
         fs: Where recordings are read.
@@ -60,6 +72,8 @@ def flow_maker(config: VenueConfig, flow: str, *, seed: int, speed: str, fs: Fs)
         ConfigError: with the file and what to do.
     """
     FlowClock(0, speed)
+    if flow == NONE:
+        return lambda exchange, start_us: NoFlow()
     if flow == SYNTHETIC:
 
         def make_synthetic(exchange: Exchange, start_us: int) -> Flow:

@@ -183,7 +183,8 @@ def set_kill_switch(venue: Venue, account: str, body: Body) -> Any:
 
 
 def _timeout(value: Any) -> int | None:
-    if value is None:
+    # Clients that cannot write a null into a text field send its name [C].
+    if value is None or value == "null":
         return None
     if not isinstance(value, str):
         raise refuse(VALIDATION, {"timeout": ["Timeout field should be a string."]})

@@ -127,6 +127,7 @@ async def test_a_refreshed_or_deleted_timer_does_not_fire(
         assert timer["types"] is None
         await trio.sleep(4)
     assert await run.alice.ok("order/kill-switch", market=MARKET, timeout=None) == []
+    assert await run.alice.ok("order/kill-switch", market=MARKET, timeout="null") == []
     await trio.sleep(10)
     assert len(await run.alice.ok("orders")) == 1
 

@@ -125,6 +125,17 @@ async def test_the_synthetic_flow_moves_the_market(
     assert trades
 
 
+async def test_without_a_flow_the_market_stays_empty(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    make_flow = flow_maker(VenueConfig(), "none", seed=1, speed="1", fs=SystemFs())
+    run = await bench(nursery, make_flow=make_flow)
+    await trio.sleep(60)
+    _, book = await run.alice.get("orderbook/BTC_USDT")
+    assert (book["asks"], book["bids"]) == ([], [])
+    assert await run.alice.get("trades/BTC_USDT") == (200, [])
+
+
 def test_recordings_find_their_markets() -> None:
     markets = ("BTC_USDT", "BTC_PERP")
     found = recordings_of("a/btc_spot.zst,a/btc_USDM.zst", markets)

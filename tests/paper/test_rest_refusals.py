@@ -183,10 +183,16 @@ TABLE: dict[str, list[Case]] = {
             {"orderId": "Only one of orderId and clientOrderId is allowed."},
         ),
         (
-            "cancel with an id in text",
-            {"market": "BTC_USDT", "orderId": "1"},
+            "cancel with an id that is no number",
+            {"market": "BTC_USDT", "orderId": "1a"},
             30,
             {"orderId": "OrderId field should be an integer."},
+        ),
+        (
+            "cancel of an unknown order, its id as text",
+            {"market": "BTC_USDT", "orderId": "1"},
+            2,
+            {"orderId": "Unexecuted order was not found."},
         ),
         (
             "cancel of an unknown order",

@@ -1,0 +1,202 @@
+"""ccxt's REST client against a venue: `.venv/thirdparty/bin/python -m tests.thirdparty.ccxt_rest`.
+
+ccxt is told to make Decimals of numbers, so every value is compared exactly.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import ccxt
+
+from tests.thirdparty.kit import (
+    FEE_RATE,
+    PERP,
+    PERP_MAKER_RATE,
+    PERP_TAKER_RATE,
+    SPOT,
+    Checks,
+    Venue,
+    venue,
+)
+
+D = Decimal
+SPOT_SYMBOL, PERP_SYMBOL = "BTC/USDT", "BTC/USDT:USDT"
+
+
+def client(venue: Venue, account: str) -> Any:
+    """Point ccxt at the venue: nothing but its addresses and keys changes."""
+    key, secret = venue.keys[account]
+    exchange = ccxt.whitebit({"apiKey": key, "secret": secret, "number": Decimal})
+    for version, paths in exchange.urls["api"].items():
+        for access in paths:
+            suffix = f"/api/{version}/public" if access == "public" else f"/api/{version}"
+            paths[access] = venue.rest + suffix
+    return exchange
+
+
+def reference_data(check: Checks, exchange: Any) -> None:
+    """Markets, clock and status."""
+    markets = exchange.load_markets()
+    check.equal("symbols", sorted(markets), [SPOT_SYMBOL, PERP_SYMBOL])
+    spot, perp = markets[SPOT_SYMBOL], markets[PERP_SYMBOL]
+    check.fields("spot", spot, id=SPOT, type="spot", active=True, maker=FEE_RATE, taker=FEE_RATE)
+    check.fields("spot precision", spot["precision"], amount=D("0.000001"), price=D("0.01"))
+    check.fields("spot amount", spot["limits"]["amount"], min=D("0.00001"))
+    check.fields("spot cost", spot["limits"]["cost"], min=D("5.05"))
+    check.fields("perp", perp, id=PERP, type="swap", settle="USDT", linear=True)
+    check.fields("perp fees", perp, maker=PERP_MAKER_RATE, taker=PERP_TAKER_RATE)
+    check.fields("perp precision", perp["precision"], amount=D("0.001"), price=D("0.1"))
+    check.equal("status", exchange.fetch_status()["status"], "ok")
+    check.equal("time", abs(exchange.fetch_time() - exchange.milliseconds()) < 2_000, True)
+
+
+def resting_orders(check: Checks, venue: Venue, maker: Any) -> None:
+    """Place, list, modify, bulk and cancel; the book shows what rests."""
+    bid = maker.create_order(
+        SPOT_SYMBOL, "limit", "buy", 0.5, 60_000.01, {"clientOrderId": "bid-1", "postOnly": True}
+    )
+    check.fields("bid", bid, clientOrderId="bid-1", side="buy", type="limit", status="open")
+    check.fields("bid", bid, price=D("60000.01"), amount=D("0.5"), filled=D(0), remaining=D("0.5"))
+    check.equal("known", venue.orders("demo-1")[int(bid["id"])]["price"], "60000.01")
+    check.number("frozen", maker.fetch_balance()["USDT"]["used"], D("30000.005"))
+
+    moved = maker.edit_order(bid["id"], SPOT_SYMBOL, "limit", "buy", 0.25, 60_000.02)
+    check.equal("moved to another id", moved["id"] == bid["id"], False)
+    check.fields("moved", moved, clientOrderId="bid-1", price=D("60000.02"), amount=D("0.25"))
+
+    items = [
+        {"market": SPOT, "side": "sell", "amount": amount, "price": price}
+        for amount, price in (("0.1", "61000"), ("0.2", "61000.5"), ("0.000001", "61001"))
+    ]
+    results = maker.v4_private_post_order_bulk({"orders": items, "stopOnFail": False})
+    check.equal("bulk results", [one["error"] is None for one in results], [True, True, False])
+    check.equal("bulk refusal", "amount" in results[2]["error"]["errors"], True)
+
+    known = venue.orders("demo-1")
+    listed = maker.fetch_open_orders(SPOT_SYMBOL)
+    check.equal("open", {int(order["id"]) for order in listed}, set(known))
+    for order in listed:
+        same_order(check, order, known[int(order["id"])])
+    check.fields("one", maker.fetch_order(moved["id"], SPOT_SYMBOL), price=D("60000.02"))
+
+    book = maker.fetch_order_book(SPOT_SYMBOL, 5)
+    check.number("bids", book["bids"], [["60000.02", "0.25"]])
+    check.number("asks", book["asks"], [["61000", "0.1"], ["61000.5", "0.2"]])
+    same_balances(check, venue, maker, "demo-1")
+
+    gone = maker.cancel_order(moved["id"], SPOT_SYMBOL)
+    check.fields("cancelled", gone, id=moved["id"], status="canceled", filled=D(0))
+    check.number("bids", maker.fetch_order_book(SPOT_SYMBOL)["bids"], [])
+    check.equal("nothing is unfrozen twice", refusal(maker, moved["id"]), "OrderNotFound")
+
+
+def refusal(exchange: Any, order_id: str) -> str:
+    """Cancel what is no longer there; return the name of ccxt's error."""
+    try:
+        exchange.cancel_order(order_id, SPOT_SYMBOL)
+    except ccxt.ExchangeError as error:
+        return type(error).__name__
+    return "no error"
+
+
+def same_order(check: Checks, order: Any, known: dict[str, Any]) -> None:
+    """Compare an order that ccxt read with the venue's own."""
+    check.equal("market", order["symbol"], SPOT_SYMBOL)
+    check.equal("side", order["side"], known["side"])
+    check.equal("client id", order["clientOrderId"] or "", known["clientOrderId"])
+    for name, theirs in (("price", "price"), ("amount", "amount"), ("remaining", "left")):
+        check.number(name, order[name], known[theirs])
+    check.number("filled", order["filled"], known["dealStock"])
+
+
+def same_balances(check: Checks, venue: Venue, exchange: Any, account: str) -> None:
+    """Compare what ccxt reads of the spot balances with the venue's own."""
+    balance = exchange.fetch_balance()
+    for asset, funds in venue.spot(account).items():
+        check.number(f"{asset} free", balance[asset]["free"], funds["available"])
+        check.number(f"{asset} used", balance[asset]["used"], funds["freeze"])
+
+
+def fills(check: Checks, venue: Venue, maker: Any, taker: Any) -> None:
+    """A taker sweeps both asks; fees, trades, histories and balances follow."""
+    taken = taker.create_order(SPOT_SYMBOL, "limit", "buy", 0.25, 61_000.5)
+    cost = D("0.1") * 61_000 + D("0.15") * D("61000.5")
+    check.fields("taken", taken, status="closed", filled=D("0.25"), remaining=D(0), cost=cost)
+    check.number("fee in base", taken["fee"]["cost"], D("0.25") * FEE_RATE)
+
+    mine = taker.fetch_my_trades(SPOT_SYMBOL)
+    prices = [(trade["price"], trade["amount"]) for trade in mine]
+    check.number("my trades", sorted(prices), [("61000", "0.1"), ("61000.5", "0.15")])
+    for trade in mine:
+        check.fields("my trade", trade, order=taken["id"], takerOrMaker="taker", side="buy")
+        check.number("fee", trade["fee"]["cost"], trade["amount"] * FEE_RATE)
+        check.equal("fee asset", trade["fee"]["currency"], "BTC")
+    for trade in maker.fetch_my_trades(SPOT_SYMBOL):
+        check.fields("maker's", trade, takerOrMaker="maker", side="sell")
+        check.number("fee", trade["fee"]["cost"], trade["cost"] * FEE_RATE)
+
+    seen = [(t["price"], t["amount"], t["side"]) for t in maker.fetch_trades(SPOT_SYMBOL)]
+    check.equal(
+        "public", sorted(seen), [(D(61_000), D("0.1"), "buy"), (D("61000.5"), D("0.15"), "buy")]
+    )
+    ticker = maker.fetch_tickers([SPOT_SYMBOL])[SPOT_SYMBOL]
+    check.fields("ticker", ticker, last=D("61000.5"), baseVolume=D("0.25"), quoteVolume=cost)
+    for account, exchange in (("demo-1", maker), ("demo-2", taker)):
+        same_balances(check, venue, exchange, account)
+    left = venue.spot("demo-2")["USDT"]["available"]
+    check.number("paid", left, 1_000_000 - cost)
+    check.number("got", venue.spot("demo-2")["BTC"]["available"], 10 + D("0.25") * (1 - FEE_RATE))
+
+
+def futures(check: Checks, venue: Venue, maker: Any, taker: Any) -> None:
+    """A perpetual: orders on collateral, a position on each side, its balance."""
+    ask = maker.create_order(PERP_SYMBOL, "limit", "sell", 0.1, 60_000.5)
+    bid = taker.create_order(PERP_SYMBOL, "limit", "buy", 0.1, 60_000.5)
+    check.fields("ask", ask, status="open", amount=D("0.1"))
+    check.fields("bid", bid, status="closed", cost=D("6000.05"))
+    check.number("fee", bid["fee"]["cost"], D("6000.05") * PERP_TAKER_RATE)
+    for name, exchange, sign in (("demo-1", maker, -1), ("demo-2", taker, 1)):
+        (held,) = exchange.fetch_positions([PERP_SYMBOL])
+        (known,) = venue.state("accounts")[name]["positions"]
+        check.fields("position", held, id=str(known["positionId"]), entryPrice=D("60000.5"))
+        check.number("amount", held["info"]["amount"], sign * D("0.1"))
+        check.number("margin", held["collateral"], known["margin"])
+        check.number("pnl", held["info"]["unrealizedPnl"], 0)
+        total = exchange.fetch_balance({"type": "swap"})["USDT"]["total"]
+        rate = PERP_MAKER_RATE if name == "demo-1" else PERP_TAKER_RATE
+        check.number("collateral", total, 1_000_000 - D("6000.05") * rate)
+
+
+def safety(check: Checks, venue: Venue, maker: Any) -> None:
+    """Kill-switch and cancel all."""
+    maker.cancel_all_orders_after(60_000, {"symbol": SPOT_SYMBOL})
+    (timer,) = venue.state("timers")["demo-1"]
+    check.equal(
+        "timer", (timer["market"], timer["cancellationTime"] - timer["startTime"]), (SPOT, 60)
+    )
+    maker.cancel_all_orders_after(0, {"symbol": SPOT_SYMBOL})
+    check.equal("no timer", venue.state("timers")["demo-1"], [])
+    check.equal("some rest", len(venue.orders("demo-1")) > 0, True)
+    maker.cancel_all_orders(SPOT_SYMBOL)
+    check.equal("none rest", venue.orders("demo-1"), {})
+
+
+def main() -> None:
+    """Run every step on one venue."""
+    check = Checks("ccxt")
+    with venue() as running:
+        maker, taker = client(running, "demo-1"), client(running, "demo-2")
+        # public/assets is not served yet.
+        maker.has["fetchCurrencies"] = taker.has["fetchCurrencies"] = False
+        reference_data(check, maker)
+        resting_orders(check, running, maker)
+        fills(check, running, maker, taker)
+        futures(check, running, maker, taker)
+        safety(check, running, maker)
+    check.report()
+
+
+if __name__ == "__main__":
+    main()
