@@ -28,6 +28,7 @@ LAST_PRICE_US = 1_000_000
 SPOT_US = 1_000_000
 MARGIN_US = 1_500_000
 POSITIONS_US = 1_000_000
+BORROWS_US = 1_500_000
 
 
 class _Tick:
@@ -59,6 +60,7 @@ class Feeds:
             _Tick(SPOT_US, now_us, self._tick_spot),
             _Tick(MARGIN_US, now_us, self._tick_margin),
             _Tick(POSITIONS_US, now_us, self._tick_positions),
+            _Tick(BORROWS_US, now_us, self._tick_borrows),
         )
 
     def next_us(self) -> int:
@@ -199,17 +201,28 @@ class Feeds:
                 session.outbox.push(push_frame("balanceMargin_update", shown))
 
     def _tick_positions(self, now_us: int) -> None:
-        # While a position is open, and one empty snapshot after the last closed (G-50).
+        # While a position is open, and one empty snapshot after the last closed (G-50) or after
+        # a subscribe, so that a client that was away knows [C].
         for session in self.sessions:
             if session.account is None or "positionsMargin" not in session.sets:
                 continue
             held = self._exchange.positions(session.account)
-            if held or session.positions_shown:
+            if held or "positionsMargin" in session.owed:
                 specs = self._exchange.markets
                 records = [ws_objects.position(each, specs[each.market].spec) for each in held]
                 params = {"total": len(records), "records": records}
                 session.outbox.push(push_frame("positionsMargin_update", params))
-            session.positions_shown = bool(held)
+            session.owed.discard("positionsMargin")
+            if held:
+                session.owed.add("positionsMargin")
+
+    def _tick_borrows(self, now_us: int) -> None:
+        # The venue lends nothing, so all there is to say is that a subscriber owes nothing [C].
+        for session in self.sessions:
+            if "borrowsMargin" in session.owed:
+                session.owed.discard("borrowsMargin")
+                params = {"total": 0, "records": []}
+                session.outbox.push(push_frame("borrowsMargin_update", params))
 
 
 def _wants(session: Session, notice: Deal | Pending | Executed) -> bool:

@@ -46,8 +46,9 @@ class Session:
         self.sets: dict[str, Names] = {}
         # Type numbers wanted of ordersExecuted, empty for all.
         self.executed_types: tuple[int, ...] = ()
-        # Whether the last positions snapshot showed any.
-        self.positions_shown = False
+        # Snapshot channels that must be pushed even when there is nothing to show: after a
+        # subscribe, and once after the last record is gone (G-50).
+        self.owed: set[str] = set()
 
     def wants(self, channel: str, name: str) -> bool:
         """Whether a channel's set holds a market or asset."""

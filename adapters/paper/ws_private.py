@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 from adapters.paper import ws_objects
-from adapters.paper.model import Order, OrderType
+from adapters.paper.model import Order
 from adapters.paper.session import Session
 from adapters.paper.venue import Venue
 from adapters.paper.ws_methods import (
@@ -22,12 +22,16 @@ from adapters.paper.ws_methods import (
     page,
 )
 
-# ordersExecuted_subscribe's filter: 0 everything, 1 limit orders, 2 market orders (11.4).
+# ordersExecuted_subscribe's filter: 0 everything, 1 limit orders, 2 market orders (11.4); a stop
+# counts as what it becomes [C]. The numbers are the wire's order types (11.5).
 _FILTERS: dict[int, tuple[int, ...]] = {
     0: (),
-    1: (int(OrderType.LIMIT), int(OrderType.MARGIN_LIMIT)),
-    2: (int(OrderType.MARKET), int(OrderType.MARGIN_MARKET)),
+    1: (1, 3, 7, 9),
+    2: (2, 4, 8, 10, 14, 202),
 }
+# Channels of whole lists and of margin events; those that begin with a snapshot.
+_WHOLE = ("positionsMargin", "positionsAccountMargin", "borrowsMargin", "borrowsAccountMargin")
+_SNAPSHOTS = ("positionsMargin", "borrowsMargin")
 
 
 def authorize(venue: Venue, session: Session, params: list[Any]) -> Answer:
@@ -151,9 +155,26 @@ def deals_subscribe(venue: Venue, session: Session, params: list[Any]) -> Answer
     return CONFIRMED
 
 
-def positions_subscribe(venue: Venue, session: Session, params: list[Any]) -> Answer:
+def _subscribe(channel: str) -> Method:
+    """A channel without names to choose from; the first snapshot comes with its next tick."""
+
+    def method(venue: Venue, session: Session, params: list[Any]) -> Answer:
+        _account(session)
+        session.sets[channel] = ()
+        if channel in _SNAPSHOTS:
+            session.owed.add(channel)
+        return CONFIRMED
+
+    return method
+
+
+def adl_subscribe(venue: Venue, session: Session, params: list[Any]) -> Answer:
+    """`[]` is all perpetuals; other markets are refused."""
     _account(session)
-    session.sets["positionsMargin"] = ()
+    names = markets(venue, params)
+    if not all(venue.spec(name).is_perpetual for name in names):
+        raise invalid()
+    session.sets["ADLQuantile"] = names
     return CONFIRMED
 
 
@@ -161,6 +182,7 @@ def _unsubscribe(channel: str) -> Method:
     def method(venue: Venue, session: Session, params: list[Any]) -> Answer:
         _account(session)
         session.sets.pop(channel, None)
+        session.owed.discard(channel)
         return CONFIRMED
 
     return method
@@ -183,6 +205,8 @@ METHODS: dict[str, Method] = {
     "deals_request": deals_request,
     "deals_subscribe": deals_subscribe,
     "deals_unsubscribe": _unsubscribe("deals"),
-    "positionsMargin_subscribe": positions_subscribe,
-    "positionsMargin_unsubscribe": _unsubscribe("positionsMargin"),
+    "ADLQuantile_subscribe": adl_subscribe,
+    "ADLQuantile_unsubscribe": _unsubscribe("ADLQuantile"),
+    **{f"{channel}_subscribe": _subscribe(channel) for channel in _WHOLE},
+    **{f"{channel}_unsubscribe": _unsubscribe(channel) for channel in _WHOLE},
 }
