@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.paper import rejects
+from adapters.paper import checks, rejects
 from adapters.paper.closing import closing_order, submit
 from adapters.paper.ledger import Account
 from adapters.paper.matching import Matcher
@@ -54,6 +54,21 @@ class CollateralActions(AccountViews):
     def _margin_is_covered(self, held: Account) -> bool:
         balances = self.collateral(held.spec.name).values()
         return all(b.balance + b.unrealized_pnl >= b.margin for b in balances)
+
+    def set_index(self, market: str, price: str | None, now_us: int) -> Reject | None:
+        """Fix a perpetual's index price, None to take it from the spot market again.
+
+        No request of an account: for administrators and tests.
+        """
+        self.advance(now_us)
+        held = self.markets.get(market)
+        if held is None or held.mark is None:
+            return rejects.UNKNOWN_MARKET
+        ticks = None if price is None else checks.check_price(held, price)
+        if isinstance(ticks, Reject):
+            return ticks
+        held.mark.set_ticks = ticks
+        return None
 
     def hedge_mode(self, account: str) -> bool:
         """Say whether the account holds LONG and SHORT positions side by side (6.6)."""

@@ -16,6 +16,7 @@ from adapters.paper.model import (
     AccountSpec,
     Deal,
     ExchangeConfig,
+    FundingPayment,
     KillSwitch,
     MarketSpec,
     Order,
@@ -129,6 +130,7 @@ class Account:
         self.seats: dict[str, Seat] = {}
         self.timers: dict[str, KillSwitch] = {}
         self.deals: deque[Deal] = deque(maxlen=config.deals_max)
+        self.funding: deque[FundingPayment] = deque(maxlen=config.funding_max)
         self.finished: deque[Order] = deque(maxlen=config.finished_max)
         self.dirty_spot: dict[str, None] = {}
         self.dirty_collateral = False

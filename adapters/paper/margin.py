@@ -25,6 +25,7 @@ class Position:
 
     __slots__ = (
         "cost",
+        "funding_paid",
         "lots",
         "market",
         "modified_us",
@@ -40,7 +41,7 @@ class Position:
         self.market = market
         self.side = side
         self.open_buys = self.open_sells = 0
-        self.lots = self.cost = self.realized_pnl = 0
+        self.lots = self.cost = self.realized_pnl = self.funding_paid = 0
         self.position_id = self.opened_us = self.modified_us = 0
 
     def worst_notional(self, buys: int = 0, sells: int = 0) -> int:
@@ -66,7 +67,7 @@ class Position:
         """Begin a new life of the position."""
         self.position_id = position_id
         self.opened_us = now_us
-        self.realized_pnl = 0
+        self.realized_pnl = self.funding_paid = 0
 
     def close(self, closing: int, price: int) -> int:
         """Take off `closing` signed lots at `price` units per lot; return the realized P&L.

@@ -61,6 +61,8 @@ __all__ = [
     "ExchangeConfig",
     "Executed",
     "FeeOverride",
+    "FundingEvent",
+    "FundingPayment",
     "KillSwitch",
     "MarketSpec",
     "ModifyOrder",
@@ -70,6 +72,7 @@ __all__ = [
     "OrderType",
     "Pending",
     "PendingEvent",
+    "PerpetualView",
     "PositionSide",
     "PositionView",
     "PublicTrade",
@@ -356,6 +359,38 @@ class PositionView(msgspec.Struct, frozen=True, kw_only=True):
     free_margin: int
     opened_us: int
     modified_us: int
+
+
+class FundingEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One settled funding of a perpetual (10.11); `rate` in 10^-8, longs pay when positive."""
+
+    market: str
+    time_us: int
+    rate: int
+    settlement_ticks: int
+    calculated_us: int
+
+
+class FundingPayment(msgspec.Struct, frozen=True):
+    """What one position of `lots` received, or paid when negative, in units (6.5)."""
+
+    event: FundingEvent
+    amount: int
+    lots: int
+
+
+class PerpetualView(msgspec.Struct, frozen=True, kw_only=True):
+    """Public state of a perpetual (4.2, `premiumIndex` in 11.5); `rate` is the predicted one.
+
+    Mark and index are in ticks, None before anything gave them a price.
+    """
+
+    market: str
+    mark_ticks: int | None
+    index_ticks: int | None
+    rate: int
+    next_funding_us: int
+    open_interest_lots: int
 
 
 class KillSwitch(msgspec.Struct, frozen=True):

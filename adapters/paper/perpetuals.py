@@ -6,6 +6,7 @@ called, so the outcome does not depend on how often it is.
 
 from __future__ import annotations
 
+from adapters.paper.funding import Funding
 from adapters.paper.ledger import Account, Ledger
 from adapters.paper.market import Market
 from adapters.paper.marks import Mark
@@ -33,17 +34,21 @@ class Perpetuals:
         self._accounts = accounts
         self._ledger = ledger
         self._matcher = matcher
+        self.funding: dict[str, Funding] = {}
         for market in self._markets:
             market.mark = Mark(market, _index_market(market, markets), config.mark_window_s)
+            funding = Funding(config, market, market.mark, matcher.now_us)
+            self.funding[market.spec.name] = funding
         first_s = matcher.now_us // US_PER_S + 1
         self.next_us: int | None = first_s * US_PER_S if self._markets else None
 
     def tick(self) -> None:
         """Do what is due at `next_us`, which is the present time of the engine."""
         now_us = self._matcher.now_us
-        for market in self._markets:
-            assert market.mark is not None
-            market.mark.sample(0)
+        for funding in self.funding.values():
+            funding.sample(now_us)
+            if now_us >= funding.next_us:
+                funding.settle(self._accounts, now_us)
         self.next_us = now_us + US_PER_S
 
     def skip_to(self, now_us: int) -> None:
@@ -51,6 +56,8 @@ class Perpetuals:
         if self.next_us is not None:
             first_us = (now_us // US_PER_S - _CATCH_UP_S) * US_PER_S
             self.next_us = max(self.next_us, first_us)
+            for funding in self.funding.values():
+                funding.skip_to(self.next_us)
 
 
 def _index_market(market: Market, markets: dict[str, Market]) -> Market | None:

@@ -37,6 +37,7 @@ PRIVATE: dict[str, PrivateHandler] = {
     "/api/v4/collateral-account/leverage": rest_collateral.leverage,
     "/api/v4/collateral-account/hedge-mode": rest_collateral.hedge_mode,
     "/api/v4/collateral-account/hedge-mode/update": rest_collateral.update_hedge_mode,
+    "/api/v4/collateral-account/funding-history": rest_collateral.funding_history,
     "/api/v4/collateral-account/summary": rest_collateral.summary,
     "/api/v4/collateral-account/position/close": rest_collateral.close,
     "/api/v4/order/new": rest_trade.new_order,

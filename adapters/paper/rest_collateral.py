@@ -6,7 +6,17 @@ from typing import Any
 
 from adapters.paper import fields, rejects
 from adapters.paper.fields import Body
-from adapters.paper.model import CollateralSummary, Reject, scaled_text, units_text
+from adapters.paper.model import (
+    RATE_DECIMALS,
+    US_PER_S,
+    CollateralSummary,
+    FundingEvent,
+    FundingPayment,
+    MarketSpec,
+    Reject,
+    scaled_text,
+    units_text,
+)
 from adapters.paper.refusals import VALIDATION, ApiError, refuse
 from adapters.paper.venue import Venue
 
@@ -63,6 +73,40 @@ def _fraction(totals: CollateralSummary) -> str:
     if totals.equity <= 0:
         return "0"
     return scaled_text(totals.margin * 10**FRACTION_DECIMALS // totals.equity, FRACTION_DECIMALS)
+
+
+def funding_history(venue: Venue, account: str, body: Body) -> Any:
+    """POST collateral-account/funding-history, newest first."""
+    limit, offset = fields.paging(body, 100, 100)
+    market = _known_market(venue, body)
+    found = venue.exchange.funding_payments(account, market)[offset : offset + limit]
+    records = [_payment(paid, venue.spec(paid.event.market)) for paid in found]
+    return {"records": records, "limit": limit, "offset": offset}
+
+
+def _known_market(venue: Venue, body: Body) -> str | None:
+    market = fields.optional_market(body)
+    if market is not None and market not in venue.exchange.markets:
+        raise ApiError(rejects.UNKNOWN_MARKET)
+    return market
+
+
+def _payment(paid: FundingPayment, spec: MarketSpec) -> dict[str, str]:
+    shown = funding_event(paid.event, spec)
+    shown["fundingAmount"] = units_text(paid.amount)
+    shown["positionAmount"] = spec.qty_text(paid.lots)
+    return shown
+
+
+def funding_event(event: FundingEvent, spec: MarketSpec) -> dict[str, str]:
+    """One record of public/funding-history (4), whose times are texts of seconds."""
+    return {
+        "market": event.market,
+        "fundingTime": str(event.time_us // US_PER_S),
+        "fundingRate": scaled_text(event.rate, RATE_DECIMALS),
+        "settlementPrice": spec.price_text(event.settlement_ticks),
+        "rateCalculatedTime": str(event.calculated_us // US_PER_S),
+    }
 
 
 def close(venue: Venue, account: str, body: Body) -> Any:

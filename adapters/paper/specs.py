@@ -156,6 +156,11 @@ class ExchangeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     refuse_leverage_change: bool = False
     # [C, 10.12] seconds over which the basis of the mark price is smoothed.
     mark_window_s: Count = 30
+    # [C, 10.11] quote notional of the impact prices, sampled each whole minute.
+    impact_notional: Amount = "10000"
+    # [C, 10.11] how far the rate is pulled towards the interest of 8 hours, as ratios.
+    funding_clamp: Share = "0.0005"
+    funding_interest: Rate = "0.0001"
     # First order and deal ids lie above 2^32 (contract 3); the spaces are separate.
     first_order_id: int = 1_212_901_344_783
     first_deal_id: int = 6_290_000_000_001
@@ -164,5 +169,7 @@ class ExchangeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     # Bounds of the per-account histories: a busy maker's day, a few tens of megabytes at most.
     deals_max: Count = 50_000
     finished_max: Count = 10_000
+    # Payments per account and settled rates per market: a year of three a day.
+    funding_max: Count = 1_100
     # The trades channel never shows more (11.5).
     trades_max: Count = 100

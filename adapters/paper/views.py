@@ -13,11 +13,15 @@ from adapters.paper.model import (
     Balance,
     CollateralBalance,
     Deal,
+    FundingEvent,
+    FundingPayment,
     KillSwitch,
     Order,
+    PerpetualView,
     PositionView,
     Status,
 )
+from adapters.paper.perpetuals import Perpetuals
 
 # The average entry is for display only and need not be a finite decimal.
 _DISPLAY = Context(prec=60, rounding=ROUND_DOWN)
@@ -29,6 +33,7 @@ class AccountViews:
 
     accounts: dict[str, Account]
     markets: dict[str, Market]
+    perpetuals: Perpetuals
 
     def open_orders(self, account: str, market: str | None = None) -> list[Order]:
         """Return copies of the open orders, newest first (5.7)."""
@@ -93,6 +98,29 @@ class AccountViews:
             for position in seat.positions
             if position.lots
         ]
+
+    def funding_payments(self, account: str, market: str | None = None) -> list[FundingPayment]:
+        """Return funding paid and received, newest first, at most `funding_max` (6.5)."""
+        payments = self.accounts[account].funding
+        return [p for p in reversed(payments) if market in (None, p.event.market)]
+
+    def funding_events(self, market: str) -> list[FundingEvent]:
+        """Return the settled rates of a perpetual, newest first (4); KeyError for a spot market."""
+        return list(reversed(self.perpetuals.funding[market].history))
+
+    def perpetual(self, market: str) -> PerpetualView:
+        """Return mark, index and predicted funding; KeyError for a spot market."""
+        funding, mark = self.perpetuals.funding[market], self.markets[market].mark
+        held = (p.lots for a in self.accounts.values() for p in a.seats[market].positions)
+        assert mark is not None
+        return PerpetualView(
+            market=market,
+            mark_ticks=mark.ticks(),
+            index_ticks=mark.index_ticks(),
+            rate=funding.rate(),
+            next_funding_us=funding.next_us,
+            open_interest_lots=sum(max(lots, 0) for lots in held),
+        )
 
     def leverage(self, account: str) -> int:
         """Return the account-wide leverage (6.6)."""

@@ -156,3 +156,29 @@ async def test_a_position_is_closed_at_the_market(
     assert (await refusal(run.alice, path, market=PERP))[1] == 30
     assert (await refusal(run.alice, path, market=PERP, positionId="1"))[1] == 30
     assert (await refusal(run.alice, path, market="NO_NO", positionId=1))[1] == 31
+
+
+async def test_funding_history(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    market = msgspec.structs.replace(BTC_PERP, funding_interval_minutes=1)
+    run = await bench(nursery, poor(markets=(BTC_USDT, market)))
+    await trade(run, "50938.2", "0.019")
+    await trio.sleep(61)
+    path = "collateral-account/funding-history"
+    answer = await run.alice.ok(path)
+    assert (answer["limit"], answer["offset"], len(answer["records"])) == (100, 0, 1)
+    record = answer["records"][0]
+    due = int(record["fundingTime"])
+    assert due % 60 == 0
+    assert record == {
+        "market": PERP,
+        "fundingTime": str(due),
+        "fundingRate": "0.0000002",
+        "fundingAmount": "-0.00019356516",
+        "positionAmount": "0.019",
+        "settlementPrice": "50938.2",
+        "rateCalculatedTime": str(due - 60),
+    }
+    assert (await run.bob.ok(path, market=PERP))["records"][0]["fundingAmount"] == "0.00019356516"
+    assert (await run.alice.ok(path, market="BTC_USDT", limit=1, offset=0))["records"] == []
+    assert (await refusal(run.alice, path, limit=101))[1] == 30
+    assert (await refusal(run.alice, path, market="NO_NO"))[1] == 31

@@ -142,6 +142,7 @@ async def test_collateral_rest(nursery: trio.Nursery, autojump_clock: MockClock)
     await client.post("collateral-account/positions/open")
     await client.post("collateral-account/leverage", leverage=20)
     await client.post("collateral-account/hedge-mode")
+    await client.post("collateral-account/funding-history")
     await client.post("orders")
 
 
