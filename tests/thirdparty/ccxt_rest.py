@@ -163,7 +163,7 @@ def futures(check: Checks, venue: Venue, maker: Any, taker: Any) -> None:
         check.fields("position", held, id=str(known["positionId"]), entryPrice=D("60000.5"))
         check.number("amount", held["info"]["amount"], sign * D("0.1"))
         check.number("margin", held["collateral"], known["margin"])
-        check.number("pnl", held["info"]["unrealizedPnl"], 0)
+        check.number("pnl", held["info"]["unrealizedPnl"], known["unrealizedPnl"])
         total = exchange.fetch_balance({"type": "swap"})["USDT"]["total"]
         rate = PERP_MAKER_RATE if name == "demo-1" else PERP_TAKER_RATE
         check.number("collateral", total, 1_000_000 - D("6000.05") * rate)
