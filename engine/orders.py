@@ -112,6 +112,8 @@ class Order(msgspec.Struct, frozen=True, array_like=True, gc=False):
     owed: tuple[Owed, ...] = ()
     cancel_at_ns: int = 0
     """No cancel before this: the venue refused the last one, and is not asked at full speed."""
+    absent_us: int = 0
+    """Venue time from which on a listing lacked it; 0 when none did, or the clock is unknown."""
 
     @property
     def worst_qty(self) -> int:
@@ -195,7 +197,8 @@ def outcome_lost(order: Order) -> Order:
 
 def shown(order: Order, venue: VenueOrder, seq: int) -> Moved:
     """The venue shows the order resting: a pending event 1 or 2, an answer, a listing."""
-    if venue.order_id in order.past_ids:
+    if venue.order_id in order.past_ids or 0 < venue.modified_us < order.absent_us:
+        # The second is news from before a listing that lacked the order: it was over by then.
         return order, ""
     after, anomaly = _status_after(order, Trigger.SHOWN)
     if order.status is CLOSED:
@@ -219,6 +222,7 @@ def shown(order: Order, venue: VenueOrder, seq: int) -> Moved:
         updated_seq=seq,
         closed_ns=0,
         close_reason="",
+        absent_us=0,
     ), anomaly
 
 
@@ -312,16 +316,17 @@ def gone(order: Order, reason: str, seq: int, now_ns: int) -> Moved:
     return close(order, reason, seq, now_ns, order.qty if order.order_id else 0), anomaly
 
 
-def absent(order: Order, seq: int, now_ns: int) -> Moved:
-    """A listing lacks an order that the venue had shown before.
+def absent(order: Order, seq: int, now_ns: int, absent_us: int) -> Moved:
+    """A listing, made at `absent_us` or later, lacks an order that the venue had shown before.
 
-    Silence is weaker than an event: if the venue shows the id again, the order must reopen.
+    Silence is weaker than an event: if the venue shows the id again, changed since the listing or
+    at a time it does not tell, the order must reopen.
     """
     closed, anomaly = gone(order, ABSENT, seq, now_ns)
     owed = closed.owed
     if order.pending is MODIFYING:
         owed = (*owed, Owed(0, order.wanted_qty, 0))
-    return replace(closed, past_ids=order.past_ids, owed=owed), anomaly
+    return replace(closed, past_ids=order.past_ids, owed=owed, absent_us=absent_us), anomaly
 
 
 def request_refused(order: Order, seq: int, now_ns: int) -> Order:

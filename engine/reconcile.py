@@ -182,10 +182,13 @@ def _absent(state: State, record: Record, market_name: str, order: Order) -> Sta
         # Its own answer is still to come.
         return state
 
+    # The venue's clock when the listing was asked for, at the least.
+    absent_us = (market.recon.asked_ns + state.offset_low_ns) // 1000 if state.measured else 0
+
     def fact(found: Order) -> Moved:
         if found.status is Status.NEW and found.pending is Pending.PLACE:
             return orders.never_accepted(found, record.seq, record.recv_ns)
-        return orders.absent(found, record.seq, record.recv_ns)
+        return orders.absent(found, record.seq, record.recv_ns, absent_us)
 
     if order.status is Status.NEW and not _window_passed(state, market, order):
         # The venue may still accept what is on its way: silence proves nothing yet.

@@ -274,6 +274,11 @@ class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
     last_anomaly: str = ""
 
     @property
+    def measured(self) -> bool:
+        """True once the venue's clock was compared with ours."""
+        return bool(self.offset_low_ns or self.offset_high_ns)
+
+    @property
     def clock_offset_ns(self) -> int:
         """Best estimate of the venue's clock minus ours; 0 where the measurements allow 0."""
         return max(self.offset_low_ns, min(0, self.offset_high_ns))

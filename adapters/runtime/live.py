@@ -33,6 +33,8 @@ from engine.state import PRIVATE
 
 TICK_S = 0.1
 """The timer's period: freshness, deadlines and the kill-switch are checked this often."""
+OVERTAKEN_S = 1.0
+"""A cancel-all may overtake a place on its way: it is repeated after so long."""
 STALL_NS = 600_000_000
 """The loop runs at least every tick; 500 ms beyond that is a stall (DESIGN "Safety")."""
 
@@ -100,10 +102,12 @@ class LiveLoop:
         state = self._sequencer.state
         if state.mode == "observe":
             return
-        async with trio.open_nursery() as nursery:
-            for name in state.markets:
-                request = encode(CancelAll(name), None, self._nonces.draw())
-                nursery.start_soon(self._rest.send, request)
+        for pause_s in (0, OVERTAKEN_S):
+            await trio.sleep(pause_s)
+            async with trio.open_nursery() as nursery:
+                for name in state.markets:
+                    request = encode(CancelAll(name), None, self._nonces.draw())
+                    nursery.start_soon(self._rest.send, request)
 
     async def _run(self) -> RunEnded:
         async with trio.open_nursery() as nursery:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from engine import events as e
 from engine import intents as i
@@ -175,6 +176,21 @@ def test_an_order_that_a_listing_lacked_reopens_when_it_is_shown_again() -> None
     order = run.order(CID)
     assert (order.status, order.leaves_qty, order.order_id) == (Status.OPEN, 7, 1)
     assert run.state.anomalies == 0, "a push that waited through a stall is no surprise"
+
+
+@pytest.mark.parametrize(("ago_s", "reopens"), [(3, False), (-1, True)], ids=["before", "since"])
+def test_a_push_that_is_older_than_the_listing_reopens_nothing(ago_s: int, reopens: bool) -> None:
+    run = started()
+    placed(run)
+    lose_private(run)
+    run.wait(2)
+    run.settle()
+    assert run.order(CID).status is Status.CLOSED
+    changed_us = run.now_ns // 1000 - ago_s * 1_000_000
+    shown = replace(venue_order(CID, 1, leaves=7), modified_us=changed_us)
+    run.push(e.OrderUpdated(shown))
+    assert (run.order(CID).status is Status.OPEN) is reopens
+    assert run.state.anomalies == 0
 
 
 def test_an_order_on_a_later_page_is_not_missing() -> None:
