@@ -47,6 +47,12 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Append the SHA-256 of every private request body to a new file.",
 )
+@click.option(
+    "--faults",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="What goes wrong, a plan in TOML; takes the place of [faults] in --config.",
+)
 @click.option("--exit-with-parent", is_flag=True, help="Stop when stdin is closed.")
 def paper(
     host: str,
@@ -56,6 +62,7 @@ def paper(
     speed: str,
     config: Path | None,
     body_hashes: Path | None,
+    faults: Path | None,
     exit_with_parent: bool,
 ) -> None:
     """Serve a market that speaks WhiteBIT's protocol on this machine.
@@ -70,6 +77,7 @@ def paper(
 
     fs = SystemFs()
     settings = VenueConfig() if config is None else load(fs, config)
+    settings = _with_faults(settings, config, faults, fs)
     make_flow = flow_maker(settings, flow, seed=seed, speed=speed, fs=fs)
     body_file = None if body_hashes is None else _open_new(fs, body_hashes)
     if host not in ("127.0.0.1", "::1", "localhost"):
@@ -79,6 +87,23 @@ def paper(
     finally:
         if body_file is not None:
             body_file.close()
+
+
+def _with_faults(
+    settings: VenueConfig, config: Path | None, faults: Path | None, fs: SystemFs
+) -> VenueConfig:
+    if settings.faults is None and faults is None:
+        return settings
+    from msgspec.structs import replace
+
+    from adapters.paper.faults_check import check_names, load_plan
+
+    if faults is not None:
+        settings = replace(settings, faults=load_plan(fs, faults))
+    assert settings.faults is not None, "one of the two has a plan"
+    markets = [market.name for market in settings.exchange.markets]
+    check_names(settings.faults, markets, f"{faults or config}")
+    return settings
 
 
 def _open_new(fs: SystemFs, path: Path) -> AppendFile:

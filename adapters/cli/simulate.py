@@ -11,6 +11,7 @@ import trio
 
 from adapters.cli.config import Config, config_json, to_quoted, to_settings
 from adapters.paper.config import VenueConfig
+from adapters.paper.faults import Plan
 from adapters.paper.flow_source import MakeFlow
 from adapters.paper.server import VenueHandle, serve_venue
 from adapters.runtime.live import LiveLoop
@@ -54,6 +55,7 @@ def simulate(
     net: SimNet | None = None,
     observer: Observer | None = None,
     disturb: Disturb | None = None,
+    faults: Plan | None = None,
 ) -> Simulation:
     """Run the engine against a venue for `seconds` of virtual time; equal seeds, equal bytes.
 
@@ -66,6 +68,7 @@ def simulate(
         net: What lies between engine and venue; a network of the seed by default.
         observer: As for `run_engine`.
         disturb: Runs beside the engine from its start; what is left of it ends with the run.
+        faults: What goes wrong at the venue, from its start.
     """
     start = partial(
         _simulate,
@@ -77,6 +80,7 @@ def simulate(
         net=SimNet(seed) if net is None else net,
         observer=observer,
         disturb=disturb,
+        faults=faults,
     )
     return run_deterministic(start, seed=seed)
 
@@ -91,6 +95,7 @@ async def _simulate(
     net: SimNet,
     observer: Observer | None,
     disturb: Disturb | None,
+    faults: Plan | None,
 ) -> Simulation:
     clock = SimClock()
     outcomes: list[RunOutcome] = []
@@ -98,7 +103,7 @@ async def _simulate(
         venue: VenueHandle = await nursery.start(
             partial(
                 serve_venue,
-                VenueConfig(),
+                VenueConfig(faults=faults),
                 clock=clock,
                 ids=SimIds(seed + 1),
                 net=net,

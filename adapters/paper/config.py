@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from adapters.paper.auth import ApiKey, is_address
+from adapters.paper.faults import Plan
 from adapters.paper.flow_recorded import RecordedConfig
 from adapters.paper.flow_synthetic import SyntheticConfig
 from adapters.paper.model import FLOW_ACCOUNTS, ExchangeConfig
@@ -32,6 +33,8 @@ class VenueConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ws_inactivity_s: int = 60
     # Seconds in which a token must be used for the first time (11.2) [C].
     token_first_use_s: int = 60
+    # What goes wrong, None for nothing; see `faults_check.py` for the names in it.
+    faults: Plan | None = None
     # Rates and sizes of the synthetic flow, choices of the recorded one.
     synthetic: SyntheticConfig = SyntheticConfig()
     recorded: RecordedConfig = RecordedConfig()

@@ -46,6 +46,8 @@ class Response(msgspec.Struct, frozen=True):
     status: int
     body: bytes = b""
     content_type: str = "application/json"
+    # More than one only where a plan of faults wants it.
+    copies: int = 1
 
 
 class Upgrade(msgspec.Struct, frozen=True):
@@ -160,7 +162,7 @@ class _Connection:
 
     async def answer(self, response: Response) -> bool:
         """Send an answer; False when the connection must close after it."""
-        await self._send(self._encode(response))
+        await self._send(self._encode(response) * response.copies)
         if self._h11.our_state is not h11.DONE or self._h11.their_state is not h11.DONE:
             return False
         self._h11.start_next_cycle()
@@ -221,6 +223,27 @@ def _handshake_complete(request: Request) -> bool:
     )
 
 
+class SocketFault:
+    """A socket that a plan of faults holds up: nothing passes before a time of trio's clock.
+
+    With `lost` the time is of no interest: what is sent vanishes, and nothing is ever received.
+    """
+
+    def __init__(self, until_s: float, *, lost: bool) -> None:
+        self._until_s = until_s
+        self._lost = lost
+
+    async def passes(self) -> bool:
+        """Wait until the socket works again; False at once when it never will."""
+        if not self._lost:
+            await trio.sleep_until(self._until_s)
+        return not self._lost
+
+    async def wait_received(self) -> None:
+        """Wait until what came in may be looked at."""
+        await trio.sleep_until(self._until_s)
+
+
 class ReplayStream(trio.abc.Stream):
     """A stream that first gives back what was already read, and sends whole messages in turn."""
 
@@ -228,6 +251,7 @@ class ReplayStream(trio.abc.Stream):
         self._stream = stream
         self._received = received
         self._send_lock = trio.StrictFIFOLock()
+        self.fault: SocketFault | None = None
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         if self._received:
@@ -235,11 +259,16 @@ class ReplayStream(trio.abc.Stream):
             part, self._received = self._received[:size], self._received[size:]
             await trio.lowlevel.checkpoint()
             return part
-        return await self._stream.receive_some(max_bytes)
+        received = await self._stream.receive_some(max_bytes)
+        if self.fault is not None:
+            await self.fault.wait_received()
+        return received
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         # Pushes and the library's own pongs come from different tasks.
         async with self._send_lock:
+            if self.fault is not None and not await self.fault.passes():
+                return
             await self._stream.send_all(data)
 
     async def wait_send_all_might_not_block(self) -> None:

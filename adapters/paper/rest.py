@@ -94,6 +94,8 @@ def _private(venue: Venue, address: str, request: Request, handler: PrivateHandl
         )
         if not venue.limiter.allow(address, request.path, venue.clock.steady_ns()):
             return OVER_LIMIT
+        if venue.faults is not None:
+            signed = Signed(signed.account, venue.faults.unopened(request.path, signed.body))
         return Response(200, encode(_act(venue, signed, handler)))
     except AuthRefusal as refusal:
         return Response(refusal.status, encode(refusal.body))

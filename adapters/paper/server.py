@@ -8,6 +8,7 @@ from adapters.paper.auth import ApiKey, plain_address
 from adapters.paper.body_log import BodyHash
 from adapters.paper.config import VenueConfig, with_flow_accounts
 from adapters.paper.exchange import Exchange
+from adapters.paper.faults_wire import answer_faulty, arm
 from adapters.paper.flow_source import MakeFlow
 from adapters.paper.http import Request, Response, serve_http
 from adapters.paper.rest import respond
@@ -81,6 +82,8 @@ async def serve_venue(
     venue = Venue(with_flow_accounts(config), clock=clock, ids=ids, body_file=body_file)
     if make_flow is not None:
         venue.flow = make_flow(venue.exchange, venue.now_us())
+    if config.faults is not None:
+        arm(venue, config.faults)
 
     async def handle(stream: trio.abc.HalfCloseableStream) -> None:
         await _serve_connection(stream, venue)
@@ -98,7 +101,9 @@ async def serve_venue(
 
 
 async def _let_time_pass(venue: Venue) -> None:
-    while True:  # noqa: ASYNC110 - time itself is what is waited for
+    while True:
+        if venue.faults is not None:
+            venue.faults.tick()
         await trio.sleep(venue.step())
 
 
@@ -106,6 +111,8 @@ async def _serve_connection(stream: trio.abc.HalfCloseableStream, venue: Venue) 
     address = _address(stream)
 
     async def answer(request: Request) -> Response:
+        if venue.faults is not None:
+            return await answer_faulty(venue, venue.faults, address, request, stream)
         return respond(venue, address, request)
 
     try:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from adapters.paper.depth import Window
+from adapters.paper.http import ReplayStream
 from adapters.paper.limits import SlidingWindow
 from adapters.paper.outbox import Outbox, frame
 from adapters.paper.wire import encode
@@ -36,6 +37,8 @@ class Session:
 
     def __init__(self, requests_per_minute: int) -> None:
         self.outbox = Outbox()
+        # What carries the frames, for faults.
+        self.socket: ReplayStream | None = None
         self.requests = SlidingWindow(requests_per_minute, 60)
         self.account: str | None = None
         self.depth: dict[str, DepthSubscription] = {}

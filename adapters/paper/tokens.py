@@ -24,6 +24,10 @@ class Tokens:
             del self._issued[next(iter(self._issued))]
         return token
 
+    def expire_all(self) -> None:
+        """Forget every token; connections that are authorized stay so."""
+        self._issued.clear()
+
     def redeem(self, token: str, now_ns: int) -> str | None:
         """Account that a token stands for, None when it is unknown or came too late."""
         found = self._issued.get(token)

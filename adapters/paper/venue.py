@@ -6,6 +6,8 @@ handlers call the exchange and publish what it announced before they return.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from adapters.paper.auth import ApiKey, Authenticator
 from adapters.paper.body_log import BodyLog
 from adapters.paper.clock import VenueClock
@@ -19,6 +21,9 @@ from adapters.paper.tickers import Tickers
 from adapters.paper.tokens import Tokens
 from adapters.paper.wire import NS_PER_US
 from adapters.ports import AppendFile, Clock, Ids
+
+if TYPE_CHECKING:
+    from adapters.paper.faults_wire import VenueFaults
 
 # Bounds how late a kill-switch set meanwhile may fire; its own resolution is 1 s (10.8).
 STEP_MAX_US = 100_000
@@ -52,6 +57,7 @@ class Venue:
         self.tickers = Tickers()
         self.feeds = Feeds(self.exchange, self.now_us())
         self.flow: Flow | None = None
+        self.faults: VenueFaults | None = None
 
     @property
     def accounts(self) -> list[ApiKey]:

@@ -75,6 +75,9 @@ async def serve_websocket(stream: trio.abc.Stream, upgrade: Upgrade, venue: Venu
     """Serve one connection until it ends; the caller closes the stream, without a close frame."""
     replay = ReplayStream(stream, upgrade.received)
     session = Session(venue.config.ws_requests_per_minute)
+    session.socket = replay
+    if venue.faults is not None:
+        venue.faults.tap(session)
     venue.feeds.sessions.append(session)
     try:
         async with trio.open_nursery() as nursery:

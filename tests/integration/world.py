@@ -11,6 +11,7 @@ from adapters.cli.config import Config, default_config
 from adapters.cli.simulate import JOURNAL, Disturb, Simulation, simulate
 from adapters.paper.admin import ROUTES
 from adapters.paper.config import VenueConfig, with_flow_accounts
+from adapters.paper.faults import Plan
 from adapters.paper.flow_source import MakeFlow, flow_maker
 from adapters.paper.flow_synthetic import SyntheticConfig
 from adapters.paper.server import VenueHandle
@@ -51,6 +52,7 @@ def run_quiet(
     net: SimNet | None = None,
     disturb: Disturb | None = None,
     kill_switch: str = "5s",
+    faults: Plan | None = None,
 ) -> Simulation:
     """Run the engine against a quiet venue for `seconds` of virtual time."""
     return simulate(
@@ -61,6 +63,7 @@ def run_quiet(
         fs=fs,
         net=net,
         disturb=disturb,
+        faults=faults,
     )
 
 

@@ -242,7 +242,7 @@ class Bench:
     def client(self, key: str, secret: str) -> Client:
         return Client(self.nursery, self.net, self.handle.port, self.clock, key, secret)
 
-    def admin(self, method: str, path: str, token: str = "t", **body: Any) -> tuple[int, Any]:
+    def admin(self, method: str, path: str, token: str = "t", /, **body: Any) -> tuple[int, Any]:
         """Ask the admin port, without a socket; the members of the body are named."""
         headers = {"authorization": f"Bearer {token}"}
         raw = json.dumps(body).encode() if body else b""
