@@ -1,0 +1,89 @@
+"""Value types of the collateral account: balances, positions, funding (contract 6.5, 6.6)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+
+class PositionSide(StrEnum):
+    """Which position an order belongs to: BOTH one-way, else one of hedge mode's two (10.9)."""
+
+    BOTH = "BOTH"
+    LONG = "LONG"
+    SHORT = "SHORT"
+
+
+class CollateralBalance(msgspec.Struct, frozen=True, kw_only=True):
+    """Collateral of one asset in units (6.6): `available` = balance + P&L - margin, at least 0."""
+
+    asset: str
+    balance: int
+    unrealized_pnl: int
+    margin: int
+    available: int
+
+
+class CollateralSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """Totals of a collateral account in units (6.6)."""
+
+    equity: int
+    margin: int
+    free_margin: int
+    unrealized_pnl: int
+    leverage: int
+
+
+class PositionView(msgspec.Struct, frozen=True, kw_only=True):
+    """An open position (6.5); `lots` signed, money in units, P&L at the mark price.
+
+    `cost` is signed like `lots`; the average entry price is `base_price`, cut to 18 decimals
+    (only for display: P&L uses `cost`).
+    """
+
+    position_id: int
+    market: str
+    side: PositionSide
+    lots: int
+    cost: int
+    base_price: Decimal
+    realized_pnl: int
+    unrealized_pnl: int
+    margin: int
+    free_margin: int
+    opened_us: int
+    modified_us: int
+
+
+class FundingEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One settled funding of a perpetual (10.11); `rate` in 10^-8, longs pay when positive."""
+
+    market: str
+    time_us: int
+    rate: int
+    settlement_ticks: int
+    calculated_us: int
+
+
+class FundingPayment(msgspec.Struct, frozen=True):
+    """What one position of `lots` received, or paid when negative, in units (6.5)."""
+
+    event: FundingEvent
+    amount: int
+    lots: int
+
+
+class PerpetualView(msgspec.Struct, frozen=True, kw_only=True):
+    """Public state of a perpetual (4.2, `premiumIndex` in 11.5); `rate` is the predicted one.
+
+    Mark and index are in ticks, None before anything gave them a price.
+    """
+
+    market: str
+    mark_ticks: int | None
+    index_ticks: int | None
+    rate: int
+    next_funding_us: int
+    open_interest_lots: int
