@@ -26,6 +26,7 @@ from adapters.paper.model import (
     to_rate,
     to_units,
 )
+from adapters.paper.position_log import PositionLog
 from engine.errors import ConfigError
 
 
@@ -130,6 +131,7 @@ class Account:
         self.seats: dict[str, Seat] = {}
         self.timers: dict[str, KillSwitch] = {}
         self.deals: deque[Deal] = deque(maxlen=config.deals_max)
+        self.positions = PositionLog(config.position_changes_max)
         self.funding: deque[FundingPayment] = deque(maxlen=config.funding_max)
         self.finished: deque[Order] = deque(maxlen=config.finished_max)
         self.dirty_spot: dict[str, None] = {}
@@ -266,24 +268,53 @@ class Ledger:
     def _settle_position(
         self, seat: Seat, order: Order, rate: int, ticks: int, lots: int, now_us: int
     ) -> tuple[int, str]:
-        market, asset = seat.market, seat.market.spec.quote_asset
-        position, collateral = seat.held[order.position_side], seat.account.collateral
-        price = ticks * market.notional_unit
-        signed = lots if order.side is Side.BUY else -lots
-        closing = 0
-        if position.lots * signed < 0:
-            closing = signed if lots <= abs(position.lots) else -position.lots
-            collateral[asset] += position.close(closing, price)
-        opening = signed - closing
-        if opening:
-            if not position.lots:
-                position.open(self._next_position_id, now_us)
-                self._next_position_id += 1
-            position.lots += opening
-            position.cost += opening * price
-        position.modified_us = now_us
-        fee = ticks * lots * rate * market.notional_fee_unit
-        collateral[asset] -= fee
+        """Close what the order is against, then open with the rest (one-way orders may flip)."""
+        asset, position = seat.market.spec.quote_asset, seat.held[order.position_side]
+        closing = min(lots, position.reducible_lots(order.side))
+        fee_per_lot = ticks * rate * seat.market.notional_fee_unit
+        if closing:
+            self._exit(seat, position, order, ticks, closing, closing * fee_per_lot, now_us)
+        if lots > closing:
+            opening = lots - closing
+            self._enter(seat, position, order, ticks, opening, opening * fee_per_lot, now_us)
+        fee = lots * fee_per_lot
+        seat.account.collateral[asset] -= fee
         self.collateral_fees[asset] = self.collateral_fees.get(asset, 0) + fee
         seat.account.dirty_collateral = True
         return fee, asset
+
+    def _exit(
+        self,
+        seat: Seat,
+        position: Position,
+        order: Order,
+        ticks: int,
+        lots: int,
+        fee: int,
+        now_us: int,
+    ) -> None:
+        price = ticks * seat.market.notional_unit
+        position.modified_us = now_us
+        pnl = position.exit(lots if order.side is Side.BUY else -lots, price, fee)
+        seat.account.collateral[seat.market.spec.quote_asset] += pnl
+        if not seat.account.background:
+            seat.account.positions.add(position, order, lots, lots * price, fee, pnl)
+
+    def _enter(
+        self,
+        seat: Seat,
+        position: Position,
+        order: Order,
+        ticks: int,
+        lots: int,
+        fee: int,
+        now_us: int,
+    ) -> None:
+        if not position.lots:
+            position.open(self._next_position_id, now_us)
+            self._next_position_id += 1
+        price = ticks * seat.market.notional_unit
+        position.modified_us = now_us
+        position.enter(lots if order.side is Side.BUY else -lots, price, fee)
+        if not seat.account.background:
+            seat.account.positions.add(position, order, lots, lots * price, fee, 0)

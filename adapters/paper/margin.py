@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adapters.paper.model import PositionSide, Side
+from adapters.paper.model import PositionSide, Side, Stage
 
 if TYPE_CHECKING:
     from adapters.paper.market import Market
@@ -25,6 +25,11 @@ class Position:
 
     __slots__ = (
         "cost",
+        "entry_lots",
+        "entry_money",
+        "exit_lots",
+        "exit_money",
+        "fees",
         "funding_paid",
         "lots",
         "market",
@@ -35,14 +40,17 @@ class Position:
         "position_id",
         "realized_pnl",
         "side",
+        "stage",
     )
 
     def __init__(self, market: Market, side: PositionSide) -> None:
         self.market = market
         self.side = side
         self.open_buys = self.open_sells = 0
-        self.lots = self.cost = self.realized_pnl = self.funding_paid = 0
+        self.lots = self.cost = 0
         self.position_id = self.opened_us = self.modified_us = 0
+        self.stage: Stage | None = None
+        self._forget_life()
 
     def worst_notional(self, buys: int = 0, sells: int = 0) -> int:
         """Return the larger notional that open orders plus `buys` or `sells` can lead to."""
@@ -67,9 +75,22 @@ class Position:
         """Begin a new life of the position."""
         self.position_id = position_id
         self.opened_us = now_us
-        self.realized_pnl = self.funding_paid = 0
+        self.stage = None
+        self._forget_life()
 
-    def close(self, closing: int, price: int) -> int:
+    def _forget_life(self) -> None:
+        self.realized_pnl = self.funding_paid = self.fees = 0
+        self.entry_lots = self.entry_money = self.exit_lots = self.exit_money = 0
+
+    def enter(self, opening: int, price: int, fee: int) -> None:
+        """Add `opening` signed lots at `price` units per lot, for which `fee` was charged."""
+        self.lots += opening
+        self.cost += opening * price
+        self.fees += fee
+        self.entry_lots += abs(opening)
+        self.entry_money += abs(opening) * price
+
+    def exit(self, closing: int, price: int, fee: int) -> int:
         """Take off `closing` signed lots at `price` units per lot; return the realized P&L.
 
         The last part takes all the cost that is left, so nothing is ever lost in rounding.
@@ -81,6 +102,9 @@ class Position:
         self.lots += closing
         self.cost -= released
         self.realized_pnl += pnl
+        self.fees += fee
+        self.exit_lots += abs(closing)
+        self.exit_money += abs(closing) * price
         return pnl
 
 

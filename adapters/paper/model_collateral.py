@@ -16,6 +16,13 @@ class PositionSide(StrEnum):
     SHORT = "SHORT"
 
 
+class Stage(StrEnum):
+    """How far the liquidation of a position has gone (6.5, 11.5)."""
+
+    MARGIN_CALL = "margin_call"
+    LIQUIDATION = "liquidation"
+
+
 class CollateralBalance(msgspec.Struct, frozen=True, kw_only=True):
     """Collateral of one asset in units (6.6): `available` = balance + P&L - margin, at least 0."""
 
@@ -87,3 +94,50 @@ class PerpetualView(msgspec.Struct, frozen=True, kw_only=True):
     rate: int
     next_funding_us: int
     open_interest_lots: int
+
+
+class PositionChange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What one order did to a position (positions/history, 6.5); money in units.
+
+    `lots` and `cost` are what was left after it, `realized_pnl` has `fee` taken off.
+    """
+
+    position_id: int
+    market: str
+    side: PositionSide
+    opened_us: int
+    modified_us: int
+    lots: int
+    cost: int
+    funding_paid: int
+    stage: Stage | None
+    order_id: int
+    trade_lots: int
+    trade_money: int
+    fee: int
+    realized_pnl: int
+
+
+class ClosedPosition(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The whole life of a position (positions/closed-pnl, 6.5); `gross_pnl` is without fees."""
+
+    position_id: int
+    market: str
+    side: PositionSide
+    opened_us: int
+    closed_us: int
+    gross_pnl: int
+    fees: int
+    funding_paid: int
+    entry_lots: int
+    entry_money: int
+    exit_lots: int
+    exit_money: int
+
+
+class AdlQuantile(msgspec.Struct, frozen=True):
+    """Place in the queue of deleveraging by side (6.5): 0 safest to 4, None without a position."""
+
+    market: str
+    long: int | None
+    short: int | None

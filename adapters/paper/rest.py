@@ -10,6 +10,7 @@ from adapters.paper import (
     rest_account,
     rest_collateral,
     rest_history,
+    rest_positions,
     rest_public,
     rest_trade,
 )
@@ -38,6 +39,9 @@ PRIVATE: dict[str, PrivateHandler] = {
     "/api/v4/collateral-account/hedge-mode": rest_collateral.hedge_mode,
     "/api/v4/collateral-account/hedge-mode/update": rest_collateral.update_hedge_mode,
     "/api/v4/collateral-account/funding-history": rest_collateral.funding_history,
+    "/api/v4/collateral-account/positions/history": rest_positions.history,
+    "/api/v4/collateral-account/positions/closed-pnl": rest_positions.closed_pnl,
+    "/api/v4/collateral-account/adl-quantile": rest_positions.adl_quantile,
     "/api/v4/collateral-account/summary": rest_collateral.summary,
     "/api/v4/collateral-account/position/close": rest_collateral.close,
     "/api/v4/order/new": rest_trade.new_order,

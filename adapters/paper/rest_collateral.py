@@ -78,13 +78,14 @@ def _fraction(totals: CollateralSummary) -> str:
 def funding_history(venue: Venue, account: str, body: Body) -> Any:
     """POST collateral-account/funding-history, newest first."""
     limit, offset = fields.paging(body, 100, 100)
-    market = _known_market(venue, body)
+    market = known_market(venue, body)
     found = venue.exchange.funding_payments(account, market)[offset : offset + limit]
     records = [_payment(paid, venue.spec(paid.event.market)) for paid in found]
     return {"records": records, "limit": limit, "offset": offset}
 
 
-def _known_market(venue: Venue, body: Body) -> str | None:
+def known_market(venue: Venue, body: Body) -> str | None:
+    """The market of a filter, None without one; refuses an unknown one."""
     market = fields.optional_market(body)
     if market is not None and market not in venue.exchange.markets:
         raise ApiError(rejects.UNKNOWN_MARKET)

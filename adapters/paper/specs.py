@@ -169,6 +169,7 @@ class ExchangeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     # Bounds of the per-account histories: a busy maker's day, a few tens of megabytes at most.
     deals_max: Count = 50_000
     finished_max: Count = 10_000
+    position_changes_max: Count = 10_000
     # Payments per account and settled rates per market: a year of three a day.
     funding_max: Count = 1_100
     # The trades channel never shows more (11.5).

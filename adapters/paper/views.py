@@ -10,7 +10,9 @@ from adapters.paper.margin import Position, initial_margin
 from adapters.paper.market import Market
 from adapters.paper.model import (
     UNIT_DECIMALS,
+    AdlQuantile,
     Balance,
+    ClosedPosition,
     CollateralBalance,
     Deal,
     FundingEvent,
@@ -18,6 +20,7 @@ from adapters.paper.model import (
     KillSwitch,
     Order,
     PerpetualView,
+    PositionChange,
     PositionView,
     Status,
 )
@@ -99,6 +102,41 @@ class AccountViews:
             if position.lots
         ]
 
+    def position_changes(self, account: str) -> Iterable[PositionChange]:
+        """Return what orders did to positions, newest first (6.5)."""
+        return reversed(self.accounts[account].positions.changes)
+
+    def closed_positions(self, account: str) -> Iterable[ClosedPosition]:
+        """Return positions that were closed, last closed first (6.5)."""
+        return reversed(self.accounts[account].positions.closed)
+
+    def adl_quantiles(self, account: str) -> list[AdlQuantile]:
+        """Return the deleveraging quantiles of the markets with a position (6.5).
+
+        The rank among all positions of the side by P&L x leverage / cost; the only one is 0 [C].
+        """
+        found = []
+        for name, seat in self.accounts[account].seats.items():
+            long = short = None
+            for position in seat.positions:
+                if position.lots > 0:
+                    long = self._adl_quantile(name, seat, position)
+                elif position.lots < 0:
+                    short = self._adl_quantile(name, seat, position)
+            if (long, short) != (None, None):
+                found.append(AdlQuantile(name, long, short))
+        return found
+
+    def _adl_quantile(self, market: str, seat: Seat, position: Position) -> int:
+        own = _adl_score(seat, position)
+        scores = [
+            _adl_score(other, each)
+            for other in (account.seats[market] for account in self.accounts.values())
+            for each in other.positions
+            if each.lots * position.lots > 0
+        ]
+        return 5 * sum(score < own for score in scores) // len(scores)
+
     def funding_payments(self, account: str, market: str | None = None) -> list[FundingPayment]:
         """Return funding paid and received, newest first, at most `funding_max` (6.5)."""
         payments = self.accounts[account].funding
@@ -148,6 +186,11 @@ class AccountViews:
                 dirty[name] = None
             account.dirty_collateral = False
         return dirty
+
+
+def _adl_score(seat: Seat, held: Position) -> int:
+    """P&L x leverage / cost in 10^-8, cut to whole steps."""
+    return held.unrealized_pnl() * seat.leverage * 10**8 // abs(held.cost)
 
 
 def _position(seat: Seat, held: Position, free_margin: int) -> PositionView:

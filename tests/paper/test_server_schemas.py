@@ -143,6 +143,11 @@ async def test_collateral_rest(nursery: trio.Nursery, autojump_clock: MockClock)
     await client.post("collateral-account/leverage", leverage=20)
     await client.post("collateral-account/hedge-mode")
     await client.post("collateral-account/funding-history")
+    await client.post("collateral-account/adl-quantile")
+    await run.bob.ok("order/collateral/limit", **PERP)
+    await run.alice.ok("order/collateral/limit", **{**PERP, "side": "sell"})
+    await client.post("collateral-account/positions/history")
+    await client.post("collateral-account/positions/closed-pnl")
     await client.post("orders")
 
 
