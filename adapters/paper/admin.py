@@ -11,7 +11,7 @@ from typing import Any
 
 import trio
 
-from adapters.paper import admin_clock, admin_faults, rest_objects, ws_objects
+from adapters.paper import admin_accounts, admin_clock, admin_faults, rest_objects, ws_objects
 from adapters.paper.admin_routes import CommandError, Route, show
 from adapters.paper.http import Request, Response, serve_http
 from adapters.paper.server import VenueHandle
@@ -74,6 +74,7 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/orders"): show(_orders),
     ("GET", "/timers"): show(_timers),
     ("GET", "/accounts"): show(_accounts),
+    **admin_accounts.ROUTES,
     **admin_clock.ROUTES,
     **admin_faults.ROUTES,
 }

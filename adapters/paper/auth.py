@@ -25,7 +25,7 @@ NONCE_MEMORY = 200_000
 
 # A key with both has WhiteBIT's level "Info + Trading"; deposits and withdrawals are not served.
 Permission = Literal["read", "trade"]
-ALL_PERMISSIONS: frozenset[Permission] = frozenset(("read", "trade"))
+ALL_PERMISSIONS: tuple[Permission, ...] = ("read", "trade")
 # The number is documented with the keys (section 2).
 IPS_MAX = 50
 # What changes something, apart from all that is under /order/ and is not a status.
@@ -74,9 +74,9 @@ class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: Annotated[str, msgspec.Meta(min_length=1)]
     secret: Annotated[str, msgspec.Meta(min_length=1)]
     enabled: bool = True
-    permissions: frozenset[Permission] = ALL_PERMISSIONS
+    permissions: tuple[Permission, ...] = ALL_PERMISSIONS
     ips: Annotated[tuple[str, ...], msgspec.Meta(max_length=IPS_MAX)] = ()
-    denied: frozenset[str] = frozenset()
+    denied: tuple[str, ...] = ()
 
     def allows_address(self, address: str) -> bool:
         return not self.ips or address in map(plain_address, self.ips)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adapters.paper import checks, rejects
-from adapters.paper.collateral import CollateralActions
+from adapters.paper.account_actions import AccountActions
 from adapters.paper.ledger import Account, Ledger, Seat
 from adapters.paper.market import Market
 from adapters.paper.matching import Matcher
@@ -31,7 +31,7 @@ from adapters.paper.model import (
 from adapters.paper.perpetuals import Perpetuals
 
 
-class Exchange(CollateralActions):
+class Exchange(AccountActions):
     """All markets and accounts. One call is one engine action at one time stamp (10.1).
 
     Time never steps back: an earlier `now_us` counts as the latest one seen. Kill-switch timers
@@ -43,13 +43,11 @@ class Exchange(CollateralActions):
         """Build empty markets and funded accounts; raises ConfigError for inexact settings."""
         self.config = config
         self.markets = {m.name: Market(m, config.trades_max, now_us) for m in config.markets}
-        self.accounts = {spec.name: Account(spec, config) for spec in config.accounts}
+        self.accounts: dict[str, Account] = {}
         self.ledger = Ledger(config.first_position_id)
         self.matcher = Matcher(config, self.ledger, now_us)
-        for account in self.accounts.values():
-            for name, market in self.markets.items():
-                seat = Seat(account, market)
-                account.seats[name] = self.matcher.seats[account.spec.name, name] = seat
+        for spec in config.accounts:
+            self._add_account(spec)
         self.perpetuals = Perpetuals(config, self.markets, self.accounts, self.ledger, self.matcher)
         self._next_timer_us: int | None = None
 

@@ -57,22 +57,25 @@ class Seat:
     )
 
     def __init__(self, account: Account, market: Market) -> None:
-        spec, override = market.spec, account.spec.fees.get(market.spec.name)
         self.account = account
         self.market = market
-        self.maker_rate = _rate(spec.maker_rate, override.maker if override else None, spec)
-        self.taker_rate = _rate(spec.taker_rate, override.taker if override else None, spec)
-        premium = (
-            account.spec.futures_rpi_maker_premium
-            if spec.is_perpetual
-            else account.spec.rpi_maker_premium
-        )
-        self.rpi_maker_rate = self.maker_rate + to_rate(premium)
+        self.set_rates()
         self.orders: dict[int, Order] = {}
         self.client_ids: dict[str, Order] = {}
         self.reduce_only_orders = 0
         self.held = {side: Position(market, side) for side in PositionSide}
         self.positions = tuple(self.held.values())
+
+    def set_rates(self) -> None:
+        """Take the fee rates from what market and account say now."""
+        spec, account = self.market.spec, self.account.spec
+        override = account.fees.get(spec.name)
+        self.maker_rate = _rate(spec.maker_rate, override.maker if override else None, spec)
+        self.taker_rate = _rate(spec.taker_rate, override.taker if override else None, spec)
+        premium = (
+            account.futures_rpi_maker_premium if spec.is_perpetual else account.rpi_maker_premium
+        )
+        self.rpi_maker_rate = self.maker_rate + to_rate(premium)
 
     @property
     def lots(self) -> int:
@@ -169,6 +172,8 @@ class Ledger:
     def __init__(self, first_position_id: int) -> None:
         self.spot_fees: dict[str, int] = {}
         self.collateral_fees: dict[str, int] = {}
+        # (wallet, asset) -> units that came from outside, less those that went there.
+        self.deposits: dict[tuple[str, str], int] = {}
         self._next_position_id = first_position_id
 
     def can_afford(

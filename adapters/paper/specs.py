@@ -75,11 +75,14 @@ class FeeOverride(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class AccountSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One account as configuration; amounts are decimal text, ratios as in `MarketSpec`.
 
-    A `background` account belongs to the market flow: it trades without funds or margin checks
-    and gets no private notices, but its books are kept, so totals stay conserved.
+    A sub-account names its `main` account, which stands before it, and pays that one's fees where
+    it has none of its own; for matching it is an account like any other (G-52). A `background`
+    account belongs to the market flow: it trades without funds or margin checks and gets no private
+    notices, but its books are kept, so totals stay conserved.
     """
 
     name: str
+    main: str = ""
     spot: dict[str, Amount] = {}
     collateral: dict[str, Amount] = {}
     leverage: Leverage = 10

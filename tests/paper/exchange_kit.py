@@ -96,6 +96,8 @@ def totals(venue: Exchange) -> dict[str, int]:
             key = f"collateral {asset}"
             sums[key] = sums.get(key, 0) + units
             sums[key] -= sum(seat.cost for seat in account.margin_seats(asset))
+    for (wallet, asset), units in venue.ledger.deposits.items():
+        sums[f"{wallet} {asset}"] -= units
     for asset, units in venue.ledger.spot_fees.items():
         sums[f"spot {asset}"] += units
     for asset, units in venue.ledger.collateral_fees.items():

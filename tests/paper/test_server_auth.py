@@ -27,10 +27,10 @@ NOW_NS = NOW_MS * 1_000_000
 KEYS = [
     ApiKey("alice", "key-a", "secret-a"),
     ApiKey("bob", "key-b", "secret-b", enabled=False),
-    ApiKey("carol", "key-c", "secret-c", denied=frozenset({PATH})),
+    ApiKey("carol", "key-c", "secret-c", denied=(PATH,)),
     ApiKey("dave", "key-d", "secret-d", ips=("192.0.2.1", "2001:db8:0::1")),
-    ApiKey("erin", "key-e", "secret-e", permissions=frozenset({"trade"})),
-    ApiKey("frank", "key-f", "secret-f", permissions=frozenset({"read"})),
+    ApiKey("erin", "key-e", "secret-e", permissions=("trade",)),
+    ApiKey("frank", "key-f", "secret-f", permissions=("read",)),
 ]
 HERE = "127.0.0.1"
 VECTORS = Path(__file__).parents[2].parent / "shared" / "whitebit" / "examples" / "signing.json"
