@@ -1,0 +1,101 @@
+"""The engine against a venue whose plan of faults runs all the while, on virtual time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from adapters.cli.simulate import Simulation
+from adapters.paper.faults import Kind, Plan, Rule
+from tests.integration.kit import ACCOUNT
+from tests.integration.test_simulation import assert_proved
+from tests.integration.truth import assert_agrees
+from tests.integration.world import account_at, files_of, run_quiet
+
+pytestmark = pytest.mark.slow
+
+ORDERS = "/api/v4/order/*"
+ALL = "/api/v4/*"
+LONG_S = 240
+# Nothing goes wrong any more when the run is told to stop.
+CALM_S = 200
+
+
+def rule(kind: Kind, **more: Any) -> Rule:
+    return Rule(kind=kind, until_s=CALM_S, **more)
+
+
+ANSWERS = (
+    rule(Kind.ANSWER, path=ORDERS, status=503, accepted=True, probability=0.01),
+    rule(Kind.ANSWER, path=ORDERS, status=503, accepted=False, probability=0.01),
+    rule(Kind.ANSWER, path=ALL, status=502, accepted=True, probability=0.005),
+    rule(Kind.ANSWER, path=ALL, status=500, accepted=False, probability=0.005),
+    rule(Kind.ANSWER, path=ALL, status=429, accepted=False, probability=0.01),
+    rule(Kind.DELAY, path=ORDERS, seconds=0.3, probability=0.02),
+    rule(Kind.DELAY, path=ORDERS, seconds=3, probability=0.005),
+    rule(Kind.DELAY, path=ORDERS, seconds=2, accepted=False, probability=0.005),
+    rule(Kind.DROP, path=ALL, accepted=True, probability=0.003),
+    rule(Kind.DROP, path=ALL, accepted=False, probability=0.003),
+    rule(Kind.CLOSE, path=ALL, accepted=True, probability=0.005),
+    rule(Kind.CLOSE, path=ALL, accepted=False, probability=0.005),
+    rule(Kind.DUPLICATE, path=ALL, probability=0.01),
+)
+PUSHES = (
+    rule(Kind.SKIP_DELTA, probability=0.01),
+    rule(Kind.DELAY, channel="*", seconds=0.4, probability=0.005),
+    rule(Kind.DUPLICATE, channel="private", probability=0.03),
+    rule(Kind.REORDER, channel="private", probability=0.03),
+    rule(Kind.DROP, channel="private", probability=0.01),
+    rule(Kind.DROP, channel="answer", probability=0.002),
+)
+SOCKETS = (
+    rule(Kind.CLOSE, channel="*", probability=0.001),
+    rule(Kind.STALL, channel="*", seconds=4, probability=0.0007),
+    rule(Kind.HALF_OPEN, channel="*", probability=0.0005),
+)
+VENUE = (
+    Rule(kind=Kind.EXPIRE_TOKENS, from_s=40),
+    Rule(kind=Kind.JUMP_CLOCK, from_s=70, seconds=1.5),
+    Rule(kind=Kind.JUMP_CLOCK, from_s=110, seconds=-1.5),
+    Rule(kind=Kind.CANCEL_ONLY, market="BTC_PERP", from_s=150, until_s=152),
+)
+PARTS = {"answers": ANSWERS, "pushes": PUSHES, "sockets": SOCKETS, "venue": VENUE}
+EVERYTHING = ANSWERS + PUSHES + SOCKETS + VENUE
+
+
+def assert_ended_in_truth(run: Simulation) -> None:
+    exchange = run.venue.exchange
+    assert_proved(run)
+    state = run.outcome.state
+    assert [market.breaks for market in state.markets.values()] == [0, 0]
+    assert run.outcome.ended.clean
+    assert exchange.open_orders(ACCOUNT) == []
+    assert exchange.kill_switches(ACCOUNT) == []
+    assert_agrees(state, account_at(run.venue))
+
+
+def faulty(rules: tuple[Rule, ...], seed: int) -> Simulation:
+    return run_quiet(LONG_S, seed=seed, kill_switch="15s", faults=Plan(rules=rules, seed=seed))
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_each_kind_of_faults_leaves_nothing_and_loses_nothing(part: str) -> None:
+    run = faulty(PARTS[part], seed=5)
+    faults = run.venue.venue.faults
+    assert faults is not None
+    assert faults.log
+    assert_ended_in_truth(run)
+
+
+def test_all_faults_at_once_and_the_same_once_more() -> None:
+    seed = 11
+    run = faulty(EVERYTHING, seed)
+    assert_ended_in_truth(run)
+    again = faulty(EVERYTHING, seed)
+    logs = [each.venue.venue.faults for each in (run, again)]
+    assert logs[0] is not None
+    assert logs[1] is not None
+    assert len({done.kind for done in logs[0].log}) >= 10
+    assert logs[0].shown() == logs[1].shown()
+    assert files_of(run.fs) == files_of(again.fs)
