@@ -35,6 +35,8 @@ class VenueConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     token_first_use_s: int = 60
     # What goes wrong, None for nothing; see `faults_check.py` for the names in it.
     faults: Plan | None = None
+    # False as where margin trading is forbidden: public futures and collateral/markets answer 451.
+    collateral_available: bool = True
     # Rates and sizes of the synthetic flow, choices of the recorded one.
     synthetic: SyntheticConfig = SyntheticConfig()
     recorded: RecordedConfig = RecordedConfig()

@@ -7,11 +7,13 @@ A frame is encoded once for all its receivers. Order within one engine action is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import assert_never
 
-from adapters.paper import feeds_depth, ws_objects
+from adapters.paper import feeds_depth, feeds_market, ws_objects
 from adapters.paper.exchange import Exchange
 from adapters.paper.feeds_depth import DepthFeed
+from adapters.paper.feeds_market import MarketFeed
 from adapters.paper.model import (
     BboChanged,
     BookChanged,
@@ -22,9 +24,9 @@ from adapters.paper.model import (
     PublicTrade,
 )
 from adapters.paper.session import Session, push_frame
+from adapters.paper.statistics import Statistics
 from adapters.paper.wire import seconds
 
-LAST_PRICE_US = 1_000_000
 SPOT_US = 1_000_000
 MARGIN_US = 1_500_000
 POSITIONS_US = 1_000_000
@@ -49,14 +51,22 @@ class _Tick:
 class Feeds:
     """All connections and the ticks of their channels; times are engine microseconds."""
 
-    def __init__(self, exchange: Exchange, now_us: int) -> None:
+    def __init__(self, exchange: Exchange, statistics: Statistics, now_us: int) -> None:
         self._exchange = exchange
         # In order of connecting.
         self.sessions: list[Session] = []
         self.depth = DepthFeed(exchange)
+        self.market = MarketFeed(exchange, statistics)
+        public: tuple[tuple[int, Callable[[Iterable[Session], int], None]], ...] = (
+            (feeds_depth.TICK_US, self.depth.tick),
+            (feeds_market.LAST_PRICE_US, self.market.push_last_prices),
+            (feeds_market.CANDLES_US, self.market.push_candles),
+            (feeds_market.STATISTICS_US, self.market.push_statistics),
+            (feeds_market.STATISTICS_US, self.market.push_today),
+            (feeds_market.PREMIUM_US, self.market.push_premiums),
+        )
         self._ticks = (
-            _Tick(feeds_depth.TICK_US, now_us, self._tick_depth),
-            _Tick(LAST_PRICE_US, now_us, self._tick_last_price),
+            *(_Tick(period, now_us, partial(push, self.sessions)) for period, push in public),
             _Tick(SPOT_US, now_us, self._tick_spot),
             _Tick(MARGIN_US, now_us, self._tick_margin),
             _Tick(POSITIONS_US, now_us, self._tick_positions),
@@ -163,19 +173,6 @@ class Feeds:
         market = self._exchange.markets[market_name]
         best = BboChanged(market_name, market.update_id, market.changed_us, *market.best())
         return self.book_ticker_frame(best, now_us)
-
-    def _tick_depth(self, now_us: int) -> None:
-        self.depth.tick(self.sessions, now_us)
-
-    def _tick_last_price(self, now_us: int) -> None:
-        for session in self.sessions:
-            for name, told in session.last_price.items():
-                market = self._exchange.markets[name]
-                last = market.last_ticks
-                if last is not None and last != told:
-                    session.last_price[name] = last
-                    params = [name, market.spec.price_text(last)]
-                    session.outbox.push(push_frame("lastprice_update", params))
 
     def _tick_spot(self, now_us: int) -> None:
         dirty = self._exchange.take_dirty_spot()

@@ -9,6 +9,7 @@ NS_PER_S = 1_000_000_000
 # Endpoint path -> (requests, seconds); the first entry whose prefix fits counts, per endpoint.
 REST_LIMITS: tuple[tuple[str, int, int], ...] = (
     ("/api/v4/profile/websocket_token", 10, 60),
+    ("/api/v4/public/orderbook/depth/", 2000, 10),
     ("/api/v4/public/orderbook/", 600, 10),
     ("/api/v4/public/", 2000, 10),
     ("/api/v4/orders", 12000, 10),

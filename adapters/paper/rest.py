@@ -60,11 +60,17 @@ PUBLIC: dict[str, Callable[[Venue, Query], Any]] = {
     "/api/v4/public/platform/status": rest_public.platform_status,
     "/api/v4/public/markets": rest_public.markets,
     "/api/v4/public/ticker": rest_public.ticker,
+    "/api/v4/public/assets": rest_public.assets,
+    "/api/v4/public/fee": rest_public.fee,
+    "/api/v4/public/futures": rest_public.futures,
+    "/api/v4/public/collateral/markets": rest_public.collateral_markets,
 }
 # The market is the rest of the path.
 PUBLIC_MARKET: dict[str, Callable[[Venue, str, Query], Any]] = {
     "/api/v4/public/orderbook/": rest_public.orderbook,
+    "/api/v4/public/orderbook/depth/": rest_public.orderbook_depth,
     "/api/v4/public/trades/": rest_public.trades,
+    "/api/v4/public/funding-history/": rest_public.funding_history,
 }
 NOT_FOUND = Response(404)
 WRONG_METHOD = Response(405)
@@ -135,4 +141,4 @@ def _public(venue: Venue, address: str, request: Request, endpoint: str) -> Resp
         market = request.path[len(endpoint) :]
         return Response(200, encode(PUBLIC_MARKET[endpoint](venue, market, query)))
     except PublicError as error:
-        return Response(422, encode(error.body))
+        return Response(error.status, encode(error.body))

@@ -32,6 +32,16 @@ class DepthSubscription:
         self.sent_us = 0
 
 
+class CandleSubscription:
+    """One market's candles for one connection."""
+
+    def __init__(self, market: str, interval_s: int) -> None:
+        self.market = market
+        self.interval_s = interval_s
+        # Start and lots of the candle told last, None before the first.
+        self.told: tuple[int, int] | None = None
+
+
 class Session:
     """State of one connection; a set of names that is None means all, absent nothing."""
 
@@ -45,6 +55,7 @@ class Session:
         self.book_ticker: dict[str, None] = {}
         # Market -> the price last pushed, None before the first.
         self.last_price: dict[str, int | None] = {}
+        self.candles: CandleSubscription | None = None
         # Channel -> subscribed markets or assets; the empty tuple stands for all of them.
         self.sets: dict[str, Names] = {}
         # Type numbers wanted of ordersExecuted, empty for all.

@@ -17,7 +17,7 @@ from adapters.paper.feeds import Feeds
 from adapters.paper.flow import Flow
 from adapters.paper.limits import RestLimiter
 from adapters.paper.model import US_PER_S, MarketSpec
-from adapters.paper.tickers import Tickers
+from adapters.paper.statistics import Statistics
 from adapters.paper.tokens import Tokens
 from adapters.paper.wire import NS_PER_US
 from adapters.ports import AppendFile, Clock, Ids
@@ -54,8 +54,8 @@ class Venue:
         self.limiter = RestLimiter(config.rest_limits)
         self.tokens = Tokens(ids, config.token_first_use_s)
         self.bodies = BodyLog(body_file)
-        self.tickers = Tickers()
-        self.feeds = Feeds(self.exchange, self.now_us())
+        self.statistics = Statistics(self.exchange.markets)
+        self.feeds = Feeds(self.exchange, self.statistics, self.now_us())
         self.flow: Flow | None = None
         self.faults: VenueFaults | None = None
 
@@ -98,7 +98,7 @@ class Venue:
         """Push what the exchange announced since the last time."""
         notices = self.exchange.drain()
         if notices:
-            self.tickers.count(notices)
+            self.statistics.count(notices)
             self.feeds.publish(notices, self.now_us())
 
     def step(self) -> float:

@@ -9,7 +9,7 @@ import msgspec
 import trio
 from trio_websocket import ConnectionClosed, wrap_server_stream
 
-from adapters.paper import ws_private, ws_public
+from adapters.paper import ws_market, ws_private, ws_public
 from adapters.paper.http import ReplayStream, Upgrade
 from adapters.paper.outbox import frame
 from adapters.paper.session import Session
@@ -24,7 +24,7 @@ from adapters.paper.ws_methods import (
     WsError,
 )
 
-METHODS: dict[str, Method] = {**ws_public.METHODS, **ws_private.METHODS}
+METHODS: dict[str, Method] = {**ws_public.METHODS, **ws_market.METHODS, **ws_private.METHODS}
 # A subscribe names markets and little else; far above any real request.
 MESSAGE_MAX = 64 * 1024
 # Messages the library reads ahead; the requests per minute bound it much lower.

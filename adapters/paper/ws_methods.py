@@ -67,13 +67,16 @@ def markets(venue: Venue, names: Any) -> tuple[str, ...]:
 
 def page(offset: Any, limit: Any) -> tuple[int, int]:
     """Offset and limit of a query, the limit at most 100."""
-    if not _is_int(offset) or not _is_int(limit) or offset < 0 or not 0 < limit <= PAGE_MAX:
+    if integer(offset) < 0 or not 0 < integer(limit) <= PAGE_MAX:
         raise invalid()
     return offset, limit
 
 
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def integer(value: Any) -> int:
+    """A JSON integer; 1.0 and true equal one but are none."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise invalid()
+    return value
 
 
 def expect(params: list[Any], *sizes: int) -> None:

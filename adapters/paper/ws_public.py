@@ -1,4 +1,4 @@
-"""Public WebSocket methods: service, depth, bookTicker, lastprice, trades (contract 11.2-11.5)."""
+"""Public WebSocket methods on the book and its trades, and the service's own (11.2-11.5)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from adapters.paper.ws_methods import (
     Answer,
     Method,
     expect,
+    integer,
     invalid,
     market,
     markets,
@@ -31,10 +32,9 @@ def time(venue: Venue, session: Session, params: list[Any]) -> Answer:
 
 
 def _limit(value: Any) -> int:
-    # 1.0 and true equal a limit but are none.
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= PAGE_MAX:
+    if not 0 < integer(value) <= PAGE_MAX:
         raise invalid()
-    return value
+    return int(value)
 
 
 def _step(venue: Venue, name: str, interval: Any) -> int:
@@ -95,25 +95,6 @@ def book_ticker_unsubscribe(venue: Venue, session: Session, params: list[Any]) -
     return CONFIRMED
 
 
-def last_price_request(venue: Venue, session: Session, params: list[Any]) -> Answer:
-    expect(params, 1)
-    book = venue.exchange.markets[market(venue, params[0])]
-    return Answer(book.spec.price_text(book.last_ticks or 0))
-
-
-def last_price_subscribe(venue: Venue, session: Session, params: list[Any]) -> Answer:
-    names = markets(venue, params)
-    if not names:
-        raise invalid()
-    session.last_price = dict.fromkeys(names)
-    return CONFIRMED
-
-
-def last_price_unsubscribe(venue: Venue, session: Session, params: list[Any]) -> Answer:
-    session.last_price = {}
-    return CONFIRMED
-
-
 def _newest_trades(venue: Venue, name: str) -> list[PublicTrade]:
     return list(reversed(venue.exchange.markets[name].trades()))
 
@@ -153,9 +134,6 @@ METHODS: dict[str, Method] = {
     "depth_unsubscribe": depth_unsubscribe,
     "bookTicker_subscribe": book_ticker_subscribe,
     "bookTicker_unsubscribe": book_ticker_unsubscribe,
-    "lastprice_request": last_price_request,
-    "lastprice_subscribe": last_price_subscribe,
-    "lastprice_unsubscribe": last_price_unsubscribe,
     "trades_request": trades_request,
     "trades_subscribe": trades_subscribe,
     "trades_unsubscribe": trades_unsubscribe,

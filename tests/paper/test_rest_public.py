@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from trio.testing import MockClock
 
 from adapters.paper.config import VenueConfig
 from adapters.paper.flow_source import flow_maker, recordings_of
+from adapters.paper.model import BTC_PERP, BTC_USDT, ExchangeConfig
 from adapters.ports import SystemFs
 from engine.errors import ConfigError
 from tests.paper.venue_client import START_NS, bench
@@ -42,6 +44,55 @@ NOW_S = START_NS // 1_000_000_000
             "/api/v4/public/trades/BTC_USDT?type=hold",
             422,
             {"type": ["Type should be 'sell' or 'buy'."]},
+        ),
+        (
+            "GET",
+            "/api/v4/public/orderbook/depth/NOPE",
+            422,
+            {"market": ["Market is not available."]},
+        ),
+        ("GET", "/api/v4/public/funding-history/", 422, {"market": "market is required"}),
+        (
+            "GET",
+            "/api/v4/public/funding-history/BTC_USDT",
+            422,
+            {"market": ["Market is not available."]},
+        ),
+        (
+            "GET",
+            "/api/v4/public/funding-history/BTC_PERP?limit=101",
+            422,
+            {"limit": "limit must be less than or equal to 100"},
+        ),
+        (
+            "GET",
+            "/api/v4/public/funding-history/BTC_PERP?limit=0",
+            422,
+            {"limit": "limit must be greater than or equal to 1"},
+        ),
+        (
+            "GET",
+            "/api/v4/public/funding-history/BTC_PERP?offset=1000001",
+            422,
+            {"offset": "offset must be less than or equal to 1000000"},
+        ),
+        (
+            "GET",
+            "/api/v4/public/funding-history/BTC_PERP?startDate=x",
+            422,
+            {"startDate": "startDate must be an integer"},
+        ),
+        (
+            "GET",
+            "/api/v4/public/funding-history/BTC_PERP?startDate=20&endDate=20",
+            422,
+            {"endDate": "endDate must be greater than to startDate"},
+        ),
+        (
+            "GET",
+            "/api/v4/public/collateral/markets",
+            200,
+            {"success": True, "message": None, "result": ["BTC_PERP"]},
         ),
         ("GET", "/", 404, b""),
         ("GET", "/ws", 404, b""),
@@ -94,6 +145,109 @@ async def test_the_orderbook_is_cut_and_merged(
     assert (book["ticker_id"], book["timestamp"], book["asks"]) == ("BTC_USDT", NOW_S, [])
     _, merged = await run.alice.get("orderbook/BTC_USDT?level=1&limit=0")
     assert merged["bids"] == [["60000", "0.02"], ["59999.9", "0.01"]]
+    _, clamped = await run.alice.get("orderbook/BTC_USDT?level=-3&limit=1000")
+    assert len(clamped["bids"]) == 3
+
+
+async def test_depth_shows_two_percent_around_the_last_price(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    run = await bench(nursery)
+    for side, price in (("buy", "49000"), ("buy", "48999.99"), ("sell", "51000")):
+        await run.alice.limit(side, price)
+    await run.alice.limit("sell", "51000.01")
+    _, before = await run.alice.get("orderbook/depth/BTC_USDT")
+    assert (before["ticker_id"], before["asks"], before["bids"]) == ("BTC_USDT", [], [])
+    await run.alice.limit("sell", "50000")
+    await run.bob.limit("buy", "50000")
+    _, book = await run.alice.get("orderbook/depth/BTC_USDT")
+    assert (book["asks"], book["bids"]) == ([["51000", "0.01"]], [["49000", "0.01"]])
+
+
+async def test_futures_tell_the_last_day_and_the_open_interest(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    run = await bench(nursery)
+    for price in ("50000", "50500"):
+        order = {"market": "BTC_PERP", "amount": "0.01", "price": price}
+        await run.alice.ok("order/collateral/limit", side="sell", **order)
+        await run.bob.ok("order/collateral/limit", side="buy", **order)
+    _, answer = await run.alice.get("futures")
+    [future] = answer["result"]
+    told = {
+        "ticker_id": "BTC_PERP",
+        "stock_currency": "BTC",
+        "money_currency": "USDT",
+        "last_price": "50500",
+        "stock_volume": "0.02",
+        "money_volume": "1005",
+        "bid": "0",
+        "ask": "0",
+        "high": "50500",
+        "low": "50000",
+        "product_type": "Perpetual",
+        "open_interest": "0.02",
+        "max_leverage": 100,
+    }
+    assert told.items() <= future.items()
+    next_ms = int(future["next_funding_rate_timestamp"])
+    assert NOW_S * 1000 < next_ms <= NOW_S * 1000 + future["funding_interval_minutes"] * 60_000
+
+
+async def test_settled_funding_is_listed_newest_first(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    perpetual = msgspec.structs.replace(BTC_PERP, funding_interval_minutes=1)
+    exchange = ExchangeConfig(markets=(BTC_USDT, perpetual))
+    run = await bench(nursery, VenueConfig(exchange=exchange))
+    await run.alice.limit("sell", "60000")
+    await run.bob.limit("buy", "60000")
+    await trio.sleep(181)
+    _, found = await run.alice.get("funding-history/BTC_PERP")
+    first_s = NOW_S - NOW_S % 60 + 60
+    times = [first_s + 120, first_s + 60, first_s]
+    assert [record["fundingTime"] for record in found] == [str(time_s) for time_s in times]
+    assert found[0] == {
+        "fundingTime": str(first_s + 120),
+        "fundingRate": found[0]["fundingRate"],
+        "market": "BTC_PERP",
+        "settlementPrice": "60000",
+        "rateCalculatedTime": str(first_s + 60),
+    }
+    query = f"startDate={first_s}&endDate={first_s + 61}"
+    _, dated = await run.alice.get(f"funding-history/BTC_PERP?{query}")
+    assert dated == found[1:]
+    _, paged = await run.alice.get("funding-history/BTC_PERP?limit=1&offset=1")
+    assert paged == found[1:2]
+
+
+@pytest.mark.parametrize("path", ["collateral/markets", "futures"])
+async def test_where_margin_is_forbidden(
+    nursery: trio.Nursery, autojump_clock: MockClock, path: str
+) -> None:
+    run = await bench(nursery, VenueConfig(collateral_available=False))
+    text = "Margin trading is not available in your country."
+    refused = {"success": False, "message": text, "errors": []}
+    assert await run.alice.get(path) == (451, refused)
+
+
+async def test_the_ticker_shows_the_move_of_the_day(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    run = await bench(nursery)
+    for price in ("50000", "51000"):
+        await run.alice.limit("sell", price)
+        await run.bob.limit("buy", price)
+    _, tickers = await run.alice.get("ticker")
+    assert tickers["BTC_USDT"] == {
+        "base_id": 1,
+        "quote_id": 825,
+        "last_price": "51000",
+        "quote_volume": "1010",
+        "base_volume": "0.02",
+        "isFrozen": False,
+        "change": "2",
+    }
 
 
 async def test_over_the_limit_the_body_is_no_json(

@@ -155,10 +155,21 @@ async def test_public_rest(nursery: trio.Nursery, autojump_clock: MockClock) -> 
     run, client = await checked(nursery)
     await run.alice.limit("sell", "60000", "0.02")
     await run.bob.limit("buy", "60000")
-    for path in ("ping", "time", "platform/status", "markets", "ticker"):
+    for path in (
+        "ping",
+        "time",
+        "platform/status",
+        "markets",
+        "ticker",
+        "fee",
+        "assets",
+        "collateral/markets",
+        "futures",
+    ):
         await client.get(path, path)
-    await client.get(f"orderbook/{MARKET}", "orderbook/{market}")
-    await client.get(f"trades/{MARKET}", "trades/{market}")
+    for path in ("orderbook", "orderbook/depth", "trades"):
+        await client.get(f"{path}/{MARKET}", f"{path}/{{market}}")
+    await client.get("funding-history/BTC_PERP", "funding-history/{market}")
 
 
 async def test_public_channels(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
@@ -169,6 +180,9 @@ async def test_public_channels(nursery: trio.Nursery, autojump_clock: MockClock)
         ("book_ticker", "BookTicker", "bookTicker", [MARKET]),
         ("trades", "Trades", "trades", [MARKET]),
         ("lastprice", "Lastprice", "lastprice", [MARKET]),
+        ("kline", "Candles", "candles", [MARKET, 900]),
+        ("market", "Market", "market", [MARKET, "BTC_PERP"]),
+        ("market_today", "MarketToday", "marketToday", [MARKET]),
     ]
     for file, _, channel, params in subscribes:
         name = f"asyncapi/public/{file}.yaml"
@@ -181,6 +195,9 @@ async def test_public_channels(nursery: trio.Nursery, autojump_clock: MockClock)
         ("depth", "DepthResponse", "depth_request", [MARKET, 20, "0"]),
         ("trades", "TradesResponse", "trades_request", [MARKET, 100, 0]),
         ("lastprice", "LastpriceResponse", "lastprice_request", [MARKET]),
+        ("kline", "CandlesResponse", "candles_request", [MARKET, 0, 1 << 40, 60]),
+        ("market", "MarketResponse", "market_request", [MARKET, 86400]),
+        ("market_today", "MarketTodayResponse", "marketToday_query", [MARKET]),
     ]
     for file, schema, method, params in requests:
         await client.ask(f"asyncapi/public/{file}.yaml", schema, method, *params)
