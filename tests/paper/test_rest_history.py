@@ -135,7 +135,7 @@ async def test_the_deals_of_one_order(nursery: trio.Nursery, autojump_clock: Moc
 TOO_WIDE = "The range between startDate and endDate may not be greater than 31 days."
 REFUSED: list[tuple[str, dict[str, Any], dict[str, str]]] = [
     ("order", {}, {"orderId": "OrderId field is required."}),
-    ("order", {"orderId": "1"}, {"orderId": "OrderId field should be an integer."}),
+    ("order", {"orderId": "one"}, {"orderId": "OrderId field should be an integer."}),
     ("order", {"orderId": 1, "limit": 0}, {"limit": "The limit must be at least 1."}),
     (
         "executed-history",
