@@ -9,9 +9,9 @@ import msgspec
 import trio
 
 from adapters.paper.faults import Faults, Kind, Place, Plan, Rule, markets_of
-from adapters.paper.http import IDLE_TIMEOUT_S, Request, Response, SocketFault
+from adapters.paper.http import IDLE_TIMEOUT_S, OVER_LIMIT, Request, Response, SocketFault
 from adapters.paper.outbox import payload
-from adapters.paper.rest import OVER_LIMIT, respond
+from adapters.paper.rest import respond
 from adapters.paper.session import Session
 from adapters.paper.venue import Venue
 from adapters.paper.wire import decode

@@ -58,15 +58,27 @@ class Upgrade(msgspec.Struct, frozen=True):
 
 
 class _Refused(Exception):
-    def __init__(self, status: int) -> None:
-        self.status = status
+    def __init__(self, response: Response) -> None:
+        self.response = response
 
 
+# A gateway answers over-limit requests, so the body is no JSON (3.1, G-3).
+OVER_LIMIT = Response(
+    429, b"<html><body><h1>429 Too Many Requests</h1></body></html>\n", "text/html"
+)
 Respond = Callable[[Request], Awaitable[Response]]
 
 
+def _always() -> bool:
+    return True
+
+
 async def serve_http(
-    stream: trio.abc.HalfCloseableStream, respond: Respond, *, upgrade_path: str | None = None
+    stream: trio.abc.HalfCloseableStream,
+    respond: Respond,
+    *,
+    upgrade_path: str | None = None,
+    may_upgrade: Callable[[], bool] = _always,
 ) -> Upgrade | None:
     """Answer requests until the connection ends; returns only to hand over an upgrade.
 
@@ -74,6 +86,7 @@ async def serve_http(
         stream: The accepted connection; the caller closes it.
         respond: Answers one request; must not raise.
         upgrade_path: The only path on which a WebSocket may be opened.
+        may_upgrade: Whether one more may be opened now; else the answer is 429.
     """
     connection = _Connection(stream)
     try:
@@ -82,15 +95,19 @@ async def serve_http(
             if request is None:
                 return None
             if upgrade_path is not None and _wants_websocket(request):
-                if request.path == upgrade_path and _handshake_complete(request):
-                    return Upgrade(request.path, connection.received)
-                raise _Refused(404 if request.path != upgrade_path else 400)
+                if request.path != upgrade_path:
+                    raise _Refused(Response(404))
+                if not _handshake_complete(request):
+                    raise _Refused(Response(400))
+                if not may_upgrade():
+                    raise _Refused(OVER_LIMIT)
+                return Upgrade(request.path, connection.received)
             if not await connection.answer(await respond(request)):
                 return None
     except _Refused as refused:
-        await connection.refuse(refused.status)
+        await connection.refuse(refused.response)
     except h11.RemoteProtocolError as error:
-        await connection.refuse(error.error_status_hint)
+        await connection.refuse(Response(error.error_status_hint))
     except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
         pass  # The client is gone or stuck; its stream is closed by the caller.
     return None
@@ -122,14 +139,14 @@ class _Connection:
             assert isinstance(head, h11.Request)
             self._in_head = False
             if len(self.received) - len(self._h11.trailing_data[0]) > HEADER_MAX:
-                raise _Refused(431)
+                raise _Refused(Response(431))
             body = await self._read_body(head)
         return _request(head, body)
 
     async def _read_body(self, head: h11.Request) -> bytes:
         # The protocol library has checked that this is a number, if it is there at all.
         if int(dict(head.headers).get(b"content-length", b"0")) > BODY_MAX:
-            raise _Refused(413)
+            raise _Refused(Response(413))
         parts: list[bytes] = []
         size = 0
         while True:
@@ -139,7 +156,7 @@ class _Connection:
             assert isinstance(event, h11.Data)
             size += len(event.data)
             if size > BODY_MAX:
-                raise _Refused(413)
+                raise _Refused(Response(413))
             parts.append(bytes(event.data))
 
     async def _next_event(self) -> h11.Event:
@@ -168,13 +185,13 @@ class _Connection:
         self._h11.start_next_cycle()
         return True
 
-    async def refuse(self, status: int) -> None:
+    async def refuse(self, response: Response) -> None:
         """Answer a request that was not understood, as far as the protocol still allows."""
         if self._h11.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return
         # The client may have left without waiting for the refusal.
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
-            await self._send(self._encode(Response(status), close=True))
+            await self._send(self._encode(response, close=True))
             await self._linger()
 
     async def _linger(self) -> None:

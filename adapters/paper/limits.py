@@ -1,4 +1,4 @@
-"""Request limits: a sliding window of time per caller and endpoint (contract section 13)."""
+"""Request limits: a sliding window of time per address and endpoint (contract 11.1, 13)."""
 
 from __future__ import annotations
 
@@ -6,25 +6,37 @@ from collections import deque
 
 NS_PER_S = 1_000_000_000
 
-# Endpoint path -> (requests, seconds); the first entry whose prefix fits counts, per endpoint.
-REST_LIMITS: tuple[tuple[str, int, int], ...] = (
+# Beginning of an endpoint's path -> (requests, seconds); the first that fits counts. Each endpoint
+# has a window of its own.
+LIMITS: tuple[tuple[str, int, int], ...] = (
+    ("/ws", 1000, 60),
     ("/api/v4/profile/websocket_token", 10, 60),
     ("/api/v4/public/orderbook/depth/", 2000, 10),
     ("/api/v4/public/orderbook/", 600, 10),
-    ("/api/v4/public/", 2000, 10),
     ("/api/v4/orders", 12000, 10),
+    ("/api/v4/oco-orders", 12000, 10),
+    ("/api/v4/conditional-orders", 12000, 10),
+    ("/api/v4/trade-account/order/history/query", 10000, 10),
     ("/api/v4/trade-account/", 12000, 10),
+    ("/api/v4/collateral-account/leverage", 1000, 10),
+    ("/api/v4/collateral-account/hedge-mode/update", 1000, 10),
+    ("/api/v4/collateral-account/position/close", 10000, 10),
     ("/api/v4/collateral-account/", 12000, 10),
-    ("/api/v4/", 10000, 10),
+    ("/api/v4/order/", 10000, 10),
+    ("/api/v4/market/fee", 10000, 10),
 )
+# Everything else is public, the older paths too.
+PUBLIC_LIMIT = 2000, 10
+# Windows that are empty again are forgotten past this many: 50 addresses that ask for everything.
+WINDOWS_MAX = 3000
 
 
-def rest_limit(path: str) -> tuple[int, int]:
-    """Requests and seconds that section 13 allows for a path."""
-    for prefix, count, span_s in REST_LIMITS:
-        if path.startswith(prefix):
+def limit_of(endpoint: str) -> tuple[int, int]:
+    """Requests and seconds that section 13 allows for an endpoint."""
+    for prefix, count, span_s in LIMITS:
+        if endpoint.startswith(prefix):
             return count, span_s
-    return 10000, 10
+    return PUBLIC_LIMIT
 
 
 class SlidingWindow:
@@ -35,15 +47,23 @@ class SlidingWindow:
         self._span_ns = span_s * NS_PER_S
         self._times: deque[int] = deque()
 
+    def is_empty(self, now_ns: int) -> bool:
+        """Whether nothing happened in the last seconds."""
+        self._forget(now_ns)
+        return not self._times
+
     def allow(self, now_ns: int) -> bool:
         """Take one place in the window; False when it is full (the refusal takes none)."""
+        self._forget(now_ns)
+        if len(self._times) >= self._count:
+            return False
+        self._times.append(now_ns)
+        return True
+
+    def _forget(self, now_ns: int) -> None:
         times = self._times
         while times and times[0] <= now_ns - self._span_ns:
             times.popleft()
-        if len(times) >= self._count:
-            return False
-        times.append(now_ns)
-        return True
 
 
 class RestLimiter:
@@ -58,7 +78,13 @@ class RestLimiter:
         """Take one request; `endpoint` is a known route, so the table stays bounded by routes."""
         window = self._windows.get((address, endpoint))
         if window is None:
-            count, span_s = rest_limit(endpoint)
+            if len(self._windows) >= WINDOWS_MAX:
+                self._forget_empty(now_ns)
+            count, span_s = limit_of(endpoint)
             window = SlidingWindow(self._overrides.get(endpoint, count), span_s)
             self._windows[address, endpoint] = window
         return window.allow(now_ns)
+
+    def _forget_empty(self, now_ns: int) -> None:
+        kept = {key: w for key, w in self._windows.items() if not w.is_empty(now_ns)}
+        self._windows = kept

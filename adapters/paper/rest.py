@@ -16,7 +16,7 @@ from adapters.paper import (
 )
 from adapters.paper.auth import AuthRefusal, Signed
 from adapters.paper.fields import Body
-from adapters.paper.http import Request, Response
+from adapters.paper.http import OVER_LIMIT, Request, Response
 from adapters.paper.refusals import ApiError, error_body
 from adapters.paper.rest_public import PublicError, Query
 from adapters.paper.venue import Venue
@@ -74,10 +74,6 @@ PUBLIC_MARKET: dict[str, Callable[[Venue, str, Query], Any]] = {
 }
 NOT_FOUND = Response(404)
 WRONG_METHOD = Response(405)
-# A gateway answers over-limit requests, so the body is no JSON (3.1, G-3).
-OVER_LIMIT = Response(
-    429, b"<html><body><h1>429 Too Many Requests</h1></body></html>\n", "text/html"
-)
 
 
 def respond(venue: Venue, address: str, request: Request) -> Response:

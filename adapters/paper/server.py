@@ -115,8 +115,11 @@ async def _serve_connection(stream: trio.abc.HalfCloseableStream, venue: Venue) 
             return await answer_faulty(venue, venue.faults, address, request, stream)
         return respond(venue, address, request)
 
+    def may_upgrade() -> bool:
+        return venue.limiter.allow(address, WS_PATH, venue.clock.steady_ns())
+
     try:
-        upgrade = await serve_http(stream, answer, upgrade_path=WS_PATH)
+        upgrade = await serve_http(stream, answer, upgrade_path=WS_PATH, may_upgrade=may_upgrade)
         if upgrade is not None:
             await serve_websocket(stream, upgrade, venue)
     finally:

@@ -9,7 +9,6 @@ import trio.testing
 
 from adapters.paper import http
 from adapters.paper.http import Request, Response, Upgrade, serve_http
-from adapters.paper.limits import RestLimiter, SlidingWindow
 from adapters.paper.outbox import Outbox, frame
 
 
@@ -165,19 +164,3 @@ async def test_an_outbox_past_its_limit_closes() -> None:
 )
 def test_frame_lengths(size: int, head: bytes) -> None:
     assert frame(b"x" * size) == head + b"x" * size
-
-
-def test_the_window_slides() -> None:
-    window = SlidingWindow(2, 10)
-    at = [window.allow(second * 1_000_000_000) for second in (0, 6, 9, 10, 15, 16)]
-    assert at == [True, True, False, True, False, True]
-
-
-def test_limits_are_per_address_and_endpoint() -> None:
-    limiter = RestLimiter({"/api/v4/orders": 1})
-    assert limiter.allow("a", "/api/v4/orders", 0)
-    assert not limiter.allow("a", "/api/v4/orders", 1)
-    assert limiter.allow("b", "/api/v4/orders", 1)
-    assert limiter.allow("a", "/api/v4/order/new", 1)
-    tokens = [limiter.allow("a", "/api/v4/profile/websocket_token", n) for n in range(11)]
-    assert tokens == [True] * 10 + [False]
