@@ -51,7 +51,8 @@ DOCUMENTED: list[tuple[str, int, int]] = [
     ("market/fee", 10_000, 10),
     ("profile/websocket_token", 10, 60),
     (
-        "public/ping public/time public/markets public/ticker public/trades/ public/orderbook/depth/",
+        "public/ping public/time public/markets public/ticker public/trades/ "
+        "public/orderbook/depth/",
         2_000,
         10,
     ),
