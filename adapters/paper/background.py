@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from adapters.paper.checks import to_decimal
 from adapters.paper.exchange import Exchange
 from adapters.paper.ledger import Seat
 from adapters.paper.model import (
@@ -18,11 +17,8 @@ from adapters.paper.model import (
     Order,
     OrderType,
     Side,
-    Status,
     Stp,
 )
-
-_BAND_SCALE = 10**8
 
 
 class Background:
@@ -35,9 +31,6 @@ class Background:
         self.market = exchange.markets[market]
         self._maker: Seat = exchange.accounts[FLOW_MAKER].seats[market]
         self._taker: Seat = exchange.accounts[FLOW_TAKER].seats[market]
-        band = to_decimal(exchange.config.taker_band)
-        assert band is not None, f"taker_band {exchange.config.taker_band} is not a number"
-        self._band = int(band * _BAND_SCALE)
         # Own resting orders by side and price, oldest first; those that ended
         # meanwhile are dropped when met.
         self._resting: dict[Side, dict[int, list[Order]]] = {Side.BUY: {}, Side.SELL: {}}
@@ -74,13 +67,8 @@ class Background:
         perpetual = self.market.spec.is_perpetual
         order = self._order(self._taker, side, 0, lots)
         order.type = OrderType.MARGIN_MARKET if perpetual else OrderType.MARKET
-        order.ioc, order.retail = True, retail
-        opposite = self.market.opposite(side)[0]
-        best, _ = opposite.best()
-        reach = best * self._band // _BAND_SCALE
-        self._matcher.submit(self._taker, order, best + (reach if side is Side.BUY else -reach))
-        if order.leaves_lots and opposite.keys:
-            order.status = Status.CANCELED_TAKER_BAND
+        order.retail = retail
+        self._matcher.submit_market(self._taker, order)
         self._matcher.finish(self.market)
         return order
 

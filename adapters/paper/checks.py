@@ -1,7 +1,7 @@
-"""Turn a typed order request into ticks and lots, or refuse it as 5.1 documents.
+"""Turn a typed order request into ticks and lots, or refuse it as 5.1-5.4 document.
 
-Order of the checks [C]: market, flags, amount, price, client id, total. Funds and post-only are
-the matcher's, since they need its state.
+Order of the checks [C]: market, flags, amount, price, trigger, client id, total. Funds, book and
+post-only come later, since they need the engine's state.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from adapters.paper.margin import OPENING
 from adapters.paper.market import Market
 from adapters.paper.model import (
     EXACT,
+    STOP_TYPES,
+    UNIT_DECIMALS,
     NewOrder,
     Order,
+    OrderType,
     PositionSide,
     Reject,
     Side,
@@ -137,16 +140,15 @@ def check_position_side(seat: Seat, request: NewOrder, *, strict: bool) -> NewOr
     return request
 
 
-def check_bracket(seat: Seat, order: Order) -> Reject | None:
-    """Refuse what would exceed the market's bracket at the seat's leverage (111, 112) [C].
+def check_bracket(seat: Seat, order: Order, more: int) -> Reject | None:
+    """Refuse `more` units beyond the market's bracket at the seat's leverage (111, 112) [C].
 
     Code 111 when position and order alone are too big, 112 when other open orders are to blame.
     """
-    limit = seat.market.bracket(seat.leverage)
-    if not limit or order.reduce_only:
+    limit = seat.market.bracket(seat.leverage) if seat.market.spec.brackets else 0
+    if not limit:
         return None
     position = seat.held[order.position_side]
-    more = order.ticks * order.leaves_lots * seat.market.notional_unit
     buys, sells = (more, 0) if order.side is Side.BUY else (0, more)
     after = abs(position.cost + buys - sells)
     if after > limit and after > abs(position.cost):
@@ -167,39 +169,107 @@ def check_client_id(seat: Seat, client_order_id: str) -> Reject | None:
     return None
 
 
-def bbo_price(market: Market, side: Side, role: int) -> int | Reject:
-    """Return the visible best of the own side (role 1) or the opposite one (role 2) (10.2)."""
-    own, other = (market.bids, market.asks) if side is Side.BUY else (market.asks, market.bids)
-    ticks, _ = own.best() if role == 1 else other.best()
-    return ticks or rejects.no_book()
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request asks for, in ticks, lots and (`budget`) units; 0 for what it has not."""
+
+    ticks: int
+    lots: int
+    budget: int
+    trigger_ticks: int
 
 
 def check_price_of(market: Market, request: NewOrder) -> int | Reject:
-    """Return the price of a request in ticks, from its text or its `bboRole`."""
+    """Return the price of a limit order in ticks, from its text or its `bboRole` (10.2)."""
     if request.bbo_role is not None:
-        return bbo_price(market, request.side, request.bbo_role)
+        return market.role_ticks(request.side, request.bbo_role) or rejects.no_book()
     if request.price is None:
         return rejects.PRICE_MISSING
     return check_price(market, request.price)
 
 
-def check_new(seat: Seat, request: NewOrder) -> tuple[int, int] | Reject:
-    """Return (ticks, lots) of an acceptable request; lots of a reduce-only one are cut (10.9)."""
+def check_budget(market: Market, value: str | Decimal, field: str = "amount") -> int | Reject:
+    """Return the money of a spot market or stop-market buy in units (5.3).
+
+    At least the market's minTotal, in steps of its money precision [C].
+    """
+    amount = to_decimal(value)
+    if amount is None:
+        return rejects.AMOUNT_NOT_NUMERIC
+    if amount <= 0:
+        return rejects.AMOUNT_NOT_POSITIVE
+    steps, whole = _steps(amount, market.spec.money_prec)
+    texts = []
+    if amount < Decimal(market.spec.total_min):
+        minimum = decimal_text(Decimal(market.spec.total_min))
+        texts.append(f"Given amount is less than min amount {minimum}")
+    if not whole:
+        texts.append(f"Min amount step = {market.spec.tick_size}")
+    if texts:
+        return rejects.reject(32, {field: texts})
+    unit: int = 10 ** (UNIT_DECIMALS - market.spec.money_prec)
+    return steps * unit
+
+
+def check_trigger(market: Market, value: str | Decimal | None) -> int | Reject:
+    """Return the trigger of a stop in ticks; it must differ from the last price (10.7)."""
+    if value is None:
+        return rejects.TRIGGER_MISSING
+    ticks = check_price(market, value)
+    if isinstance(ticks, Reject):
+        return rejects.reject(30, {"activation_price": _trigger_texts(ticks)})
+    return rejects.TRIGGER_IS_LAST if ticks == market.last_ticks else ticks
+
+
+def _trigger_texts(refused: Reject) -> list[str]:
+    return [text.replace("Price", "Activation price", 1) for text in refused.errors["price"]]
+
+
+def check_size(market: Market, request: NewOrder) -> tuple[int, int] | Reject:
+    """Return (lots, budget), one of them 0: a spot market buy is sized in money (5.3)."""
+    in_money = request.type in (OrderType.MARKET, OrderType.STOP_MARKET)
+    if in_money and request.side is Side.BUY and not request.collateral:
+        budget = check_budget(market, request.amount)
+        return budget if isinstance(budget, Reject) else (0, budget)
+    lots = check_amount(market, request.amount)
+    return lots if isinstance(lots, Reject) else (lots, 0)
+
+
+def check_prices(market: Market, request: NewOrder) -> tuple[int, int] | Reject:
+    """Return (ticks, trigger ticks); without a price of its own a stop has its trigger's [C]."""
+    ticks = 0
+    if request.type is OrderType.LIMIT or (
+        request.type is OrderType.STOP_LIMIT and request.bbo_role is None
+    ):
+        priced = check_price_of(market, request)
+        if isinstance(priced, Reject):
+            return priced
+        ticks = priced
+    if request.type not in STOP_TYPES:
+        return ticks, 0
+    trigger = check_trigger(market, request.activation_price)
+    return trigger if isinstance(trigger, Reject) else (ticks or trigger, trigger)
+
+
+def check_new(seat: Seat, request: NewOrder) -> Wanted | Reject:
+    """Return what is wanted, if acceptable; lots of a reduce-only order are cut (10.9)."""
     market = seat.market
     refused = check_flags(seat, request)
     if refused is not None:
         return refused
-    lots = check_amount(market, request.amount)
-    if isinstance(lots, Reject):
-        return lots
-    ticks = check_price_of(market, request)
-    if isinstance(ticks, Reject):
-        return ticks
-    refused = check_client_id(seat, request.client_order_id) or check_total(market, ticks, lots)
+    size = check_size(market, request)
+    if isinstance(size, Reject):
+        return size
+    prices = check_prices(market, request)
+    if isinstance(prices, Reject):
+        return prices
+    lots, ticks = size[0], prices[0]
+    refused = check_client_id(seat, request.client_order_id)
+    if refused is None and request.type in (OrderType.LIMIT, OrderType.STOP_LIMIT):
+        refused = check_total(market, ticks, lots)
     if refused is not None:
         return refused
     if request.reduce_only and request.collateral:
         lots = min(lots, seat.reducible_lots(request.side, request.position_side))
         if not lots:
             return rejects.REDUCE_ONLY
-    return ticks, lots
+    return Wanted(ticks=ticks, lots=lots, budget=size[1], trigger_ticks=prices[1])

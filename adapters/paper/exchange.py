@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from adapters.paper import checks, rejects
+from adapters.paper import rejects
 from adapters.paper.account_actions import AccountActions
-from adapters.paper.ledger import Account, Ledger, Seat
+from adapters.paper.ledger import Account, Ledger, Seat, held_money
 from adapters.paper.market import Market
 from adapters.paper.matching import Matcher
 from adapters.paper.model import (
@@ -22,13 +22,13 @@ from adapters.paper.model import (
     NewOrder,
     Notice,
     Order,
-    OrderType,
     PositionSide,
     Reject,
     Side,
     Status,
 )
 from adapters.paper.perpetuals import Perpetuals
+from adapters.paper.placing import Placer
 
 
 class Exchange(AccountActions):
@@ -49,6 +49,7 @@ class Exchange(AccountActions):
         for spec in config.accounts:
             self._add_account(spec)
         self.perpetuals = Perpetuals(config, self.markets, self.accounts, self.ledger, self.matcher)
+        self._placer = Placer(config, self.ledger, self.matcher)
         self._next_timer_us: int | None = None
 
     def drain(self) -> list[Notice]:
@@ -58,7 +59,7 @@ class Exchange(AccountActions):
         return notices
 
     def place(self, account: str, request: NewOrder, now_us: int) -> Order | Reject:
-        """Place a limit order (5.1, 6.1, 10.1-10.4); the order is as the engine left it."""
+        """Place an order (5.1, 5.3, 6.1, 6.2, 10.1-10.4); it is as the engine left it."""
         self.advance(now_us)
         return self._place(account, request)
 
@@ -95,22 +96,7 @@ class Exchange(AccountActions):
         old = _find(seat, request.order_id, request.client_order_id)
         if old is None:
             return rejects.NOT_FOUND
-        wanted = self._check_modify(seat, old, request)
-        if isinstance(wanted, Reject):
-            return wanted
-        ticks, lots = wanted
-        new = old.copy()
-        new.order_id = self.matcher.next_order_id()
-        new.ticks, new.lots, new.leaves_lots = ticks, lots, lots
-        new.deal_lots = new.deal_money = new.deal_fee = 0
-        new.fee_asset = ""
-        new.ctime_us = new.mtime_us = self.matcher.now_us
-        if request.stp is not None:
-            new.stp = request.stp
-        self.matcher.cancel(seat, old)
-        # The old order's events come before any of the new one's (10.13, "modify").
-        self.matcher.finish(seat.market)
-        return self._submit(seat, new)
+        return self._placer.modify(seat, old, request)
 
     def cancel(self, account: str, request: CancelOrder, now_us: int) -> Order | Reject:
         """Cancel one order (5.5); not found is 400 with code 2."""
@@ -213,96 +199,7 @@ class Exchange(AccountActions):
 
     def _place(self, account: str, request: NewOrder) -> Order | Reject:
         seat = self.accounts[account].seats.get(request.market)
-        if seat is None or seat.market.spec.is_perpetual is not request.collateral:
-            return rejects.UNKNOWN_MARKET
-        strict = self.config.strict_position_side
-        sided = checks.check_position_side(seat, request, strict=strict)
-        if isinstance(sided, Reject):
-            return sided
-        request = sided
-        wanted = checks.check_new(seat, request)
-        if isinstance(wanted, Reject):
-            return wanted
-        ticks, lots = wanted
-        order = Order(
-            order_id=0,
-            account=account,
-            market=request.market,
-            side=request.side,
-            type=OrderType.MARGIN_LIMIT if request.collateral else OrderType.LIMIT,
-            ticks=ticks,
-            lots=lots,
-            leaves_lots=lots,
-            ctime_us=self.matcher.now_us,
-            mtime_us=self.matcher.now_us,
-            client_order_id=request.client_order_id,
-            post_only=request.post_only or request.bbo_role == 1,
-            ioc=request.ioc,
-            rpi=request.rpi,
-            # Ignored with postOnly (5.1).
-            retail=request.retail and not request.post_only,
-            reduce_only=request.reduce_only and request.collateral,
-            position_side=request.position_side,
-            stp=request.stp,
-        )
-        refused = self._check_engine(seat, order, None)
-        if refused is not None:
-            return refused
-        # A refused order never existed, so it does not use up an id.
-        order.order_id = self.matcher.next_order_id()
-        return self._submit(seat, order)
-
-    def _submit(self, seat: Seat, order: Order) -> Order:
-        self.matcher.submit(seat, order, order.ticks)
-        self.matcher.finish(seat.market)
-        return order.copy()
-
-    def _check_engine(self, seat: Seat, order: Order, old: Order | None) -> Reject | None:
-        """Refuse by the state of position, funds and book, in this order [C]."""
-        modify = old is not None
-        if (
-            self.config.refuse_flip
-            and not order.reduce_only
-            and 0 < seat.reducible_lots(order.side) < order.lots
-        ):
-            return rejects.FLIP_REFUSED
-        too_big = checks.check_bracket(seat, order) if seat.market.spec.brackets else None
-        if too_big is not None:
-            return too_big
-        affordable = order.reduce_only or self.ledger.can_afford(
-            seat, order.side, order.ticks, order.lots, old, order.position_side
-        )
-        if not affordable:
-            return rejects.no_funds(modify=modify)
-        if (order.post_only or order.rpi) and self.matcher.would_take(
-            seat.market, order.side, order.ticks
-        ):
-            return rejects.post_only(collateral=seat.market.spec.is_perpetual, modify=modify)
-        return None
-
-    def _check_modify(
-        self, seat: Seat, old: Order, request: ModifyOrder
-    ) -> tuple[int, int] | Reject:
-        ticks, lots = old.ticks, old.leaves_lots
-        if request.amount is not None:
-            amount = checks.check_amount(seat.market, request.amount)
-            if isinstance(amount, Reject):
-                return amount
-            lots = amount
-        if request.price is not None:
-            price = checks.check_price(seat.market, request.price)
-            if isinstance(price, Reject):
-                return price
-            ticks = price
-        refused = checks.check_total(seat.market, ticks, lots)
-        if refused is not None:
-            return refused
-        if old.reduce_only:
-            lots = min(lots, seat.reducible_lots(old.side, old.position_side))
-        new = old.copy()
-        new.ticks, new.lots = ticks, lots
-        refused = self._check_engine(seat, new, old)
-        return refused if refused is not None else (ticks, lots)
+        return rejects.UNKNOWN_MARKET if seat is None else self._placer.place(seat, request)
 
     def _cancel(self, account: str, request: CancelOrder, missing: Reject) -> Order | Reject:
         seat = self.accounts[account].seats.get(request.market)
@@ -320,7 +217,8 @@ class Exchange(AccountActions):
             return []
         orders = list(seat.orders.values())
         for order in orders:
-            self.matcher.cancel(seat, order, Status.CANCELED)
+            if order.order_id in seat.orders:  # Else gone with the other leg of its pair.
+                self.matcher.cancel(seat, order, Status.CANCELED)
         self.matcher.finish(seat.market)
         return [order.copy() for order in orders]
 
@@ -336,21 +234,27 @@ def check_account(account: Account) -> None:
     frozen = dict.fromkeys(account.spot, 0)
     for seat in account.seats.values():
         market, spec = seat.market, seat.market.spec
-        opened = dict.fromkeys(((p, s) for p in PositionSide for s in Side), 0)
+        holding = []
         for order in seat.orders.values():
-            assert market.own_side(order).levels[order.ticks].orders[order.order_id] is order
-            notional = order.ticks * order.leaves_lots * market.notional_unit
-            opened[order.position_side, order.side] += 0 if order.reduce_only else notional
+            if order.waiting:
+                assert market.triggers.orders[order.order_id] is order
+            else:
+                assert market.own_side(order).levels[order.ticks].orders[order.order_id] is order
+            if not (order.waiting and order.oco_id):
+                holding.append(order)
         if account.background:
             continue
+        money = dict.fromkeys(((p, s) for p in PositionSide for s in Side), 0)
+        for order in holding:
+            if not (spec.is_perpetual and order.reduce_only):
+                money[order.position_side, order.side] += held_money(market, order)
         if spec.is_perpetual:
             for p in seat.positions:
-                buys, sells = opened[p.side, Side.BUY], opened[p.side, Side.SELL]
+                buys, sells = money[p.side, Side.BUY], money[p.side, Side.SELL]
                 assert (p.open_buys, p.open_sells) == (buys, sells)
             continue
-        buys = opened[PositionSide.BOTH, Side.BUY]
-        sold = sum(o.leaves_lots for o in seat.orders.values() if o.side is Side.SELL)
-        frozen[spec.quote_asset] += buys
+        frozen[spec.quote_asset] += money[PositionSide.BOTH, Side.BUY]
+        sold = sum(order.leaves_lots for order in holding if order.side is Side.SELL)
         frozen[spec.base_asset] += sold * market.lot_unit
     for asset, funds in account.spot.items():
         assert funds.freeze == frozen[asset], f"{account.spec.name} {asset}"

@@ -32,8 +32,9 @@ _BAD_MARKET = ["Market field should be a string.", "Market field format is inval
 
 
 def label(name: str) -> str:
-    """How error texts call a field: `amount` is "Amount", `clientOrderId` "ClientOrderId"."""
-    return name[:1].upper() + name[1:]
+    """How error texts call a field: `activation_price` is "Activation price", but
+    `clientOrderId` "ClientOrderId"."""
+    return name[:1].upper() + name[1:].replace("_", " ")
 
 
 def require(body: Body, *names: str) -> None:

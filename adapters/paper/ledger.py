@@ -186,16 +186,28 @@ class Ledger:
         position_side: PositionSide = PositionSide.BOTH,
     ) -> bool:
         """Say whether an order's funds are there, with those of `freed` given back first (10.5)."""
+        money = ticks * lots * seat.market.notional_unit
+        return self.can_pay(seat, side, money, lots, freed, position_side)
+
+    def can_pay(
+        self,
+        seat: Seat,
+        side: Side,
+        money: int,
+        lots: int,
+        freed: Order | None,
+        position_side: PositionSide,
+    ) -> bool:
+        """Say whether an order of `lots` for `money` units is covered, as `can_afford`."""
         if seat.account.background:
             return True
         market = seat.market
-        freed_lots = freed.leaves_lots if freed is not None else 0
-        freed_ticks = freed.ticks if freed is not None else 0
-        more = (ticks * lots - freed_ticks * freed_lots) * market.notional_unit
+        more = money - (held_money(market, freed) if freed is not None else 0)
         if market.spec.is_perpetual:
             return self._has_margin(seat, seat.held[position_side], side, more)
         if side is Side.BUY:
             return seat.account.spot[market.spec.quote_asset].available >= more
+        freed_lots = freed.leaves_lots if freed is not None else 0
         more = (lots - freed_lots) * market.lot_unit
         return seat.account.spot[market.spec.base_asset].available >= more
 
@@ -209,6 +221,23 @@ class Ledger:
         equity = seat.account.collateral[asset] + sum(s.unrealized_pnl() for s in seats)
         margin = sum(s.margin() for s in seats) - initial_margin(before, leverage)
         return equity >= margin + initial_margin(worst, leverage)
+
+    def hold_waiting(self, seat: Seat, order: Order, sign: int) -> None:
+        """Freeze (`sign` 1) or give back (-1) what an un-triggered stop may spend (10.7).
+
+        The stop leg of an OCO freezes nothing: only one leg executes, and the other one, which
+        rests, has frozen the pair's funds [C].
+        """
+        if order.oco_id:
+            return
+        if order.budget and not seat.account.background:
+            asset = seat.market.spec.quote_asset
+            funds = seat.account.spot[asset]
+            funds.available -= sign * order.budget
+            funds.freeze += sign * order.budget
+            seat.account.dirty_spot[asset] = None
+        else:
+            self.hold(seat, order, sign * order.leaves_lots)
 
     def hold(self, seat: Seat, order: Order, lots: int) -> None:
         """Freeze funds for `lots` of a resting order; negative `lots` give them back."""
@@ -323,3 +352,8 @@ class Ledger:
         position.enter(lots if order.side is Side.BUY else -lots, price, fee)
         if not seat.account.background:
             seat.account.positions.add(position, order, lots, lots * price, fee, 0)
+
+
+def held_money(market: Market, order: Order) -> int:
+    """Return the money, in units, for which an open order froze funds or uses margin."""
+    return order.budget or order.ticks * order.leaves_lots * market.notional_unit

@@ -21,6 +21,7 @@ from adapters.paper.model import (
     PublicTrade,
     Side,
 )
+from adapters.paper.triggers import Triggers
 from engine.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Market:
         self.total_max = _steps(spec.total_max, total_prec, f"{spec.name} total_max")
         self.bids, self.asks = BookSide(Side.BUY), BookSide(Side.SELL)
         self.rpi_bids, self.rpi_asks = BookSide(Side.BUY), BookSide(Side.SELL)
+        self.triggers = Triggers()
         self.last_ticks: int | None = None
         # Set for perpetuals only, once all markets exist.
         self.mark: Mark | None = None
@@ -99,6 +101,11 @@ class Market:
         """Return the last public trades, oldest first, as a view that goes on changing."""
         return self.recent_trades
 
+    def role_ticks(self, side: Side, role: int) -> int:
+        """Return the visible best of the own side (`bboRole` 1) or the opposite one (2), or 0."""
+        own, other = (self.bids, self.asks) if side is Side.BUY else (self.asks, self.bids)
+        return (own if role == 1 else other).best()[0]
+
     def own_side(self, order: Order) -> BookSide:
         """Return the side on which an order rests."""
         if order.side is Side.BUY:
@@ -128,5 +135,6 @@ class Market:
         """Assert every invariant of the book, above all that the visible one is not crossed."""
         for side in (self.bids, self.asks, self.rpi_bids, self.rpi_asks):
             side.check()
+        self.triggers.check()
         bid, _, ask, _ = self.best()
         assert not bid or not ask or bid < ask, f"{self.spec.name} crossed: {bid} {ask}"

@@ -10,10 +10,20 @@ since the Unix epoch. Wire words (`stock`, `deal_money`) start at the server; he
 from __future__ import annotations
 
 from decimal import Decimal
-from enum import IntEnum, StrEnum
 
 import msgspec
 
+from adapters.paper.kinds import (
+    MARGIN_TYPES,
+    PRICED_TYPES,
+    STOP_TYPES,
+    OrderType,
+    PendingEvent,
+    Role,
+    Side,
+    Status,
+    Stp,
+)
 from adapters.paper.model_collateral import (
     AdlQuantile,
     ClosedPosition,
@@ -60,7 +70,10 @@ __all__ = [
     "FLOW_ACCOUNTS",
     "FLOW_MAKER",
     "FLOW_TAKER",
+    "MARGIN_TYPES",
+    "PRICED_TYPES",
     "RATE_DECIMALS",
+    "STOP_TYPES",
     "UNIT_DECIMALS",
     "US_PER_S",
     "AccountSpec",
@@ -85,6 +98,7 @@ __all__ = [
     "Notice",
     "Order",
     "OrderType",
+    "Oto",
     "Pending",
     "PendingEvent",
     "PerpetualView",
@@ -106,66 +120,6 @@ __all__ = [
 ]
 
 
-class Side(IntEnum):
-    """Order side with the wire numbers of 11.5."""
-
-    SELL = 1
-    BUY = 2
-
-    @property
-    def opposite(self) -> Side:
-        return Side.BUY if self is Side.SELL else Side.SELL
-
-
-class Role(IntEnum):
-    """Who rested and who arrived (11.5)."""
-
-    MAKER = 1
-    TAKER = 2
-
-
-class Stp(StrEnum):
-    """Self-trade prevention of the incoming order (10.4), always the short form."""
-
-    NO = "no"
-    CANCEL_BOTH = "cb"
-    CANCEL_NEW = "cn"
-    CANCEL_OLD = "co"
-
-
-class OrderType(IntEnum):
-    """Order types with the wire numbers of 11.5; `wire_name` gives the REST text (5.0)."""
-
-    LIMIT = 1
-    MARKET = 2
-    MARGIN_LIMIT = 7
-    MARGIN_MARKET = 8
-
-    @property
-    def wire_name(self) -> str:
-        return "limit" if self in (OrderType.LIMIT, OrderType.MARGIN_LIMIT) else "market"
-
-
-class Status(StrEnum):
-    """Status texts of section 8."""
-
-    OPEN = "OPEN"
-    PARTIALLY_FILLED = "PARTIALLY_FILLED"
-    FILLED = "FILLED"
-    CANCELED = "CANCELED"
-    CANCELED_STP = "CANCELED_STP"
-    CANCELED_TAKER_BAND = "CANCELED_TAKER_BAND"
-    AUTO_CANCELED_REDUCE_ONLY = "AUTO_CANCELED_REDUCE_ONLY"
-
-
-class PendingEvent(IntEnum):
-    """Event ids of ordersPending (11.5)."""
-
-    NEW = 1
-    UPDATED = 2
-    FINISHED = 3
-
-
 class Reject(msgspec.Struct, frozen=True):
     """A refusal in the documented form (3.1): nothing changed at the exchange."""
 
@@ -176,16 +130,21 @@ class Reject(msgspec.Struct, frozen=True):
 
 
 class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """A limit order request (5.1, 6.1) after JSON types were checked.
+    """An order request of any type (5.1-5.3, 6.1, 6.2) after JSON types were checked.
 
-    `amount` and `price` are decimal text or Decimal as the client wrote them. `collateral` says
-    which endpoint it came through: spot endpoints trade spot markets, collateral ones perpetuals.
+    `amount` and the prices are decimal text or Decimal as the client wrote them; `amount` is money
+    for a spot `MARKET` or `STOP_MARKET` buy. `type` is the spot one; `collateral` says which
+    endpoint it came through: spot endpoints trade spot markets, collateral ones perpetuals.
     """
 
     market: str
     side: Side
     amount: str | Decimal
     price: str | Decimal | None = None
+    type: OrderType = OrderType.LIMIT
+    activation_price: str | Decimal | None = None
+    stop_loss: str | Decimal | None = None
+    take_profit: str | Decimal | None = None
     client_order_id: str = ""
     post_only: bool = False
     ioc: bool = False
@@ -199,17 +158,20 @@ class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModifyOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """A modify request (5.4) for a limit order, named by exactly one of the two ids.
+    """A modify request (5.4), named by exactly one of the two ids.
 
-    An omitted `amount` keeps what is left, an omitted `price` the price. The server fills `stp`
-    with the schema's default `no` when the client left it out, or None to keep the old one [C].
+    What is omitted keeps its value, the amount what is left of it; `total` is the money of a spot
+    stop-market buy. The server fills `stp` with the schema's default `no` when the client left
+    it out, or None to keep the old one [C].
     """
 
     market: str
     order_id: int | None = None
     client_order_id: str | None = None
     amount: str | Decimal | None = None
+    total: str | Decimal | None = None
     price: str | Decimal | None = None
+    activation_price: str | Decimal | None = None
     stp: Stp | None = None
 
 
@@ -221,8 +183,23 @@ class CancelOrder(msgspec.Struct, frozen=True, kw_only=True):
     client_order_id: str | None = None
 
 
+class Oto(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The closing triggers that an order leaves when it is filled (10.7); 0 ticks for none."""
+
+    oto_id: int
+    stop_loss_ticks: int
+    take_profit_ticks: int
+
+
 class Order(msgspec.Struct, kw_only=True, gc=False):
-    """An order as the exchange holds it; everything handed out is a copy of its moment (5.0)."""
+    """An order as the exchange holds it; everything handed out is a copy of its moment (5.0).
+
+    `budget` is the money, in units, that a spot market or stop-market buy may spend; such an
+    order has no lots of its own. A stop has `trigger_ticks` and waits for a last price at or
+    above (`trigger_above`) or below them until `activated_us`; one of 0 lots closes the whole
+    position of that moment. While a stop has no limit price of its own, `ticks` are the trigger's:
+    funds are frozen at that price [C]. `oco_id` names the pair that a leg belongs to.
+    """
 
     order_id: int
     account: str
@@ -249,6 +226,23 @@ class Order(msgspec.Struct, kw_only=True, gc=False):
     status: Status = Status.OPEN
     ftime_us: int = 0
     source: str = "api"
+    budget: int = 0
+    trigger_ticks: int = 0
+    trigger_above: bool = False
+    activated_us: int = 0
+    bbo_role: int = 0
+    oco_id: int = 0
+    oto: Oto | None = None
+
+    @property
+    def whole_position(self) -> bool:
+        """Whether it is a trigger that closes all of a position (10.7)."""
+        return not self.lots and not self.budget
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it is a stop that has not been triggered yet."""
+        return self.trigger_ticks > 0 and not self.activated_us
 
     def copy(self) -> Order:
         return self.__copy__()  # type: ignore[no-any-return, attr-defined]

@@ -25,6 +25,11 @@ NOT_FOUND = reject(2, {"orderId": ["Unexecuted order was not found."]})
 BULK_NOT_FOUND = Reject(
     422, 404, "Order not found", {"orderId": ["Order does not exist or already cancelled"]}
 )
+BULK_FORMAT = reject(30, {"request": ["Invalid order format"]})
+BULK_MARKET_MISSING = reject(30, {"market": ["validation.required"]})
+BULK_MARKET_UNKNOWN = reject(30, {"market": ["validation.market_not_exist"]})
+BULK_NO_ID = reject(30, {"request": ["validation.required"]})
+BULK_BOTH_IDS = reject(30, {"request": ["api.validation.order.chooseOneId"]})
 AMOUNT_NOT_NUMERIC = reject(32, {"amount": ["Amount field should be numeric string or number."]})
 AMOUNT_NOT_POSITIVE = reject(32, {"amount": ["Amount should be greater than 0."]})
 PRICE_MISSING = reject(30, {"price": ["Price field is required."]})
@@ -61,6 +66,28 @@ LEVERAGE_INVALID = reject(30, {"leverage": ["The selected leverage is invalid."]
 LEVERAGE_FUNDS = reject(17, {"amount": ["Not enough balance."]})
 NO_POSITION = reject(104, {"positionId": ["position doesn't exist."]})
 REDUCE_ONLY = reject(116, {"reduceOnly": ["Reduce-only: Position doesn't exist or wrong side"]})
+
+
+# The four spot market and stop endpoints say it with another code (G-27).
+NO_FUNDS_SPECIAL = reject(32, {"amount": ["Not enough balance."]})
+TRIGGER_MISSING = reject(30, {"activation_price": ["Activation price field is required."]})
+TRIGGER_IS_LAST = reject(
+    30, {"activationPrice": ["Activation price should not be equal to the last price"]}
+)
+# What modify refuses by the type of the order; the texts of 155, 160 and 161 are ours [C].
+MODIFY_TRIGGER_IS_LAST = reject(
+    101, {"activation_price": ["Activation price should not be equal to the last price."]}
+)
+GROUP_NOT_MODIFIABLE = reject(155, {"orderId": ["OCO and OTO orders can't be modified."]})
+TPSL_NOT_MODIFIABLE = reject(
+    160, {"orderId": ["Take profit and stop loss orders can't be modified."]}
+)
+TRIGGER_ON_LIMIT = reject(
+    158, {"activation_price": ["Activation price can't be set for a limit order."]}
+)
+PRICE_ON_STOP_MARKET = reject(159, {"price": ["Limit price can't be set for stop market order."]})
+TOTAL_NOT_ALLOWED = reject(162, {"total": ["Total cannot be specified for this order type"]})
+AMOUNT_NOT_ALLOWED = reject(161, {"amount": ["Amount cannot be specified for this order type"]})
 
 
 def no_book() -> Reject:

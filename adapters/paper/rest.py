@@ -17,8 +17,10 @@ from adapters.paper import (
 from adapters.paper.auth import AuthRefusal, Signed
 from adapters.paper.fields import Body
 from adapters.paper.http import OVER_LIMIT, Request, Response
+from adapters.paper.model import OrderType
 from adapters.paper.refusals import ApiError, error_body
 from adapters.paper.rest_public import PublicError, Query
+from adapters.paper.rest_trade import placing
 from adapters.paper.venue import Venue
 from adapters.paper.wire import encode
 
@@ -44,14 +46,22 @@ PRIVATE: dict[str, PrivateHandler] = {
     "/api/v4/collateral-account/adl-quantile": rest_positions.adl_quantile,
     "/api/v4/collateral-account/summary": rest_collateral.summary,
     "/api/v4/collateral-account/position/close": rest_collateral.close,
-    "/api/v4/order/new": rest_trade.new_order,
+    "/api/v4/order/new": placing(OrderType.LIMIT, collateral=False),
+    "/api/v4/order/market": placing(OrderType.MARKET, collateral=False),
+    "/api/v4/order/stock_market": placing(OrderType.STOCK_MARKET, collateral=False),
+    "/api/v4/order/stop_limit": placing(OrderType.STOP_LIMIT, collateral=False),
+    "/api/v4/order/stop_market": placing(OrderType.STOP_MARKET, collateral=False),
     "/api/v4/order/bulk": rest_trade.bulk,
     "/api/v4/order/modify": rest_trade.modify,
     "/api/v4/order/cancel": rest_trade.cancel,
+    "/api/v4/order/cancel/bulk": rest_trade.cancel_bulk,
     "/api/v4/order/cancel/all": rest_trade.cancel_all,
     "/api/v4/order/kill-switch": rest_trade.set_kill_switch,
     "/api/v4/order/kill-switch/status": rest_trade.kill_switch_status,
-    "/api/v4/order/collateral/limit": rest_trade.collateral_limit,
+    "/api/v4/order/collateral/limit": placing(OrderType.LIMIT, collateral=True),
+    "/api/v4/order/collateral/market": placing(OrderType.MARKET, collateral=True),
+    "/api/v4/order/collateral/stop-limit": placing(OrderType.STOP_LIMIT, collateral=True),
+    "/api/v4/order/collateral/trigger-market": placing(OrderType.STOP_MARKET, collateral=True),
     "/api/v4/order/collateral/bulk": rest_trade.collateral_bulk,
 }
 PUBLIC: dict[str, Callable[[Venue, Query], Any]] = {

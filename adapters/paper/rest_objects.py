@@ -5,7 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from adapters.paper import order_texts
 from adapters.paper.model import (
+    MARGIN_TYPES,
+    PRICED_TYPES,
     AccountSpec,
     CollateralBalance,
     Deal,
@@ -25,8 +28,7 @@ from adapters.paper.wire import seconds
 
 RATE_PERCENT_DECIMALS = 6
 _SIDES = {Side.BUY: "buy", Side.SELL: "sell"}
-_LIMIT_TYPES = (OrderType.LIMIT, OrderType.MARGIN_LIMIT)
-_SPOT_TYPES = (OrderType.LIMIT, OrderType.MARKET)
+_MARGIN_TYPES = frozenset(MARGIN_TYPES.values())
 _HISTORY_STATUSES = (
     Status.FILLED,
     Status.CANCELED,
@@ -56,13 +58,16 @@ def premium(spec: AccountSpec, ratio: str) -> str | None:
 
 
 def created_spot(order: Order, spec: MarketSpec) -> dict[str, Any]:
-    """Answer of order/new and its bulk items."""
+    """Answer of the spot endpoints and of bulk items (5.1-5.3)."""
     return _with_fee_asset(_common(order, spec), order)
 
 
 def created_collateral(order: Order, spec: MarketSpec, *, bulk: bool = False) -> dict[str, Any]:
-    """Answer of order/collateral/limit; bulk items have no `oto` member."""
+    """Answer of the collateral endpoints (6.1, 6.2); bulk items have no `oto` member."""
     shown = _common(order, spec)
+    if order.type is not OrderType.MARGIN_LIMIT:
+        for name in ("ioc", "rpi", "postOnly", "activationCondition", "activated"):
+            shown.pop(name, None)
     shown["positionSide"] = order.position_side
     shown["reduceOnly"] = order.reduce_only
     if not bulk:
@@ -78,6 +83,15 @@ def listed(order: Order, spec: MarketSpec) -> dict[str, Any]:
     return shown
 
 
+def cancelled(order: Order) -> dict[str, Any]:
+    """One result of order/cancel/bulk (5.5)."""
+    return {
+        "orderId": order.order_id,
+        "clientOrderId": order.client_order_id,
+        "market": order.market,
+    }
+
+
 def _common(order: Order, spec: MarketSpec) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "orderId": order.order_id,
@@ -88,17 +102,21 @@ def _common(order: Order, spec: MarketSpec) -> dict[str, Any]:
         "timestamp": seconds(order.ctime_us),
         "dealMoney": units_text(order.deal_money),
         "dealStock": spec.qty_text(order.deal_lots),
-        "amount": spec.qty_text(order.lots),
-        "left": spec.qty_text(order.leaves_lots),
+        "amount": order_texts.amount(order, spec),
+        "left": order_texts.left(order, spec),
         "dealFee": units_text(order.deal_fee),
         "ioc": order.ioc,
         "status": order.status,
         "stp": order.stp,
         "rpi": order.rpi,
     }
-    if order.type in _LIMIT_TYPES:
-        shown["price"] = spec.price_text(order.ticks)
+    if order.type in PRICED_TYPES:
+        shown["price"] = order_texts.price(order, spec)
         shown["postOnly"] = order.post_only
+    if order.trigger_ticks:
+        shown["activation_price"] = spec.price_text(order.trigger_ticks)
+        shown["activationCondition"] = order_texts.condition(order)
+        shown["activated"] = int(not order.waiting)
     if order.retail:
         shown["retail"] = True
     return shown
@@ -148,14 +166,14 @@ def finished(order: Order, spec: MarketSpec) -> dict[str, Any]:
     """One row of trade-account/order/history (5.8), where the id is called `id`."""
     # A status that histories do not know is told as CANCELED (8, G-37).
     status = order.status if order.status in _HISTORY_STATUSES else Status.CANCELED
-    stock_fee = order.side is Side.BUY and order.type in _SPOT_TYPES
-    return {
+    stock_fee = order.side is Side.BUY and order.type not in _MARGIN_TYPES
+    shown = {
         "id": order.order_id,
         "clientOrderId": order.client_order_id,
         "side": _SIDES[order.side],
         "type": order.type.wire_name,
-        "amount": spec.qty_text(order.lots),
-        "price": spec.price_text(order.ticks) if order.type in _LIMIT_TYPES else "0",
+        "amount": order_texts.amount(order, spec),
+        "price": order_texts.price(order, spec),
         "ctime": seconds(order.ctime_us),
         "ftime": seconds(order.ftime_us),
         "dealFee": units_text(order.deal_fee),
@@ -167,8 +185,15 @@ def finished(order: Order, spec: MarketSpec) -> dict[str, Any]:
         "feeAsset": order.fee_asset or (spec.base_asset if stock_fee else spec.quote_asset),
         "rpi": order.rpi,
         "reduceOnly": order.reduce_only,
-        **({} if order.type in _SPOT_TYPES else {"positionSide": "BOTH"}),
     }
+    if order.type in _MARGIN_TYPES:
+        shown["positionSide"] = order.position_side
+    if order.trigger_ticks:
+        # Here, unlike in lists, a time and an operator.
+        shown["activated"] = seconds(order.activated_us)
+        shown["activationPrice"] = spec.price_text(order.trigger_ticks)
+        shown["activationCondition"] = ">=" if order.trigger_above else "<="
+    return shown
 
 
 def public_trade(trade: PublicTrade, spec: MarketSpec) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Private REST handlers that change orders (contract 5.1-5.6, 6.1).
+"""Private REST handlers that change orders (contract 5.1-5.6, 6.1, 6.2).
 
 A handler takes the venue, the account and the decoded body, and returns the JSON answer or raises
 `ApiError`. It never awaits, so each is one action of the exchange.
@@ -9,36 +9,47 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from adapters.paper import fields
+from adapters.paper import fields, rejects
 from adapters.paper.fields import Body
 from adapters.paper.model import (
+    PRICED_TYPES,
+    STOP_TYPES,
     CancelOrder,
     MarketSpec,
     ModifyOrder,
     NewOrder,
     Order,
+    OrderType,
     PositionSide,
     Reject,
 )
 from adapters.paper.refusals import MARKET, VALIDATION, ApiError, error_body, refuse
-from adapters.paper.rest_objects import created_collateral, created_spot, kill_switch, listed
+from adapters.paper.rest_objects import (
+    cancelled,
+    created_collateral,
+    created_spot,
+    kill_switch,
+    listed,
+)
 from adapters.paper.venue import Venue
 
 BULK_MAX = 20
+CANCEL_BULK_MAX = 100
 TIMEOUT_MIN_S = 5
 TIMEOUT_MAX_S = 600
 
+Handler = Callable[[Venue, str, Body], Any]
 Render = Callable[[Order, MarketSpec], dict[str, Any]]
 
 
-def new_order(venue: Venue, account: str, body: Body) -> Any:
-    """POST order/new."""
-    return _place(venue, account, _new(body, collateral=False), created_spot)
+def placing(kind: OrderType, *, collateral: bool) -> Handler:
+    """Return the handler of the endpoint that creates orders of one type (5.1, 5.3, 6.1, 6.2)."""
+    render = created_collateral if collateral else created_spot
 
+    def handler(venue: Venue, account: str, body: Body) -> Any:
+        return _place(venue, account, _new(body, kind, collateral=collateral), render)
 
-def collateral_limit(venue: Venue, account: str, body: Body) -> Any:
-    """POST order/collateral/limit."""
-    return _place(venue, account, _new(body, collateral=True), created_collateral)
+    return handler
 
 
 def bulk(venue: Venue, account: str, body: Body) -> Any:
@@ -55,9 +66,16 @@ def collateral_bulk(venue: Venue, account: str, body: Body) -> Any:
     return _place_bulk(venue, account, body, render, collateral=True)
 
 
-def _new(body: Body, *, collateral: bool) -> NewOrder:
-    role = None if collateral else fields.bbo_role(body)
-    fields.require(body, "market", "side", "amount", *(("price",) if role is None else ()))
+def _new(body: Body, kind: OrderType, *, collateral: bool) -> NewOrder:
+    """Read a create request; fields that the endpoint does not have are ignored."""
+    has_role = not collateral and kind in PRICED_TYPES
+    role = fields.bbo_role(body) if has_role else None
+    priced = kind in PRICED_TYPES and role is None
+    is_stop, is_limit = kind in STOP_TYPES, kind is OrderType.LIMIT
+    required = ["market", "side", "amount"]
+    required += ["price"] if priced else []
+    required += ["activation_price"] if is_stop else []
+    fields.require(body, *required)
     if collateral and (body.get("stopLoss") is not None or body.get("takeProfit") is not None):
         text = "Stop loss and take profit are not available."
         raise refuse(VALIDATION, {"stopLoss": [text]})
@@ -65,12 +83,14 @@ def _new(body: Body, *, collateral: bool) -> NewOrder:
         market=fields.market(body),
         side=fields.side(body),
         amount=fields.numeric(body, "amount"),
-        price=None if role is not None else fields.numeric(body, "price"),
+        price=fields.numeric(body, "price") if priced else None,
+        type=kind,
+        activation_price=fields.numeric(body, "activation_price") if is_stop else None,
         client_order_id=fields.client_order_id(body),
-        post_only=fields.flag(body, "postOnly"),
-        ioc=fields.flag(body, "ioc"),
-        rpi=fields.flag(body, "rpi"),
-        retail=not collateral and fields.flag(body, "retail"),
+        post_only=is_limit and fields.flag(body, "postOnly"),
+        ioc=is_limit and fields.flag(body, "ioc"),
+        rpi=is_limit and fields.flag(body, "rpi"),
+        retail=is_limit and not collateral and fields.flag(body, "retail"),
         bbo_role=role,
         stp=fields.stp(body),
         reduce_only=collateral and fields.flag(body, "reduceOnly"),
@@ -118,28 +138,30 @@ def _items(body: Body, most: int) -> list[Any]:
 def _bulk_item(item: Any, *, collateral: bool) -> NewOrder | Reject:
     try:
         # An item that is no object has none of the required fields.
-        return _new(item if isinstance(item, dict) else {}, collateral=collateral)
+        body = item if isinstance(item, dict) else {}
+        return _new(body, OrderType.LIMIT, collateral=collateral)
     except ApiError as error:
         return error.reject
 
 
 def modify(venue: Venue, account: str, body: Body) -> Any:
-    """POST order/modify, for limit orders."""
+    """POST order/modify, for limits and stops."""
     market, order_id, client_id = fields.one_order(body)
-    amount, price = fields.optional_numeric(body, "amount"), fields.optional_numeric(body, "price")
-    if body.get("activationPrice") is not None:
-        text = "Activation price is not allowed for this order type."
-        raise refuse(158, {"activation_price": [text]})
-    if body.get("total") is not None:
-        raise refuse(157, {"total": ["Total is not allowed for this order type."]})
-    if amount is None and price is None:
+    amount, total = fields.optional_numeric(body, "amount"), fields.optional_numeric(body, "total")
+    price = fields.optional_numeric(body, "price")
+    activation_price = fields.optional_numeric(body, "activationPrice")
+    if amount is not None and total is not None:
+        raise refuse(VALIDATION, {"total": ["Either amount or total is allowed."]})
+    if amount is None and total is None and price is None and activation_price is None:
         raise refuse(VALIDATION, {"amount": ["Amount field is required."]})
     request = ModifyOrder(
         market=market,
         order_id=order_id,
         client_order_id=client_id,
         amount=amount,
+        total=total,
         price=price,
+        activation_price=activation_price,
         stp=fields.stp(body),
     )
     order = _accepted(venue.exchange.modify(account, request, venue.now_us()))
@@ -152,6 +174,43 @@ def cancel(venue: Venue, account: str, body: Body) -> Any:
     request = CancelOrder(market=market, order_id=order_id, client_order_id=client_id)
     order = _accepted(venue.exchange.cancel(account, request, venue.now_us()))
     return listed(order, venue.spec(order.market))
+
+
+def cancel_bulk(venue: Venue, account: str, body: Body) -> Any:
+    """POST order/cancel/bulk: item by item, never stopping early (5.5)."""
+    orders = body.get("orders")
+    if not isinstance(orders, list):
+        raise refuse(VALIDATION, {"orders": ["validation.required"]})
+    if not 1 <= len(orders) <= CANCEL_BULK_MAX:
+        raise refuse(VALIDATION, {"orders": ["validation.between"]})
+    requests = [_bulk_cancel(venue, item) for item in orders]
+    results = venue.exchange.cancel_bulk(account, requests, venue.now_us())
+    return [
+        {"result": None, "error": error_body(result)}
+        if isinstance(result, Reject)
+        else {"result": cancelled(result), "error": None}
+        for result in results
+    ]
+
+
+def _bulk_cancel(venue: Venue, item: Any) -> CancelOrder | Reject:
+    if not isinstance(item, dict):
+        return rejects.BULK_FORMAT
+    market, order_id = item.get("market"), item.get("orderId")
+    client_id = item.get("clientOrderId") or None
+    if market is None:
+        return rejects.BULK_MARKET_MISSING
+    if not isinstance(market, str) or market not in venue.exchange.markets:
+        return rejects.BULK_MARKET_UNKNOWN
+    if order_id is None and client_id is None:
+        return rejects.BULK_NO_ID
+    if order_id is not None and client_id is not None:
+        return rejects.BULK_BOTH_IDS
+    if isinstance(order_id, bool) or not isinstance(order_id, int | None):
+        return rejects.BULK_FORMAT
+    if not isinstance(client_id, str | None):
+        return rejects.BULK_FORMAT
+    return CancelOrder(market=market, order_id=order_id, client_order_id=client_id)
 
 
 def cancel_all(venue: Venue, account: str, body: Body) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from adapters.paper import order_texts
 from adapters.paper.market import Levels
 from adapters.paper.model import (
     Balance,
@@ -11,7 +12,6 @@ from adapters.paper.model import (
     Deal,
     MarketSpec,
     Order,
-    OrderType,
     PositionView,
     PublicTrade,
     Side,
@@ -20,12 +20,10 @@ from adapters.paper.model import (
 )
 from adapters.paper.wire import seconds
 
-_LIMIT_TYPES = (OrderType.LIMIT, OrderType.MARGIN_LIMIT)
-
 
 def pending_order(order: Order, spec: MarketSpec) -> dict[str, Any]:
     """The order object of ordersPending."""
-    return {
+    shown = {
         "id": order.order_id,
         "market": order.market,
         "type": int(order.type),
@@ -34,9 +32,9 @@ def pending_order(order: Order, spec: MarketSpec) -> dict[str, Any]:
         "ioc": order.ioc,
         "ctime": seconds(order.ctime_us),
         "mtime": seconds(order.mtime_us),
-        "price": spec.price_text(order.ticks) if order.type in _LIMIT_TYPES else "0",
-        "amount": spec.qty_text(order.lots),
-        "left": spec.qty_text(order.leaves_lots),
+        "price": order_texts.price(order, spec),
+        "amount": order_texts.amount(order, spec),
+        "left": order_texts.left(order, spec),
         "deal_stock": spec.qty_text(order.deal_lots),
         "deal_money": units_text(order.deal_money),
         "deal_fee": units_text(order.deal_fee),
@@ -48,6 +46,11 @@ def pending_order(order: Order, spec: MarketSpec) -> dict[str, Any]:
         "retail": order.retail,
         "reduce_only": order.reduce_only,
     }
+    if order.trigger_ticks:
+        shown["activation_price"] = spec.price_text(order.trigger_ticks)
+        shown["activation_condition"] = order_texts.condition(order)
+        shown["activated"] = int(not order.waiting)
+    return shown
 
 
 def executed_order(order: Order, spec: MarketSpec) -> dict[str, Any]:
