@@ -6,6 +6,7 @@ from typing import Any
 
 from adapters.paper import fields, rest_objects
 from adapters.paper.fields import Body
+from adapters.paper.model import CollateralBalance
 from adapters.paper.refusals import MARKET, VALIDATION, refuse
 from adapters.paper.venue import Venue
 from adapters.paper.wire import units_number
@@ -85,26 +86,23 @@ def spot_balances(venue: Venue, account: str, body: Body) -> Any:
 
 def collateral_balance(venue: Venue, account: str, body: Body) -> Any:
     """POST collateral-account/balance (6.6), the endpoint that answers JSON numbers."""
-    wanted = _collateral_tickers(venue, account, body)
-    balances = venue.exchange.collateral(account)
-    return {asset: units_number(balances[asset].balance) for asset in wanted}
+    held = _collateral(venue, account, body)
+    return {balance.asset: units_number(balance.balance) for balance in held}
 
 
 def collateral_summary(venue: Venue, account: str, body: Body) -> Any:
     """POST collateral-account/balance-summary (6.6)."""
-    wanted = _collateral_tickers(venue, account, body)
-    balances = venue.exchange.collateral(account)
-    return [rest_objects.balance_summary(balances[asset]) for asset in wanted]
+    return [rest_objects.balance_summary(each) for each in _collateral(venue, account, body)]
 
 
-def _collateral_tickers(venue: Venue, account: str, body: Body) -> list[str]:
+def _collateral(venue: Venue, account: str, body: Body) -> list[CollateralBalance]:
     ticker = body.get("ticker")
-    known = list(venue.exchange.collateral(account))
     if ticker is None:
-        return known
-    if not isinstance(ticker, str) or ticker not in known:
+        return list(venue.exchange.collateral(account).values())
+    held = venue.exchange.collateral_in(account, ticker) if isinstance(ticker, str) else None
+    if held is None:
         raise refuse(VALIDATION, {"ticker": ["ticker is invalid."]})
-    return [ticker]
+    return [held]
 
 
 def positions(venue: Venue, account: str, body: Body) -> Any:

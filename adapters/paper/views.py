@@ -90,6 +90,18 @@ class AccountViews:
             )
         return balances
 
+    def collateral_in(self, account: str, asset: str) -> CollateralBalance | None:
+        """Return the collateral in one asset, nothing in one that no position settles in.
+
+        None for an asset that the exchange does not know.
+        """
+        held = self.collateral(account).get(asset)
+        if held is None and asset in self.accounts[account].spot:
+            return CollateralBalance(
+                asset=asset, balance=0, unrealized_pnl=0, margin=0, available=0
+            )
+        return held
+
     def positions(self, account: str, market: str | None = None) -> list[PositionView]:
         """Return the open positions (6.5)."""
         held = self.accounts[account]

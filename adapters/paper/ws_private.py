@@ -7,7 +7,7 @@ from typing import Any
 
 from adapters.paper import ws_objects
 from adapters.paper.model import Order
-from adapters.paper.session import Session
+from adapters.paper.session import Names, Session
 from adapters.paper.venue import Venue
 from adapters.paper.ws_methods import (
     CONFIRMED,
@@ -71,14 +71,20 @@ def spot_subscribe(venue: Venue, session: Session, params: list[Any]) -> Answer:
 
 
 def margin_request(venue: Venue, session: Session, params: list[Any]) -> Answer:
-    balances = venue.exchange.collateral(_account(session))
-    wanted = _assets(params, list(balances))
-    return Answer({asset: ws_objects.margin_balance(balances[asset]) for asset in wanted})
+    account = _account(session)
+    wanted = _margin_assets(venue, account, params) or venue.exchange.collateral(account)
+    held = (venue.exchange.collateral_in(account, asset) for asset in wanted)
+    return Answer({each.asset: ws_objects.margin_balance(each) for each in held if each})
+
+
+def _margin_assets(venue: Venue, account: str, params: list[Any]) -> Names:
+    """Assets by name, each once; one that no position settles in has a balance of 0."""
+    _assets(params, list(venue.exchange.spot_balances(account)))
+    return tuple(dict.fromkeys(params))
 
 
 def margin_subscribe(venue: Venue, session: Session, params: list[Any]) -> Answer:
-    _assets(params, list(venue.exchange.collateral(_account(session))))
-    session.sets["balanceMargin"] = tuple(dict.fromkeys(params))
+    session.sets["balanceMargin"] = _margin_assets(venue, _account(session), params)
     return CONFIRMED
 
 

@@ -30,7 +30,8 @@ PERP = {**ORDER, "market": "BTC_PERP"}
 def document(name: str) -> Any:
     yaml = YAML(typ="safe", pure=True)
     yaml.version = (1, 2)
-    found = _strict(yaml.load(SPEC / name))
+    loaded = yaml.load(SPEC / name)
+    found = _strict(_merged(loaded, loaded))
     schemas = found["components"].get("schemas", {})
     if "ActiveOrderStatus" in schemas:
         # A resting order is OPEN, as the guides and the other surfaces show it (G-7).
@@ -39,6 +40,26 @@ def document(name: str) -> Any:
         # The live wire leaves an unchanged side out (11.5).
         schemas["DepthUpdateData"]["required"] = ["timestamp", "event_time", "update_id"]
     return found
+
+
+def _merged(node: Any, whole: Any) -> Any:
+    """Put the parts of each `allOf` together, so that a member of one is known to the others."""
+    if isinstance(node, list):
+        return [_merged(each, whole) for each in node]
+    if not isinstance(node, dict):
+        return node
+    merged = {name: _merged(each, whole) for name, each in node.items() if name != "allOf"}
+    for part in node.get("allOf", []):
+        if "$ref" in part:
+            part = whole["components"]["schemas"][part["$ref"].rsplit("/")[-1]]
+        for name, value in _merged(part, whole).items():
+            if name == "properties":
+                merged["properties"] = {**merged.get("properties", {}), **value}
+            elif name == "required":
+                merged["required"] = [*merged.get("required", []), *value]
+            else:
+                merged.setdefault(name, value)
+    return merged
 
 
 def _strict(node: Any) -> Any:
