@@ -20,6 +20,7 @@ from benchmarks.report import Measured, print_machine, print_section, to_json
 from benchmarks.session import find_recording, make_session
 from benchmarks.sockets import measure_sockets
 from benchmarks.stages import measure_stages
+from benchmarks.venue import measure_rates, measure_steady
 
 
 class Effort(msgspec.Struct, frozen=True):
@@ -37,6 +38,9 @@ class Effort(msgspec.Struct, frozen=True):
 FULL = Effort(55.0, 7, 15, 20_000, 200, 300, 8.0)
 QUICK = Effort(8.0, 2, 3, 2_000, 20, 30, 0.0)
 MEMORY_S = 600.0
+VENUE = (24_000, 5.0, 100_000)
+"""Requests, seconds of pushes, commands to the core."""
+STEADY = 4_000
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,8 +48,11 @@ MEMORY_S = 600.0
 @click.option("--synthetic", is_flag=True, help="Synthetic flow even where a recording is found.")
 @click.option("--quick", is_flag=True, help="A short session, few passes, no sockets.")
 @click.option("--memory", is_flag=True, help="Only the memory of a run of 10 virtual minutes.")
+@click.option("--venue", is_flag=True, help="Only the paper venue under load.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def main(data: Path | None, synthetic: bool, quick: bool, memory: bool, as_json: bool) -> None:
+def main(
+    data: Path | None, synthetic: bool, quick: bool, memory: bool, venue: bool, as_json: bool
+) -> None:
     """Measure Quotefold on this machine. It judges nothing: compare the figures yourself.
 
     --data names a recording of the spot market; without it one in a `data` folder is used if there
@@ -57,7 +64,13 @@ def main(data: Path | None, synthetic: bool, quick: bool, memory: bool, as_json:
         print_machine(console, machine)
     recording = None if synthetic else data or find_recording()
     measured = []
-    for one in _measurements(QUICK if quick else FULL, recording, memory):
+    if memory:
+        sections = iter([_measured("memory", lambda: measure_memory(MEMORY_S, progress))])
+    elif venue:
+        sections = _venue()
+    else:
+        sections = _measurements(QUICK if quick else FULL, recording)
+    for one in sections:
         measured.append(one)
         if not as_json:
             print_section(console, one)
@@ -71,10 +84,7 @@ def progress(text: str) -> None:
     sys.stderr.flush()
 
 
-def _measurements(effort: Effort, recording: Path | None, memory: bool) -> Iterator[Measured]:
-    if memory:
-        yield _measured("memory", lambda: measure_memory(MEMORY_S, progress))
-        return
+def _measurements(effort: Effort, recording: Path | None) -> Iterator[Measured]:
     progress(f"simulating a session of {effort.session_s:g} s")
     session = make_session(recording, effort.session_s)
     passes = effort.passes
@@ -86,7 +96,13 @@ def _measurements(effort: Effort, recording: Path | None, memory: bool) -> Itera
     yield _measured("journal", lambda: measure_journal(*journal))
     if effort.sockets_s:
         yield _measured("sockets", lambda: measure_sockets(effort.sockets_s))
+        yield from _venue()
     yield _measured("ratios", lambda: measure_ratios(session, effort.repeats, effort.posts))
+
+
+def _venue() -> Iterator[Measured]:
+    yield _measured("venue", lambda: measure_rates(*VENUE))
+    yield _measured("venue_steady", lambda: measure_steady(STEADY))
 
 
 def _measured(name: str, measure: Callable[[], Section]) -> Measured:

@@ -48,6 +48,12 @@ def loop_ns() -> float:
     return min(timed_ns(_calibration_loop, 5)) / _LOOPS
 
 
+def cores_apart() -> tuple[set[int], set[int]]:
+    """Return (our cores, the core of a process under load): one and the same if there is one."""
+    *others, last = sorted(os.sched_getaffinity(0))
+    return set(others) or {last}, {last}
+
+
 def _calibration_loop() -> int:
     # Integer arithmetic and a dictionary, which is what the engine's own time goes to.
     table: dict[int, int] = {}

@@ -19,6 +19,7 @@ from benchmarks.report import Measured, print_machine, print_section, to_json
 from benchmarks.session import Session, make_session
 from benchmarks.sockets import measure_sockets
 from benchmarks.stages import measure_stages
+from benchmarks.venue import measure_rates, measure_steady
 
 
 @cache
@@ -119,6 +120,15 @@ def test_sockets_connect_reads_to_requests() -> None:
     counts = {row.figures["n"] for row in section.rows}
     assert len(counts) == 1
     assert counts.pop() > 0
+
+
+@pytest.mark.slow
+def test_the_venue_answers_all_that_it_is_sent() -> None:
+    found = rows(measure_rates(80, 0.3, 100))
+    pushes = found["messages to 5 subscribers"].figures["n"]
+    assert [row.figures["n"] for row in found.values()] == [80, 80, pushes, 100]
+    assert pushes > 0
+    assert [row.figures["n"] for row in measure_steady(16).rows] == [16]
 
 
 @pytest.mark.slow
