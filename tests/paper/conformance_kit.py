@@ -30,18 +30,10 @@ BUILDING_REST = frozenset(
     for name in (
         "conditional-orders",
         "oco-orders",
-        "order/cancel/bulk",
-        "order/collateral/market",
         "order/collateral/oco",
-        "order/collateral/stop-limit",
-        "order/collateral/trigger-market",
         "order/conditional-cancel",
-        "order/market",
         "order/oco-cancel",
         "order/oto-cancel",
-        "order/stock_market",
-        "order/stop_limit",
-        "order/stop_market",
     )
 )
 BUILDING_WS: frozenset[str] = frozenset()

@@ -50,6 +50,8 @@ class Refused(msgspec.Struct, frozen=True):
 FOREIGN = "names a position of the documentation's own account"
 BOTH_IDS = "assembled from all fields, so it has both ids where exactly one is allowed (5.5)"
 UNKNOWN_ID = "asks for a client id that this account never used (5.8)"
+TOO_SMALL = "spends 0.01 USDT, since a stop-market buy's amount is money (5.3)"
+NO_MARGIN = "margin on a spot market, which the venue does not have (docs/venue.md)"
 SWAPPED = "its stop loss and take profit are on the wrong sides (G-26)"
 
 # The one list of examples that are not answered with 200. Nothing else may be refused, and what
@@ -61,6 +63,13 @@ EXCEPTIONS = {
     "order/modify from-schema": Refused(422, 30, BOTH_IDS),
     "order/collateral/limit example": Refused(422, 30, SWAPPED),
     "order/collateral/limit all-fields": Refused(422, 30, SWAPPED),
+    "order/collateral/market example": Refused(422, 31, NO_MARGIN),
+    "order/collateral/market all-fields": Refused(422, 30, SWAPPED),
+    "order/collateral/stop-limit example": Refused(422, 30, SWAPPED),
+    "order/collateral/stop-limit all-fields": Refused(422, 30, SWAPPED),
+    "order/collateral/trigger-market example": Refused(422, 31, NO_MARGIN),
+    "order/collateral/trigger-market all-fields": Refused(422, 30, SWAPPED),
+    "order/stop_market from-schema": Refused(422, 32, TOO_SMALL),
     "trade-account/executed-history from-schema": Refused(422, 30, UNKNOWN_ID),
 }
 
