@@ -13,6 +13,8 @@ LIMITS: tuple[tuple[str, int, int], ...] = (
     ("/api/v4/profile/websocket_token", 10, 60),
     ("/api/v4/public/orderbook/depth/", 2000, 10),
     ("/api/v4/public/orderbook/", 600, 10),
+    ("/api/v1/public/", 1000, 10),
+    ("/api/v2/public/", 1000, 10),
     ("/api/v4/orders", 12000, 10),
     ("/api/v4/oco-orders", 12000, 10),
     ("/api/v4/conditional-orders", 12000, 10),
@@ -25,7 +27,7 @@ LIMITS: tuple[tuple[str, int, int], ...] = (
     ("/api/v4/order/", 10000, 10),
     ("/api/v4/market/fee", 10000, 10),
 )
-# Everything else is public, the older paths too.
+# Everything else is public.
 PUBLIC_LIMIT = 2000, 10
 # Windows that are empty again are forgotten past this many: 50 addresses that ask for everything.
 WINDOWS_MAX = 3000

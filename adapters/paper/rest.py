@@ -10,6 +10,7 @@ from adapters.paper import (
     rest_account,
     rest_collateral,
     rest_history,
+    rest_old,
     rest_positions,
     rest_public,
     rest_trade,
@@ -74,6 +75,7 @@ PUBLIC: dict[str, Callable[[Venue, Query], Any]] = {
     "/api/v4/public/fee": rest_public.fee,
     "/api/v4/public/futures": rest_public.futures,
     "/api/v4/public/collateral/markets": rest_public.collateral_markets,
+    **rest_old.PATHS,
 }
 # The market is the rest of the path.
 PUBLIC_MARKET: dict[str, Callable[[Venue, str, Query], Any]] = {
@@ -81,6 +83,7 @@ PUBLIC_MARKET: dict[str, Callable[[Venue, str, Query], Any]] = {
     "/api/v4/public/orderbook/depth/": rest_public.orderbook_depth,
     "/api/v4/public/trades/": rest_public.trades,
     "/api/v4/public/funding-history/": rest_public.funding_history,
+    **rest_old.MARKET_PATHS,
 }
 NOT_FOUND = Response(404)
 WRONG_METHOD = Response(405)
