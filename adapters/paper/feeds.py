@@ -21,6 +21,7 @@ from adapters.paper.model import (
     Executed,
     Notice,
     Pending,
+    PositionEvent,
     PublicTrade,
 )
 from adapters.paper.session import Session, push_frame
@@ -108,6 +109,8 @@ class Feeds:
                     if before is not None and before.time_us != notice.time_us:
                         self._book_ticker(before, now_us)
                     best[notice.market] = notice
+                case PositionEvent():
+                    self._position_event(notice)
                 case BookChanged():
                     pass  # The depth tick compares update ids by itself.
                 case _:
@@ -132,6 +135,14 @@ class Feeds:
             shown = ws_objects.pending_order(notice.order, spec)
             return push_frame("ordersPending_update", [int(notice.event), shown])
         return push_frame("ordersExecuted_update", [ws_objects.executed_order(notice.order, spec)])
+
+    def _position_event(self, notice: PositionEvent) -> None:
+        spec = self._exchange.markets[notice.position.market].spec
+        params = [int(notice.event), ws_objects.position(notice.position, spec)]
+        framed = push_frame("positionsAccountMargin_update", params)
+        for session in self.sessions:
+            if session.account == notice.account and "positionsAccountMargin" in session.sets:
+                session.outbox.push(framed)
 
     def _trade(self, trade: PublicTrade) -> None:
         framed: bytes | None = None

@@ -174,7 +174,15 @@ class Ledger:
         self.collateral_fees: dict[str, int] = {}
         # (wallet, asset) -> units that came from outside, less those that went there.
         self.deposits: dict[tuple[str, str], int] = {}
+        self.insurance: dict[str, int] = {}
         self._next_position_id = first_position_id
+
+    def cover(self, account: Account, asset: str) -> None:
+        """Let the insurance fund pay what a collateral account owes (10.12)."""
+        owed = -account.collateral[asset]
+        self.insurance[asset] = self.insurance.get(asset, 0) - owed
+        account.collateral[asset] = 0
+        account.dirty_collateral = True
 
     def can_afford(
         self,

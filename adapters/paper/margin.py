@@ -31,6 +31,7 @@ class Position:
         "exit_money",
         "fees",
         "funding_paid",
+        "liquidation_lots",
         "lots",
         "market",
         "modified_us",
@@ -50,6 +51,7 @@ class Position:
         self.lots = self.cost = 0
         self.position_id = self.opened_us = self.modified_us = 0
         self.stage: Stage | None = None
+        self.liquidation_lots = 0
         self._forget_life()
 
     def worst_notional(self, buys: int = 0, sells: int = 0) -> int:

@@ -52,8 +52,8 @@ class Market:
         # Units of one tick x lot, of one lot of base, and of those times a rate of 10^-8.
         self.notional_unit: int = 10 ** (UNIT_DECIMALS - total_prec)
         self.lot_unit: int = 10 ** (UNIT_DECIMALS - spec.stock_prec)
-        self.notional_fee_unit = self.notional_unit // 10**RATE_DECIMALS
-        self.lot_fee_unit = self.lot_unit // 10**RATE_DECIMALS
+        self.notional_fee_unit: int = self.notional_unit // 10**RATE_DECIMALS
+        self.lot_fee_unit: int = self.lot_unit // 10**RATE_DECIMALS
         self.qty_min_lots = _steps(spec.qty_min, spec.stock_prec, f"{spec.name} qty_min")
         self.total_min = _steps(spec.total_min, total_prec, f"{spec.name} total_min")
         self.total_max = _steps(spec.total_max, total_prec, f"{spec.name} total_max")

@@ -138,7 +138,9 @@ class Matcher:
         elif ended is not None:
             self._end(seat, order, ended)
         elif order.ioc:
-            self._end(seat, order, Status.CANCELED)
+            # What liquidation could not close is tried again, so its part is not cancelled (8).
+            partly = order.source == "liquidation" and order.deal_lots
+            self._end(seat, order, Status.PARTIALLY_FILLED if partly else Status.CANCELED)
         else:
             self._rest(seat, order)
         self._cancel_unreducing()

@@ -33,6 +33,8 @@ from adapters.paper.model_collateral import (
     FundingPayment,
     PerpetualView,
     PositionChange,
+    PositionEvent,
+    PositionEventType,
     PositionSide,
     PositionView,
     Stage,
@@ -103,6 +105,8 @@ __all__ = [
     "PendingEvent",
     "PerpetualView",
     "PositionChange",
+    "PositionEvent",
+    "PositionEventType",
     "PositionSide",
     "PositionView",
     "PublicTrade",
@@ -313,7 +317,7 @@ class BboChanged(msgspec.Struct, frozen=True, gc=False):
     ask_lots: int
 
 
-Notice = Deal | Pending | Executed | PublicTrade | BookChanged | BboChanged
+Notice = Deal | Pending | Executed | PublicTrade | BookChanged | BboChanged | PositionEvent
 
 
 class Balance(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 import msgspec
 
@@ -62,6 +62,23 @@ class PositionView(msgspec.Struct, frozen=True, kw_only=True):
     free_margin: int
     opened_us: int
     modified_us: int
+    liquidation_ticks: int | None
+    stage: Stage | None
+
+
+class PositionEventType(IntEnum):
+    """Event ids of `positionsAccountMargin_update` (11.5)."""
+
+    MARGIN_CALL = 1
+    LIQUIDATION = 2
+
+
+class PositionEvent(msgspec.Struct, frozen=True):
+    """A position came into danger (`positionsAccountMargin_update`, 11.5)."""
+
+    event: PositionEventType
+    account: str
+    position: PositionView
 
 
 class FundingEvent(msgspec.Struct, frozen=True, kw_only=True):

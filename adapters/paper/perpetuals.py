@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from adapters.paper.funding import Funding
 from adapters.paper.ledger import Account, Ledger
+from adapters.paper.liquidation import Liquidator
 from adapters.paper.market import Market
 from adapters.paper.marks import Mark
 from adapters.paper.matching import Matcher
@@ -32,13 +33,13 @@ class Perpetuals:
         """Give every perpetual its mark; raises ConfigError for an unknown index market."""
         self._markets = [m for m in markets.values() if m.spec.is_perpetual]
         self._accounts = accounts
-        self._ledger = ledger
         self._matcher = matcher
         self.funding: dict[str, Funding] = {}
         for market in self._markets:
             market.mark = Mark(market, _index_market(market, markets), config.mark_window_s)
             funding = Funding(config, market, market.mark, matcher.now_us)
             self.funding[market.spec.name] = funding
+        self._liquidator = Liquidator(config, accounts, ledger, matcher)
         first_s = matcher.now_us // US_PER_S + 1
         self.next_us: int | None = first_s * US_PER_S if self._markets else None
 
@@ -49,6 +50,7 @@ class Perpetuals:
             funding.sample(now_us)
             if now_us >= funding.next_us:
                 funding.settle(self._accounts, now_us)
+        self._liquidator.check()
         self.next_us = now_us + US_PER_S
 
     def skip_to(self, now_us: int) -> None:

@@ -253,6 +253,7 @@ def pnl_percent(position: PositionView) -> str:
 
 def position(held: PositionView, spec: MarketSpec) -> dict[str, Any]:
     """One record of positions/open (6.5), where `pnl` is the realized part (G-18)."""
+    ticks = held.liquidation_ticks
     return {
         "positionId": held.position_id,
         "market": held.market,
@@ -268,8 +269,8 @@ def position(held: PositionView, spec: MarketSpec) -> dict[str, Any]:
         "funding": "0",
         "unrealizedFunding": "0",
         "positionSide": held.side,
-        "liquidationPrice": None,
-        "liquidationState": None,
+        "liquidationPrice": None if ticks is None else spec.price_text(ticks),
+        "liquidationState": held.stage,
         "tpsl": None,
     }
 

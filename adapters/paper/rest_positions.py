@@ -16,10 +16,10 @@ from adapters.paper.model import (
     decimal_text,
     units_text,
 )
+from adapters.paper.position_views import average_price
 from adapters.paper.refusals import VALIDATION, refuse
 from adapters.paper.rest_collateral import known_market
 from adapters.paper.venue import Venue
-from adapters.paper.views import average_price
 from adapters.paper.wire import seconds
 
 DATE_MAX_S = 1 << 40

@@ -17,6 +17,7 @@ Share = Annotated[str, msgspec.Meta(pattern=r"^0(\.\d{1,8})?$")]
 Brackets = dict[
     Annotated[str, msgspec.Meta(pattern=r"^[1-9]\d{0,2}$")], Annotated[int, msgspec.Meta(ge=0)]
 ]
+Ratio = Annotated[str, msgspec.Meta(pattern=r"^\d{1,3}(\.\d{1,8})?$")]
 Rate = Annotated[str, msgspec.Meta(pattern=r"^-?0(\.\d{1,8})?$")]
 
 
@@ -164,6 +165,10 @@ class ExchangeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     # [C, 10.11] how far the rate is pulled towards the interest of 8 hours, as ratios.
     funding_clamp: Share = "0.0005"
     funding_interest: Rate = "0.0001"
+    # [C, 10.12] equity over maintenance at which positions get a margin call, and the share of a
+    # position that one liquidation order closes; there is one such order a second.
+    margin_call_ratio: Ratio = "1.25"
+    liquidation_step: Share = "0.25"
     # First order and deal ids lie above 2^32 (contract 3); the spaces are separate.
     first_order_id: int = 1_212_901_344_783
     first_deal_id: int = 6_290_000_000_001

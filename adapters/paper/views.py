@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import ROUND_DOWN, Context, Decimal
 
 from adapters.paper.ledger import Account, Seat
-from adapters.paper.margin import Position, initial_margin
+from adapters.paper.margin import Position
 from adapters.paper.market import Market
 from adapters.paper.model import (
-    UNIT_DECIMALS,
     AdlQuantile,
     Balance,
     ClosedPosition,
@@ -25,10 +23,7 @@ from adapters.paper.model import (
     Status,
 )
 from adapters.paper.perpetuals import Perpetuals
-
-# The average entry is for display only and need not be a finite decimal.
-_DISPLAY = Context(prec=60, rounding=ROUND_DOWN)
-_DISPLAY_STEP = Decimal(1).scaleb(-UNIT_DECIMALS)
+from adapters.paper.position_views import collateral_balance, position_view
 
 
 class AccountViews:
@@ -76,19 +71,7 @@ class AccountViews:
     def collateral(self, account: str) -> dict[str, CollateralBalance]:
         """Return the collateral of every asset that perpetuals settle in (6.6)."""
         held = self.accounts[account]
-        balances = {}
-        for asset, balance in held.collateral.items():
-            seats = held.margin_seats(asset)
-            pnl = sum(seat.unrealized_pnl() for seat in seats)
-            margin = sum(seat.margin() for seat in seats)
-            balances[asset] = CollateralBalance(
-                asset=asset,
-                balance=balance,
-                unrealized_pnl=pnl,
-                margin=margin,
-                available=max(balance + pnl - margin, 0),
-            )
-        return balances
+        return {asset: collateral_balance(held, asset) for asset in held.collateral}
 
     def collateral_in(self, account: str, asset: str) -> CollateralBalance | None:
         """Return the collateral in one asset, nothing in one that no position settles in.
@@ -107,7 +90,7 @@ class AccountViews:
         held = self.accounts[account]
         balances = self.collateral(account)
         return [
-            _position(seat, position, balances[seat.market.spec.quote_asset].available)
+            position_view(seat, position, balances[seat.market.spec.quote_asset].available)
             for name, seat in held.seats.items()
             if market in (None, name)
             for position in seat.positions
@@ -203,28 +186,3 @@ class AccountViews:
 def _adl_score(seat: Seat, held: Position) -> int:
     """P&L x leverage / cost in 10^-8, cut to whole steps."""
     return held.unrealized_pnl() * seat.leverage * 10**8 // abs(held.cost)
-
-
-def _position(seat: Seat, held: Position, free_margin: int) -> PositionView:
-    return PositionView(
-        position_id=held.position_id,
-        market=seat.market.spec.name,
-        side=held.side,
-        lots=held.lots,
-        cost=held.cost,
-        base_price=average_price(seat.market, held.cost, held.lots),
-        realized_pnl=held.realized_pnl,
-        unrealized_pnl=held.unrealized_pnl(),
-        margin=initial_margin(abs(held.cost), seat.leverage),
-        free_margin=free_margin,
-        opened_us=held.opened_us,
-        modified_us=held.modified_us,
-    )
-
-
-def average_price(market: Market, money: int, lots: int) -> Decimal:
-    """Return the average price of `lots` that cost `money` units, cut to 18 decimals."""
-    shares = abs(lots) * market.notional_unit
-    ticks = _DISPLAY.divide(Decimal(abs(money)), Decimal(shares))
-    price = _DISPLAY.scaleb(ticks, -market.spec.money_prec)
-    return price.quantize(_DISPLAY_STEP, context=_DISPLAY)

@@ -100,6 +100,8 @@ def totals(venue: Exchange) -> dict[str, int]:
         sums[f"{wallet} {asset}"] -= units
     for asset, units in venue.ledger.spot_fees.items():
         sums[f"spot {asset}"] += units
+    for asset, units in venue.ledger.insurance.items():
+        sums[f"collateral {asset}"] += units
     for asset, units in venue.ledger.collateral_fees.items():
         sums[f"collateral {asset}"] += units
     return sums
