@@ -7,7 +7,7 @@ from adapters.paper.margin import Position
 from adapters.paper.matching import Matcher
 from adapters.paper.model import Order, OrderType, Side
 
-# No band: a position is closed at whatever price the book has [C].
+# Liquidation knows no taker band: it closes at whatever price the book has [C].
 _ANY_PRICE = {Side.BUY: 1 << 62, Side.SELL: 1}
 
 
@@ -30,6 +30,6 @@ def closing_order(matcher: Matcher, seat: Seat, position: Position, lots: int) -
 
 
 def submit(matcher: Matcher, seat: Seat, order: Order) -> None:
-    """Match a closing order against the whole book as one action."""
+    """Match a liquidation order against the whole book as one action."""
     matcher.submit(seat, order, _ANY_PRICE[order.side])
     matcher.finish(seat.market)

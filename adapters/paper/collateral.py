@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adapters.paper import checks, rejects
-from adapters.paper.closing import closing_order, submit
+from adapters.paper.closing import closing_order
 from adapters.paper.ledger import Account
 from adapters.paper.matching import Matcher
 from adapters.paper.model import (
@@ -91,7 +91,7 @@ class CollateralActions(AccountViews):
     def close_position(
         self, account: str, market: str, position_id: int, now_us: int
     ) -> Order | Reject:
-        """Close a position with a market order (6.5); 104 unknown, 12 without a book."""
+        """Close a position with a market order (6.5, 10.3); 104 unknown, 12 without a book."""
         self.advance(now_us)
         seat = self.accounts[account].seats.get(market)
         if seat is None:
@@ -102,7 +102,8 @@ class CollateralActions(AccountViews):
                 if not seat.market.opposite(order.side)[0].keys:
                     return rejects.no_book()
                 order.reduce_only = True
-                submit(self.matcher, seat, order)
+                self.matcher.submit_market(seat, order)
+                self.matcher.finish(seat.market)
                 return order.copy()
         return rejects.NO_POSITION
 
