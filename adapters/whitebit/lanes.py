@@ -134,5 +134,8 @@ class _Lane:
     def is_reusable(self) -> bool:
         if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
             return False
+        # What came beyond the answer would be read as the answer of the next request.
+        if self._http.trailing_data[0]:
+            return False
         self._http.start_next_cycle()
         return True

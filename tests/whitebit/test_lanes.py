@@ -115,6 +115,22 @@ async def test_a_connection_that_the_server_closed_is_not_used_again(
         assert server.connections == 2
 
 
+@pytest.mark.parametrize("apart_s", [0.0, 0.1])
+async def test_an_answer_that_came_twice_answers_no_other_request(
+    autojump_clock: MockClock, apart_s: float
+) -> None:
+    bodies = [b"1!", b"2!", b"3!"]
+
+    def script(number: int) -> bytes:
+        return OK[:-2] + bodies[number] + OK[:-2] + bodies[number]
+
+    async with serving(script) as (opened, server):
+        for body in bodies:
+            assert await post(opened) == (200, body)
+            await trio.sleep(apart_s)
+        assert server.connections == 3
+
+
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
