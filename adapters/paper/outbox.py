@@ -75,7 +75,8 @@ class Outbox:
 
     async def take(self) -> bytes:
         """Wait for frames and return all of them; empty once closed."""
-        self._release_due()
+        if self.tap is not None:
+            self.tap.release()
         while not self._frames and not self.closed:
             self._waiter = trio.Event()
             if self.tap is None:
