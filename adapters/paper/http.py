@@ -1,11 +1,13 @@
 """HTTP/1.1 on one stream: h11 for the protocol, limits against slow and garbage clients.
 
-A connection is served by one task until it closes, breaks, or asks to become a WebSocket; the
-bytes of that last request are then replayed to the WebSocket library through `ReplayStream`.
+A connection is served by one task until it closes, breaks, or asks to become a WebSocket; a plain
+handshake and the bytes that came after it are then given to the WebSocket library through
+`ReplayStream`, so that no odd header of a client ever reaches it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from urllib.parse import unquote
@@ -51,10 +53,14 @@ class Response(msgspec.Struct, frozen=True):
 
 
 class Upgrade(msgspec.Struct, frozen=True):
-    """The client asked for a WebSocket; `received` are all bytes since the request line."""
+    """The client asked for a WebSocket; `received` is its handshake and what came after that."""
 
     path: str
     received: bytes
+
+
+# Sixteen bytes as base64.
+_KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 
 
 class _Refused(Exception):
@@ -101,7 +107,7 @@ async def serve_http(
                     raise _Refused(Response(400))
                 if not may_upgrade():
                     raise _Refused(OVER_LIMIT)
-                return Upgrade(request.path, connection.received)
+                return Upgrade(request.path, _handshake(request) + connection.trailing)
             if not await connection.answer(await respond(request)):
                 return None
     except _Refused as refused:
@@ -119,26 +125,28 @@ class _Connection:
     def __init__(self, stream: trio.abc.HalfCloseableStream) -> None:
         self._stream = stream
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=HEADER_MAX)
-        # Kept only until the head of a request is complete, in case it is an upgrade.
-        self.received = b""
-        self._in_head = True
+        # Bytes since the request line began.
+        self._size = 0
+
+    @property
+    def trailing(self) -> bytes:
+        """What came after the present request."""
+        return bytes(self._h11.trailing_data[0])
 
     async def read_request(self) -> Request | None:
         """Next request, or None when the client closed or stayed silent too long."""
-        self.received = bytes(self._h11.trailing_data[0])
-        self._in_head = True
-        if not self.received:
+        self._size = len(self.trailing)
+        if not self._size:
             with trio.move_on_after(IDLE_TIMEOUT_S):
                 await self._receive()
-            if not self.received:
+            if not self._size:
                 return None
         with trio.fail_after(REQUEST_TIMEOUT_S):
             head = await self._next_event()
             if isinstance(head, h11.ConnectionClosed):
                 return None
             assert isinstance(head, h11.Request)
-            self._in_head = False
-            if len(self.received) - len(self._h11.trailing_data[0]) > HEADER_MAX:
+            if self._size - len(self.trailing) > HEADER_MAX:
                 raise _Refused(Response(431))
             body = await self._read_body(head)
         return _request(head, body)
@@ -173,8 +181,7 @@ class _Connection:
 
     async def _receive(self) -> None:
         data = bytes(await self._stream.receive_some(RECEIVE_MAX))
-        if self._in_head:
-            self.received += data
+        self._size += len(data)
         self._h11.receive_data(data)
 
     async def answer(self, response: Response) -> bool:
@@ -236,8 +243,17 @@ def _handshake_complete(request: Request) -> bool:
         and not request.body
         and "upgrade" in request.headers.get("connection", "").lower()
         and request.headers.get("sec-websocket-version") == "13"
-        and bool(request.headers.get("sec-websocket-key"))
+        and _KEY.fullmatch(request.headers.get("sec-websocket-key", "")) is not None
     )
+
+
+def _handshake(request: Request) -> bytes:
+    # Neither extensions nor subprotocols are passed on: the server agrees to none (11.1).
+    return (
+        f"GET {request.path} HTTP/1.1\r\nHost: venue\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        f"Sec-WebSocket-Key: {request.headers['sec-websocket-key']}\r\n\r\n"
+    ).encode()
 
 
 class SocketFault:

@@ -72,6 +72,12 @@ GARBAGE = [
         b"HTTP/1.1 404 ",
     ),
     (
+        "an upgrade with a key that is none",
+        b"GET /ws HTTP/1.1\r\nHost: v\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        b"HTTP/1.1 400 ",
+    ),
+    (
         "an upgrade without its key",
         b"GET /ws HTTP/1.1\r\nHost: v\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
         b"HTTP/1.1 400 ",
@@ -127,15 +133,20 @@ async def test_a_refusal_reaches_a_client_that_is_still_sending(nursery: trio.Nu
     assert received.startswith(b"HTTP/1.1 413 ")
 
 
-async def test_an_upgrade_hands_over_every_byte_of_its_own_request() -> None:
+async def test_an_upgrade_hands_over_a_plain_handshake_and_every_byte_after_it() -> None:
     first = b"GET /a HTTP/1.1\r\nHost: v\r\n\r\n"
     second = (
         b"GET /ws HTTP/1.1\r\nHost: v\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\nSec-WebSocket-Version: 13\r\n\r\nEXTRA"
+        b"Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\nEXTRA"
     )
     received, upgrade = await talk(first + second)
     assert received.count(b"HTTP/1.1 200 ") == 1
-    assert upgrade == Upgrade("/ws", second)
+    assert upgrade == Upgrade(
+        "/ws",
+        b"GET /ws HTTP/1.1\r\nHost: venue\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\nEXTRA",
+    )
 
 
 async def test_a_request_that_never_completes_is_dropped(
