@@ -23,6 +23,9 @@ LOG_MAX = 10_000
 # The flow catches up with a clock that jumps, so a jump costs work.
 JUMP_MAX_S = 3600
 GATEWAY_STATUSES = (429, 500, 502, 503, 504)
+# Of the errors of a WebSocket (9.1) those that are no fault of the client's request.
+WS_CODES = (2, 3, 5, 7)
+ANSWER_CHANNEL = "answer"
 EVERY = "*"
 PRIVATE = "private"
 # Names no market, so whatever a request wants of it is refused as for any unknown one (code 31).
@@ -63,7 +66,7 @@ _FORMS: dict[Kind, _Form] = {
     Kind.DELAY: _Form(("path", "channel"), ("seconds",), ("accepted",)),
     Kind.DROP: _Form(("path", "channel"), (), ("accepted",)),
     Kind.DUPLICATE: _Form(("path", "channel")),
-    Kind.ANSWER: _Form(("path",), ("status",), ("accepted",)),
+    Kind.ANSWER: _Form(("path", "channel"), ("status",), ("accepted",)),
     Kind.CLOSE: _Form(("path", "channel"), (), ("accepted",)),
     Kind.STALL: _Form(("channel",), ("seconds",)),
     Kind.HALF_OPEN: _Form(("channel",)),
@@ -100,7 +103,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     until_s: Since | None = None
     # How long, or how far the clock jumps.
     seconds: Seconds | None = None
-    # HTTP status of `answer`.
+    # HTTP status of `answer`, or the code of a WebSocket's answer.
     status: int | None = None
     # Whether the exchange did what was asked, true when absent.
     accepted: bool | None = None
@@ -121,8 +124,11 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 raise ValueError(f"`{self.kind}` needs `{name}`")
         if self.accepted is not None and place != "path":
             raise ValueError("`accepted` is about a request; give a `path`")
-        if self.status is not None and self.status not in GATEWAY_STATUSES:
-            raise ValueError(f"expected `status` one of {GATEWAY_STATUSES}, found {self.status}")
+        statuses = WS_CODES if self.channel else GATEWAY_STATUSES
+        if self.status is not None and self.status not in statuses:
+            raise ValueError(f"expected `status` one of {statuses}, found {self.status}")
+        if self.kind is Kind.ANSWER and self.channel not in ("", ANSWER_CHANNEL):
+            raise ValueError(f"`{self.kind}` takes only the `channel` {ANSWER_CHANNEL!r}")
         if self.kind is not Kind.JUMP_CLOCK and self.seconds is not None and self.seconds <= 0:
             raise ValueError(f"expected `seconds` above 0, found {self.seconds:g}")
         if self.market and self.kind in _OF_TIME and not place:

@@ -8,8 +8,7 @@ from pathlib import Path
 import msgspec
 
 from adapters.paper import rest, ws
-from adapters.paper.faults import EVERY, PRIVATE, Plan, Rule
-from adapters.paper.faults_wire import ANSWER_CHANNEL
+from adapters.paper.faults import ANSWER_CHANNEL, EVERY, PRIVATE, Plan, Rule
 from adapters.ports import Fs
 from engine.errors import ConfigError
 

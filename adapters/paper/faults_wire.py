@@ -8,13 +8,14 @@ from typing import Any
 import msgspec
 import trio
 
-from adapters.paper.faults import Faults, Kind, Place, Plan, Rule, markets_of
+from adapters.paper.faults import ANSWER_CHANNEL, Faults, Kind, Place, Plan, Rule, markets_of
 from adapters.paper.http import IDLE_TIMEOUT_S, OVER_LIMIT, Request, Response, SocketFault
-from adapters.paper.outbox import payload
+from adapters.paper.outbox import frame, payload
 from adapters.paper.rest import respond
 from adapters.paper.session import Session
 from adapters.paper.venue import Venue
-from adapters.paper.wire import decode
+from adapters.paper.wire import decode, encode
+from adapters.paper.ws_methods import error_reply
 from adapters.paper.ws_private import METHODS as PRIVATE_METHODS
 from adapters.ports import NS_PER_S
 
@@ -22,7 +23,6 @@ from adapters.ports import NS_PER_S
 REORDER_S = 1.0
 # Frames held back on one connection; one more and it is dropped, as any reader too far behind.
 HELD_MAX = 1000
-ANSWER_CHANNEL = "answer"
 _PRIVATE_CHANNELS = frozenset(
     name.removesuffix("_subscribe") for name in PRIVATE_METHODS if name.endswith("_subscribe")
 )
@@ -169,6 +169,9 @@ class Tap:
         elif kind is Kind.DUPLICATE:
             outbox.queue(framed)
             outbox.queue(framed)
+        elif kind is Kind.ANSWER:
+            request_id = decode(payload(framed))["id"]
+            outbox.queue(frame(encode(error_reply(request_id, rule.status or 0))))
         elif kind is Kind.CLOSE:
             outbox.close()
         elif kind in (Kind.STALL, Kind.HALF_OPEN):

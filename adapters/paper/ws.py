@@ -22,6 +22,7 @@ from adapters.paper.ws_methods import (
     Answer,
     Method,
     WsError,
+    error_reply,
 )
 
 METHODS: dict[str, Method] = {**ws_public.METHODS, **ws_market.METHODS, **ws_private.METHODS}
@@ -48,8 +49,7 @@ def receive(venue: Venue, session: Session, message: str | bytes) -> bool:
             raise WsError(TOO_MANY_REQUESTS)
         answer = _call(venue, session, request, request_id)
     except WsError as error:
-        problem = {"code": error.code, "message": error.message}
-        reply = {"id": request_id, "result": None, "error": problem}
+        reply = error_reply(request_id, error.code, error.message)
         session.outbox.push(frame(encode(reply)))
         return True
     reply = {"id": request_id, "result": answer.result, "error": None}

@@ -11,13 +11,20 @@ from adapters.paper.session import Session
 from adapters.paper.venue import Venue
 
 INVALID_ARGUMENT = 1
+INTERNAL_ERROR = 2
+SERVICE_UNAVAILABLE = 3
 METHOD_NOT_FOUND = 4
+SERVICE_TIMEOUT = 5
 REQUIRE_AUTHENTICATION = 6
 TOO_MANY_REQUESTS = 7
 UNKNOWN_MARKET = 9
 MESSAGES = {
     INVALID_ARGUMENT: "invalid argument",
+    # This, the next and the timeout are only ever answered by a plan of faults.
+    INTERNAL_ERROR: "internal error",
+    SERVICE_UNAVAILABLE: "service unavailable",
     METHOD_NOT_FOUND: "method not found",
+    SERVICE_TIMEOUT: "service timeout",
     REQUIRE_AUTHENTICATION: "require authentication",
     TOO_MANY_REQUESTS: "too many requests",
 }
@@ -32,6 +39,12 @@ class WsError(Exception):
         self.code = code
         self.message = MESSAGES[code] if message is None else message
         super().__init__(code, self.message)
+
+
+def error_reply(request_id: int | None, code: int, message: str | None = None) -> dict[str, Any]:
+    """Answer to a refused request, with the contract's text where none is given (3.1, 9.1)."""
+    text = MESSAGES[code] if message is None else message
+    return {"id": request_id, "result": None, "error": {"code": code, "message": text}}
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -114,7 +114,16 @@ BAD: list[tuple[str, str, str]] = [
     ("no rules", "rules = []", "rules"),
     ("no place", '[[rules]]\nkind = "drop"', "takes `path` or `channel`"),
     ("two places", '[[rules]]\nkind = "drop"\npath = "/x"\nchannel = "deals"', "exclude"),
-    ("a push with a status", '[[rules]]\nkind = "answer"\nchannel = "deals"', "takes `path`"),
+    (
+        "a push with a status",
+        '[[rules]]\nkind = "answer"\nchannel = "deals"\nstatus = 3',
+        "takes only the `channel` 'answer'",
+    ),
+    (
+        "a WebSocket's answer with the client's error",
+        '[[rules]]\nkind = "answer"\nchannel = "answer"\nstatus = 6',
+        r"one of \(2, 3, 5, 7\)",
+    ),
     ("no status", '[[rules]]\nkind = "answer"\npath = "/api/v4/orders"', "needs `status`"),
     (
         "a status no gateway has",

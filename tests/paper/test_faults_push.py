@@ -45,6 +45,26 @@ async def test_a_push_is_dropped_and_the_next_one_comes(
     assert log(run) == [("drop", "push ordersPending BTC_USDT to demo-1")]
 
 
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (2, "internal error"),
+        (3, "service unavailable"),
+        (5, "service timeout"),
+        (7, "too many requests"),
+    ],
+)
+async def test_an_answer_is_an_error_of_the_server(
+    nursery: trio.Nursery, autojump_clock: MockClock, code: int, message: str
+) -> None:
+    run = await bench(nursery)
+    ws = await run.alice.open_ws()
+    fault(run, kind="answer", channel="answer", status=code, times=1)
+    answer = await ws.ask("ping")
+    assert answer == {"id": 1, "result": None, "error": {"code": code, "message": message}}
+    assert await ws.call("ping") == "pong"
+
+
 async def test_a_push_comes_twice(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     run = await bench(nursery)
     ws = await subscribed(run)
