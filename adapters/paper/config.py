@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -37,6 +38,11 @@ class VenueConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     faults: Plan | None = None
     # False as where margin trading is forbidden: public futures and collateral/markets answer 451.
     collateral_available: bool = True
+    # Public answers as old as documented (4). Off, so that what a client did shows at once [C].
+    public_cache: bool = False
+    # Seconds of flow that were traded before anyone could look, for candles and statistics. An
+    # hour of the synthetic flow takes about four seconds to start.
+    history_s: Annotated[int, msgspec.Meta(ge=0, le=7 * 86_400)] = 0
     # Rates and sizes of the synthetic flow, choices of the recorded one.
     synthetic: SyntheticConfig = SyntheticConfig()
     recorded: RecordedConfig = RecordedConfig()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -141,8 +142,16 @@ def _public_endpoint(path: str) -> str | None:
 
 
 def _public(venue: Venue, address: str, request: Request, endpoint: str) -> Response:
-    if not venue.limiter.allow(address, endpoint, venue.clock.steady_ns()):
+    now_ns = venue.clock.steady_ns()
+    if not venue.limiter.allow(address, endpoint, now_ns):
         return OVER_LIMIT
+    make = partial(_public_answer, venue, request, endpoint)
+    if not venue.config.public_cache:
+        return make()
+    return venue.public_cache.answer(request.path, request.query, now_ns, make)
+
+
+def _public_answer(venue: Venue, request: Request, endpoint: str) -> Response:
     query = dict(parse_qsl(request.query))
     try:
         if endpoint in PUBLIC:

@@ -81,7 +81,7 @@ async def serve_venue(
     """
     venue = Venue(with_flow_accounts(config), clock=clock, ids=ids, body_file=body_file)
     if make_flow is not None:
-        venue.flow = make_flow(venue.exchange, venue.now_us())
+        venue.flow = make_flow(venue.exchange, venue.start_us)
     if config.faults is not None:
         arm(venue, config.faults)
 
@@ -95,6 +95,7 @@ async def serve_venue(
             what = f"cannot listen on {host}:{port}: {error.strerror or error}"
             raise ConfigError(f"{what}; choose another --port or --host") from error
         # The first orders of the flow are in the book before anyone can look.
+        venue.play_past()
         venue.step()
         task_status.started(VenueHandle(venue, bound))
         await _let_time_pass(venue)

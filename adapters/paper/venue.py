@@ -17,6 +17,7 @@ from adapters.paper.feeds import Feeds
 from adapters.paper.flow import Flow
 from adapters.paper.limits import RestLimiter
 from adapters.paper.model import US_PER_S, MarketSpec
+from adapters.paper.public_cache import PublicCache
 from adapters.paper.statistics import Statistics
 from adapters.paper.tokens import Tokens
 from adapters.paper.wire import NS_PER_US
@@ -44,7 +45,9 @@ class Venue:
     ) -> None:
         self.config = config
         self.clock = VenueClock(clock)
-        self.exchange = Exchange(config.exchange, self.now_us())
+        # Before its connections a venue may have a past, which its flow traded.
+        self.start_us = self.now_us() - config.history_s * US_PER_S
+        self.exchange = Exchange(config.exchange, self.start_us)
         self.ids = ids
         self.authenticator = Authenticator(
             keys_of(config, ids),
@@ -52,6 +55,7 @@ class Venue:
             nonce_status=config.nonce_status,
         )
         self.limiter = RestLimiter(config.rest_limits)
+        self.public_cache = PublicCache()
         self.tokens = Tokens(ids, config.token_first_use_s)
         self.bodies = BodyLog(body_file)
         self.statistics = Statistics(self.exchange.markets)
@@ -100,6 +104,14 @@ class Venue:
         if notices:
             self.statistics.count(notices)
             self.feeds.publish(notices, self.now_us())
+
+    def play_past(self) -> None:
+        """Let the flow trade from the start up to now, a minute at a time to keep memory flat."""
+        for minute_us in range(self.start_us, self.now_us(), 60 * US_PER_S):
+            if self.flow is not None:
+                self.flow.run_until(minute_us)
+            self.exchange.advance(minute_us)
+            self.publish()
 
     def step(self) -> float:
         """Let everything happen that is due and return the seconds until the next thing."""

@@ -12,6 +12,7 @@ from trio.testing import MockClock
 from adapters.paper.config import VenueConfig
 from adapters.paper.flow_source import flow_maker, recordings_of
 from adapters.paper.model import BTC_PERP, BTC_USDT, ExchangeConfig
+from adapters.paper.public_cache import age_ns
 from adapters.ports import SystemFs
 from engine.errors import ConfigError
 from tests.paper.venue_client import START_NS, bench
@@ -250,6 +251,44 @@ async def test_the_ticker_shows_the_move_of_the_day(
     }
 
 
+async def test_answers_may_be_as_old_as_documented(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    run = await bench(nursery, VenueConfig(public_cache=True))
+    assert (await run.alice.get("orderbook/BTC_USDT"))[1]["bids"] == []
+    assert await run.alice.get("time") == (200, {"time": NOW_S})
+    await run.alice.limit("buy", "60000")
+    assert (await run.bob.get("orderbook/BTC_USDT"))[1]["bids"] == []
+    # Another query is another answer.
+    assert (await run.bob.get("orderbook/BTC_USDT?limit=1"))[1]["bids"] == [["60000", "0.01"]]
+    await trio.sleep(0.11)
+    assert (await run.bob.get("orderbook/BTC_USDT"))[1]["bids"] == [["60000", "0.01"]]
+    await trio.sleep(1)
+    assert await run.alice.get("time") == (200, {"time": NOW_S + 1})
+
+
+@pytest.mark.parametrize(
+    ("path", "milliseconds"),
+    [
+        ("ping", 0),
+        ("time", 0),
+        ("platform/status", 0),
+        ("funding-history/BTC_PERP", 0),
+        ("markets", 10_000),
+        ("ticker", 1_000),
+        ("orderbook/BTC_USDT", 100),
+        ("orderbook/depth/BTC_USDT", 1_000),
+        ("trades/BTC_USDT", 1_000),
+        ("fee", 60_000),
+        ("assets", 60_000),
+        ("collateral/markets", 10_000),
+        ("futures", 1_000),
+    ],
+)
+def test_the_documented_ages(path: str, milliseconds: int) -> None:
+    assert age_ns(f"/api/v4/public/{path}") == milliseconds * 1_000_000
+
+
 async def test_over_the_limit_the_body_is_no_json(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
@@ -288,6 +327,20 @@ async def test_without_a_flow_the_market_stays_empty(
     _, book = await run.alice.get("orderbook/BTC_USDT")
     assert (book["asks"], book["bids"]) == ([], [])
     assert await run.alice.get("trades/BTC_USDT") == (200, [])
+
+
+async def test_the_flow_may_have_a_past(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    config = VenueConfig(history_s=300)
+    make_flow = flow_maker(config, "synthetic", seed=1, speed="1", fs=SystemFs())
+    run = await bench(nursery, config, make_flow=make_flow)
+    ws = await run.alice.open_ws()
+    candles = await ws.call("candles_request", "BTC_USDT", 0, NOW_S, 60)
+    assert candles[0][0] == (NOW_S - 300) // 60 * 60
+    assert len(candles) == 6
+    assert all(candle[5] != "0" for candle in candles)
+    _, trades = await run.alice.get("trades/BTC_USDT")
+    assert NOW_S - 5 <= trades[0]["trade_timestamp"] <= NOW_S
+    run.handle.venue.exchange.check()
 
 
 def test_recordings_find_their_markets() -> None:
