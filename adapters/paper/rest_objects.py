@@ -9,6 +9,7 @@ from adapters.paper import order_texts
 from adapters.paper.model import (
     MARGIN_TYPES,
     PRICED_TYPES,
+    US_PER_S,
     AccountSpec,
     CollateralBalance,
     Deal,
@@ -189,8 +190,8 @@ def finished(order: Order, spec: MarketSpec) -> dict[str, Any]:
     if order.type in _MARGIN_TYPES:
         shown["positionSide"] = order.position_side
     if order.trigger_ticks:
-        # Here, unlike in lists, a time and an operator.
-        shown["activated"] = seconds(order.activated_us)
+        # Here, unlike in lists, a time in whole seconds and an operator.
+        shown["activated"] = order.activated_us // US_PER_S
         shown["activationPrice"] = spec.price_text(order.trigger_ticks)
         shown["activationCondition"] = ">=" if order.trigger_above else "<="
     return shown

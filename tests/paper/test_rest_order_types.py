@@ -148,6 +148,9 @@ async def test_a_stop_is_listed_triggered_and_told(
     assert [order["activated"] for _, order in events] == [0, 1]
     assert {order["id"] for _, order in events} == {created["orderId"]}
     assert events[0][1]["activation_condition"] == "gte"
+    await run.alice.ok("order/cancel", market=MARKET, orderId=created["orderId"])
+    history = await run.alice.ok("trade-account/order/history", orderId=created["orderId"])
+    assert isinstance(history[MARKET][0]["activated"], int)
     assert events[0][1]["type"] == 3
 
 

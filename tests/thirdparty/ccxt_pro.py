@@ -155,8 +155,6 @@ async def scenario(check: Checks, running: Venue) -> None:
     everyone = (seer, prints, maker, taker)
     try:
         for one in everyone:
-            # public/assets is not served yet.
-            one.has["fetchCurrencies"] = False
             await one.load_markets()
         await maker.authenticate()
         await book(check, maker, seer)

@@ -48,6 +48,9 @@ def reference_data(check: Checks, exchange: Any) -> None:
     check.fields("perp", perp, id=PERP, type="swap", settle="USDT", linear=True)
     check.fields("perp fees", perp, maker=PERP_MAKER_RATE, taker=PERP_TAKER_RATE)
     check.fields("perp precision", perp["precision"], amount=D("0.001"), price=D("0.1"))
+    check.equal("currencies", sorted(exchange.currencies), ["BTC", "USDT"])
+    fees = exchange.fetch_trading_fees()[SPOT_SYMBOL]
+    check.fields("fees", fees, maker=FEE_RATE, taker=FEE_RATE)
     check.equal("status", exchange.fetch_status()["status"], "ok")
     check.equal("time", abs(exchange.fetch_time() - exchange.milliseconds()) < 2_000, True)
 
@@ -150,6 +153,23 @@ def fills(check: Checks, venue: Venue, maker: Any, taker: Any) -> None:
     check.number("got", venue.spot("demo-2")["BTC"]["available"], 10 + D("0.25") * (1 - FEE_RATE))
 
 
+def histories(check: Checks, maker: Any, taker: Any) -> None:
+    """Finished orders and their deals."""
+    (closed,) = taker.fetch_closed_orders(SPOT_SYMBOL)
+    check.fields("closed", closed, status="closed", side="buy", amount=D("0.25"), filled=D("0.25"))
+    (one,) = [taker.fetch_order(closed["id"], SPOT_SYMBOL)]
+    check.fields("by id", one, id=closed["id"], cost=closed["cost"], price=D("61000.5"))
+    deals = taker.fetch_order_trades(closed["id"], SPOT_SYMBOL)
+    mine = {trade["id"]: trade for trade in taker.fetch_my_trades(SPOT_SYMBOL)}
+    check.equal("deals", {trade["id"] for trade in deals}, set(mine))
+    for deal in deals:
+        same = mine[deal["id"]]
+        check.fields("deal", deal, price=same["price"], amount=same["amount"], cost=same["cost"])
+        check.number("fee", deal["fee"]["cost"], same["fee"]["cost"])
+    filled = [order for order in maker.fetch_closed_orders(SPOT_SYMBOL) if order["filled"]]
+    check.number("maker's", [order["filled"] for order in filled], ["0.1"])
+
+
 def futures(check: Checks, venue: Venue, maker: Any, taker: Any) -> None:
     """A perpetual: orders on collateral, a position on each side, its balance."""
     ask = maker.create_order(PERP_SYMBOL, "limit", "sell", 0.1, 60_000.5)
@@ -167,6 +187,52 @@ def futures(check: Checks, venue: Venue, maker: Any, taker: Any) -> None:
         total = exchange.fetch_balance({"type": "swap"})["USDT"]["total"]
         rate = PERP_MAKER_RATE if name == "demo-1" else PERP_TAKER_RATE
         check.number("collateral", total, 1_000_000 - D("6000.05") * rate)
+    check.number("leverage", taker.set_leverage(20)["leverage"], 20)
+    (held,) = taker.fetch_positions([PERP_SYMBOL])
+    check.number("margin at 20", held["collateral"], D("6000.05") / 20)
+    taker.create_order(PERP_SYMBOL, "limit", "sell", 0.1, 60_001)
+    maker.create_order(PERP_SYMBOL, "limit", "buy", 0.1, 60_001)
+    check.equal("closed", taker.fetch_positions([PERP_SYMBOL]), [])
+    past = taker.fetch_position_history(PERP_SYMBOL)
+    check.equal("history", {one["id"] for one in past}, {held["id"]})
+    pnl = {one["info"]["amount"]: one["realizedPnl"] for one in past}
+    gained = (60_001 - D("60000.5")) * D("0.1")
+    check.number("realized", pnl["0"], gained - D("6000.1") * PERP_MAKER_RATE)
+    check.number("entry", [one["entryPrice"] for one in past if one["entryPrice"]], ["60000.5"])
+    ticker = taker.fetch_tickers([PERP_SYMBOL])[PERP_SYMBOL]
+    check.fields("ticker", ticker, last=D(60_001), baseVolume=D("0.2"), indexPrice=D("61000.5"))
+    funding = taker.fetch_funding_rate(PERP_SYMBOL)
+    check.equal("next funding", funding["fundingTimestamp"] > taker.milliseconds(), True)
+
+
+def market_orders(check: Checks, venue: Venue, maker: Any, taker: Any) -> None:
+    """Orders without a price: by money, by stock, on collateral, and one behind a stop."""
+    maker.cancel_all_orders(SPOT_SYMBOL)
+    maker.create_order(SPOT_SYMBOL, "limit", "sell", 1, 50_000)
+    maker.create_order(SPOT_SYMBOL, "limit", "buy", 1, 40_000)
+    by_cost = taker.create_market_buy_order_with_cost(SPOT_SYMBOL, 2_500)
+    check.fields("by cost", by_cost, type="market", filled=D("0.05"), cost=D(2_500))
+    bought = taker.create_order(SPOT_SYMBOL, "market", "buy", 0.02)
+    check.fields(
+        "by stock", bought, type="market", filled=D("0.02"), cost=D(1_000), status="closed"
+    )
+    sold = taker.create_order(SPOT_SYMBOL, "market", "sell", 0.03)
+    check.fields("sold", sold, filled=D("0.03"), cost=D(1_200), amount=D("0.03"))
+    check.number("fee", sold["fee"]["cost"], 1_200 * FEE_RATE)
+    stop = taker.create_order(SPOT_SYMBOL, "limit", "buy", 0.04, 50_000, {"triggerPrice": 45_000})
+    check.fields("stop", stop, status="open", filled=D(0), triggerPrice=D(45_000))
+    (waiting,) = taker.fetch_open_orders(SPOT_SYMBOL)
+    check.fields("waiting", waiting, id=stop["id"], triggerPrice=D(45_000), price=D(50_000))
+    taker.create_order(SPOT_SYMBOL, "market", "buy", 0.01)
+    check.fields(
+        "set off", taker.fetch_order(stop["id"], SPOT_SYMBOL), filled=D("0.04"), cost=D(2_000)
+    )
+    maker.create_order(PERP_SYMBOL, "limit", "sell", 0.01, 60_000)
+    perp = taker.create_order(PERP_SYMBOL, "market", "buy", 0.01)
+    check.fields("perp", perp, type="market", filled=D("0.01"), cost=D(600))
+    check.number("perp fee", perp["fee"]["cost"], 600 * PERP_TAKER_RATE)
+    for account, exchange in (("demo-1", maker), ("demo-2", taker)):
+        same_balances(check, venue, exchange, account)
 
 
 def safety(check: Checks, venue: Venue, maker: Any) -> None:
@@ -188,12 +254,12 @@ def main() -> None:
     check = Checks("ccxt")
     with venue() as running:
         maker, taker = client(running, "demo-1"), client(running, "demo-2")
-        # public/assets is not served yet.
-        maker.has["fetchCurrencies"] = taker.has["fetchCurrencies"] = False
         reference_data(check, maker)
         resting_orders(check, running, maker)
         fills(check, running, maker, taker)
+        histories(check, maker, taker)
         futures(check, running, maker, taker)
+        market_orders(check, running, maker, taker)
         safety(check, running, maker)
     check.report()
 

@@ -64,6 +64,13 @@ def reference_data(check: Checks, api: Any) -> None:
     )
     check.fields("perp", markets[PERP], type="futures", money_prec="1", is_collateral=True)
     check.fields("perp", markets[PERP], taker_fee=PERP_TAKER_RATE * 100)
+    assets = public.asset_status_list()
+    check.equal("assets", sorted(assets), ["BTC", "USDT"])
+    (futures,) = public.available_futures_markets_list().result
+    check.fields("futures", futures, ticker_id=PERP, money_currency="USDT")
+    collateral = public.collateral_markets_list().result
+    check.equal("collateral markets", collateral, [PERP])
+    check.equal("fees of transfers", sorted(public.fee()), ["BTC", "USDT"])
     check.equal("ping", public.server_status(), ["pong"])
     check.equal("status", str(public.maintenance_status().status), "system operational")
     check.equal("time", abs(public.server_time().time - time.time()) < 2, True)
@@ -148,6 +155,52 @@ def fills(check: Checks, venue: Venue, maker: Any, taker: Any) -> None:
     check.number("paid", venue.spot("demo-2")["USDT"]["available"], 1_000_000 - cost)
 
 
+def histories(check: Checks, maker: Any, taker: Any) -> None:
+    """Finished orders, their deals, and fee rates."""
+    (row,) = taker.spot_trading.get_order_history(market=SPOT)[SPOT]
+    check.fields("finished", row, client_order_id="sweep", side="buy", status="FILLED")
+    check.fields("finished", row, amount=D("0.25"), deal_stock=D("0.25"), price=D("61000.5"))
+    deals = taker.spot_trading.get_order_deals(order_id=row.id, **SIGNED)
+    mine = {deal.id: deal for deal in taker.spot_trading.get_executed_order_history(market=SPOT)}
+    check.equal("deals", {deal.id for deal in deals.records}, set(mine))
+    for deal in deals.records:
+        same = mine[deal.id]
+        check.fields("deal", deal, price=same.price, amount=same.amount, fee=same.fee, role=2)
+    sold = maker.spot_trading.get_order_history(market=SPOT, status="FILLED")[SPOT]
+    check.number("maker's", [one.deal_stock for one in sold], ["0.1"])
+    fee = maker.market_fee.get_market_fee(market=SPOT)
+    check.fields("fee", fee, taker=FEE_RATE * 100, maker=FEE_RATE * 100)
+
+
+def market_orders(check: Checks, venue: Venue, maker: Any, taker: Any) -> None:
+    """Orders without a price: by money, by stock, on collateral, and one behind a stop."""
+    spot = taker.spot_trading
+    maker.spot_trading.cancel_all_orders(market=SPOT, **SIGNED)
+    for side, price in (("sell", "50000"), ("buy", "40000")):
+        maker.spot_trading.create_limit_order(
+            market=SPOT, side=side, amount="1", price=price, **SIGNED
+        )
+    bought = spot.create_market_order(market=SPOT, side="buy", amount="2500", **SIGNED)
+    check.fields("by money", bought, type="market", deal_stock=D("0.05"), deal_money=D(2_500))
+    more = spot.create_stock_market_order(market=SPOT, side="buy", amount="0.02", **SIGNED)
+    check.fields("by stock", more, type="stock market", deal_stock=D("0.02"), deal_money=D(1_000))
+    stop = spot.create_stop_limit_order(
+        market=SPOT, side="buy", amount="0.04", price="50000", activation_price="45000", **SIGNED
+    )
+    check.fields("stop", stop, type="stop limit", activation_price=D(45_000), deal_stock=D(0))
+    spot.create_stock_market_order(market=SPOT, side="buy", amount="0.01", **SIGNED)
+    (row,) = spot.get_order_history(order_id=stop.order_id)[SPOT]
+    check.fields("set off", row, status="FILLED", deal_money=D(2_000), deal_stock=D("0.04"))
+    perp = {"market": PERP, "amount": "0.01", **SIGNED}
+    ask = maker.collateral_trading.create_collateral_limit_order(side="sell", price="60000", **perp)
+    bid = taker.collateral_trading.create_collateral_market_order(side="buy", **perp)
+    check.fields("perp", bid, deal_money=D(600), deal_fee=600 * PERP_TAKER_RATE)
+    gone = [{"market": SPOT, "orderId": order_id} for order_id in (*venue.orders("demo-1"), 1)]
+    results = maker.spot_trading.cancel_bulk_orders(orders=gone, **SIGNED)
+    check.equal("bulk cancel", [one.error is None for one in results], [True, True, False])
+    check.equal("ask filled", ask.order_id in venue.orders("demo-1"), False)
+
+
 def futures(check: Checks, venue: Venue, maker: Any, taker: Any) -> None:
     """A perpetual: orders on collateral, a position on each side, its balance."""
     order = {"market": PERP, "amount": "0.1", "price": "60000.5", **SIGNED}
@@ -168,6 +221,26 @@ def futures(check: Checks, venue: Venue, maker: Any, taker: Any) -> None:
         check.fields("collateral", usdt, asset="USDT", balance=balance)
         total = api.collateral_trading.collateral_account_balance(ticker="USDT")
         check.number("collateral", total, {"USDT": balance})
+    api = taker.collateral_trading
+    changed = api.change_collateral_account_leverage(leverage=20, **SIGNED)
+    check.equal("leverage", changed.leverage, 20)
+    summary = api.collateral_account_summary()
+    check.fields("summary", summary, leverage=20, margin=D("6000.05") / 20)
+    (held,) = api.get_open_positions(market=PERP)
+    check.fields("at 20", held, margin=D("6000.05") / 20)
+    order = {"market": PERP, "amount": "0.1", "price": "60001", **SIGNED}
+    maker.collateral_trading.create_collateral_limit_order(side="buy", **order)
+    api.close_position(position_id=held.position_id, market=PERP, **SIGNED)
+    check.equal("closed", api.get_open_positions(market=PERP), [])
+    past = api.get_positions_history(market=PERP)
+    check.equal("history", {one.position_id for one in past}, {held.position_id})
+    gained = (60_001 - D("60000.5")) * D("0.1")
+    detail = past[0].order_detail
+    check.fields("close", detail, price=D(60_001), trade_amount=D("0.1"))
+    check.fields("close", detail, realized_pnl=gained - D("6000.1") * PERP_TAKER_RATE)
+    (closed,) = api.get_closed_positions_pnl()
+    check.fields("pnl", closed, avg_entry_price=D("60000.5"), avg_exit_price=D(60_001))
+    check.equal("hedge mode", api.get_collateral_hedge_mode().hedge_mode, False)
 
 
 def safety(check: Checks, venue: Venue, maker: Any) -> None:
@@ -180,7 +253,8 @@ def safety(check: Checks, venue: Venue, maker: Any) -> None:
     check.fields("status", status, start_time=known["startTime"], market=SPOT)
     check.equal("deleted", spot.set_kill_switch(market=SPOT, timeout=None), [])
     check.equal("no timer", venue.state("timers")["demo-1"], [])
-    check.equal("some rest", len(venue.orders("demo-1")) > 0, True)
+    spot.create_limit_order(market=SPOT, side="buy", amount="1", price="40000", **SIGNED)
+    check.equal("one rests", len(venue.orders("demo-1")), 1)
     spot.cancel_all_orders(market=SPOT, **SIGNED)
     check.equal("none rest", venue.orders("demo-1"), {})
 
@@ -193,7 +267,9 @@ def main() -> None:
         reference_data(check, maker)
         resting_orders(check, running, maker)
         fills(check, running, maker, taker)
+        histories(check, maker, taker)
         futures(check, running, maker, taker)
+        market_orders(check, running, maker, taker)
         safety(check, running, maker)
     check.report()
 
