@@ -15,6 +15,7 @@ from adapters.paper.exchange import Exchange
 from adapters.paper.feeds_depth import DepthFeed
 from adapters.paper.feeds_market import MarketFeed
 from adapters.paper.model import (
+    AdlQuantile,
     BboChanged,
     BookChanged,
     Deal,
@@ -32,6 +33,7 @@ SPOT_US = 1_000_000
 MARGIN_US = 1_500_000
 POSITIONS_US = 1_000_000
 BORROWS_US = 1_500_000
+QUANTILES_US = 1_000_000
 
 
 class _Tick:
@@ -72,6 +74,7 @@ class Feeds:
             _Tick(MARGIN_US, now_us, self._tick_margin),
             _Tick(POSITIONS_US, now_us, self._tick_positions),
             _Tick(BORROWS_US, now_us, self._tick_borrows),
+            _Tick(QUANTILES_US, now_us, self._tick_quantiles),
         )
 
     def next_us(self) -> int:
@@ -231,6 +234,21 @@ class Feeds:
                 session.owed.discard("borrowsMargin")
                 params = {"total": 0, "records": []}
                 session.outbox.push(push_frame("borrowsMargin_update", params))
+
+    def _tick_quantiles(self, now_us: int) -> None:
+        # First what there is, then every change [C].
+        for session in self.sessions:
+            if session.account is None or "ADLQuantile" not in session.sets:
+                continue
+            held = {each.market: each for each in self._exchange.adl_quantiles(session.account)}
+            perpetuals = [m for m in self._exchange.markets.values() if m.spec.is_perpetual]
+            rows: list[tuple[str, int | None, int | None]] = []
+            for name in session.chosen("ADLQuantile", [m.spec.name for m in perpetuals]):
+                found = held.get(name, AdlQuantile(name, None, None))
+                rows.append((name, found.long, found.short))
+            if rows != session.quantiles:
+                session.quantiles = rows
+                session.outbox.push(push_frame("ADLQuantile_update", rows))
 
 
 def _wants(session: Session, notice: Deal | Pending | Executed) -> bool:

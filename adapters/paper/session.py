@@ -63,6 +63,8 @@ class Session:
         # Snapshot channels that must be pushed even when there is nothing to show: after a
         # subscribe, and once after the last record is gone (G-50).
         self.owed: set[str] = set()
+        # Market, long and short as last pushed, None before the first.
+        self.quantiles: list[tuple[str, int | None, int | None]] | None = None
 
     def wants(self, channel: str, name: str) -> bool:
         """Whether a channel's set holds a market or asset."""

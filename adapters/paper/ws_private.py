@@ -181,6 +181,7 @@ def adl_subscribe(venue: Venue, session: Session, params: list[Any]) -> Answer:
     if not all(venue.spec(name).is_perpetual for name in names):
         raise invalid()
     session.sets["ADLQuantile"] = names
+    session.quantiles = None
     return CONFIRMED
 
 

@@ -39,6 +39,14 @@ def document(name: str) -> Any:
     if "DepthUpdateData" in schemas:
         # The live wire leaves an unchanged side out (11.5).
         schemas["DepthUpdateData"]["required"] = ["timestamp", "event_time", "update_id"]
+    for schema in schemas.values():
+        if "deal_stock" in schema.get("properties", {}):
+            # What later pages show of stop orders (11.5).
+            schema["properties"] |= {
+                "activation_price": {"type": "string"},
+                "activation_condition": {"enum": ["gte", "lte"]},
+                "activated": {"enum": [0, 1]},
+            }
     return found
 
 

@@ -240,5 +240,12 @@ async def test_adl_quantiles_are_of_perpetuals(
     run = await bench(nursery)
     ws = await run.alice.open_ws(authorize=True)
     assert await ws.call("ADLQuantile_subscribe", "BTC_PERP") == {"status": "success"}
+    assert await ws.push("ADLQuantile_update") == [["BTC_PERP", None, None]]
+    await run.bob.ok("order/collateral/limit", side="sell", **PERP)
+    await run.alice.ok("order/collateral/limit", side="buy", **PERP)
+    assert await ws.push("ADLQuantile_update") == [["BTC_PERP", 0, None]]
+    await trio.sleep(5)
+    await ws.call("ping")
+    assert ws.pushes == []
     assert (await ws.ask("ADLQuantile_subscribe", MARKET))["error"]["code"] == 1
     assert await ws.call("ADLQuantile_unsubscribe") == {"status": "success"}
