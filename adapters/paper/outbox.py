@@ -49,12 +49,10 @@ class Outbox:
 
     def push(self, framed: bytes) -> None:
         """Queue one frame; a full outbox closes instead of growing or dropping frames."""
-        if self.closed:
-            return
-        if self.tap is not None:
+        if self.tap is None:
+            self.queue(framed)
+        elif not self.closed:
             self.tap.push(framed)
-            return
-        self.queue(framed)
 
     def queue(self, framed: bytes) -> None:
         """Queue one frame that no fault befalls any more."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
 from adapters.cli.simulate import Simulation
 from adapters.paper.faults import Kind, Plan, Rule
-from tests.integration.kit import ACCOUNT
+from tests.integration.kit import ACCOUNT, running_venue
 from tests.integration.test_simulation import assert_proved
 from tests.integration.truth import assert_agrees
 from tests.integration.world import account_at, files_of, run_quiet
@@ -99,3 +101,17 @@ def test_all_faults_at_once_and_the_same_once_more() -> None:
     assert len({done.kind for done in logs[0].log}) >= 10
     assert logs[0].shown() == logs[1].shown()
     assert files_of(run.fs) == files_of(again.fs)
+
+
+def test_a_venue_of_its_own_takes_a_plan_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "faults.toml"
+    path.write_text('seed = 9\n[[rules]]\nkind = "close"\npath = "/api/v4/public/ping"\nnth = 2\n')
+    with running_venue("--faults", str(path)) as venue:
+        url = f"{venue.rest}/api/v4/public/ping"
+        assert urlopen(url).status == 200
+        with pytest.raises(OSError, match="without response"):
+            urlopen(url)
+        shown = venue.ask("DELETE", "/faults")
+        assert [(done["seed"], done["kind"]) for done in shown["log"]] == [(9, "close")]
+        assert urlopen(url).status == 200
+        assert venue.ask("GET", "/faults")["rules"] == []
