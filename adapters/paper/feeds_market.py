@@ -21,6 +21,8 @@ STATISTICS_US = 1_000_000
 PREMIUM_US = 500_000
 # A venue that stalled for longer does not tell of every candle that it missed.
 CANDLES_PUSHED_MAX = 100
+# Start and lots of the candle that was told last.
+Told = tuple[int, int]
 
 
 class MarketFeed:
@@ -47,21 +49,28 @@ class MarketFeed:
 
     def push_candles(self, sessions: Iterable[Session], now_us: int) -> None:
         """Push the running candle where it changed, and before it what ended meanwhile [C]."""
-        frames: dict[tuple[str, int, tuple[int, int] | None], bytes] = {}
+        made: dict[tuple[str, int, Told | None], tuple[bytes, Told] | None] = {}
         for session in sessions:
             subscription = session.candles
             if subscription is None:
                 continue
             key = (subscription.market, subscription.interval_s, subscription.told)
-            changed = self._changed_candles(subscription, now_us)
-            if not changed:
-                continue
-            subscription.told = (changed[-1].start_s, changed[-1].lots)
-            if key not in frames:
-                spec = self._exchange.markets[subscription.market].spec
-                shown = [public_objects.named_candle(candle, spec) for candle in changed]
-                frames[key] = push_frame("candles_update", shown)
-            session.outbox.push(frames[key])
+            if key not in made:
+                made[key] = self._candles_frame(subscription, now_us)
+            push = made[key]
+            if push is not None:
+                framed, subscription.told = push
+                session.outbox.push(framed)
+
+    def _candles_frame(
+        self, subscription: CandleSubscription, now_us: int
+    ) -> tuple[bytes, Told] | None:
+        changed = self._changed_candles(subscription, now_us)
+        if not changed:
+            return None
+        spec = self._exchange.markets[subscription.market].spec
+        shown = [public_objects.named_candle(candle, spec) for candle in changed]
+        return push_frame("candles_update", shown), (changed[-1].start_s, changed[-1].lots)
 
     def _changed_candles(self, subscription: CandleSubscription, now_us: int) -> list[Candle]:
         now_s = now_us // US_PER_S
