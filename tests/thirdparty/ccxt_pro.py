@@ -109,6 +109,23 @@ async def fills(check: Checks, running: Venue, maker: Watcher, taker: Any, seer:
     check.equal("own trade's order", deal["order"], order["id"])
 
 
+async def statistics(check: Checks, running: Venue) -> None:
+    """Ticker and candle of the one fill so far."""
+    watcher = Watcher(running, "demo-2", number=Decimal)
+    cost = D("0.05") * D("61000.5")
+    try:
+        await watcher.load_markets()
+        ticker = await watcher.watch_ticker(SYMBOL)
+        same = dict.fromkeys(("open", "high", "low", "last"), D("61000.5"))
+        check.fields("ticker", ticker, baseVolume=D("0.05"), quoteVolume=cost, **same)
+        # At midnight a new candle starts, flat at the same price.
+        candle = (await watcher.watch_ohlcv(SYMBOL, "1d"))[-1]
+        check.number("candle", candle[1:5], ["61000.5"] * 4)
+        check.equal("day", candle[0] % 86_400_000, 0)
+    finally:
+        await watcher.close()
+
+
 async def orders(check: Checks, maker: Watcher) -> None:
     """The life of one order: new, cancelled."""
     placed: dict[str, Any] = {}
@@ -159,6 +176,7 @@ async def scenario(check: Checks, running: Venue) -> None:
         await maker.authenticate()
         await book(check, maker, seer)
         await fills(check, running, maker, taker, prints)
+        await statistics(check, running)
         await orders(check, maker)
         await balances(check, running, taker)
     finally:

@@ -170,6 +170,26 @@ def histories(check: Checks, maker: Any, taker: Any) -> None:
     check.number("maker's", [order["filled"] for order in filled], ["0.1"])
 
 
+def statistics(check: Checks, exchange: Any) -> None:
+    """Tickers of three API versions, candles and currencies show the two fills."""
+    cost = D("0.1") * 61_000 + D("0.15") * D("61000.5")
+    day = {"last": D("61000.5"), "baseVolume": D("0.25"), "quoteVolume": cost}
+    ticker = exchange.fetch_ticker(SPOT_SYMBOL)
+    check.fields("v1 ticker", ticker, open=D(61_000), high=D("61000.5"), low=D(61_000), **day)
+    bid, ask = exchange.fetch_order_book(SPOT_SYMBOL)["bids"], ticker["ask"]
+    check.equal("best", (ticker["bid"], ask), (bid[0][0] if bid else D(0), D(0)))
+    old = exchange.fetch_tickers([SPOT_SYMBOL], {"method": "v2PublicGetTicker"})
+    check.fields("v2 ticker", old[SPOT_SYMBOL], **day)
+    candles = exchange.fetch_ohlcv(SPOT_SYMBOL, "1d")
+    # A trade of the day before belongs to a candle of its own around midnight.
+    check.number("volume", sum(candle[5] for candle in candles), D("0.25"))
+    check.number("closes", candles[-1][4], D("61000.5"))
+    since = candles[0][0]
+    check.equal("since", exchange.fetch_ohlcv(SPOT_SYMBOL, "1d", since, 1), candles[:1])
+    check.equal("currencies", sorted(exchange.currencies), ["BTC", "USDT"])
+    check.fields("fees", exchange.fetch_trading_fees()[SPOT_SYMBOL], maker=FEE_RATE, taker=FEE_RATE)
+
+
 def futures(check: Checks, venue: Venue, maker: Any, taker: Any) -> None:
     """A perpetual: orders on collateral, a position on each side, its balance."""
     ask = maker.create_order(PERP_SYMBOL, "limit", "sell", 0.1, 60_000.5)
@@ -187,6 +207,11 @@ def futures(check: Checks, venue: Venue, maker: Any, taker: Any) -> None:
         total = exchange.fetch_balance({"type": "swap"})["USDT"]["total"]
         rate = PERP_MAKER_RATE if name == "demo-1" else PERP_TAKER_RATE
         check.number("collateral", total, 1_000_000 - D("6000.05") * rate)
+    funding = maker.fetch_funding_rate(PERP_SYMBOL)
+    check.fields("funding", funding["info"], index_price="61000.5", ticker_id=PERP)
+    ticker = maker.fetch_tickers([PERP_SYMBOL], {"type": "swap"})[PERP_SYMBOL]
+    check.fields("perp ticker", ticker, last=D("60000.5"), baseVolume=D("0.1"))
+    check.equal("settlements", len(maker.fetch_funding_rate_history(PERP_SYMBOL)) < 2, True)
     check.number("leverage", taker.set_leverage(20)["leverage"], 20)
     (held,) = taker.fetch_positions([PERP_SYMBOL])
     check.number("margin at 20", held["collateral"], D("6000.05") / 20)
