@@ -44,13 +44,14 @@ class Seat:
     """One account on one market: open orders, fee rates and, on a perpetual, the positions."""
 
     __slots__ = (
+        "_hedged",
+        "_one_way",
         "account",
         "client_ids",
         "held",
         "maker_rate",
         "market",
         "orders",
-        "positions",
         "reduce_only_orders",
         "rpi_maker_rate",
         "taker_rate",
@@ -64,7 +65,8 @@ class Seat:
         self.client_ids: dict[str, Order] = {}
         self.reduce_only_orders = 0
         self.held = {side: Position(market, side) for side in PositionSide}
-        self.positions = tuple(self.held.values())
+        self._one_way = (self.held[PositionSide.BOTH],)
+        self._hedged = (self.held[PositionSide.LONG], self.held[PositionSide.SHORT])
 
     def set_rates(self) -> None:
         """Take the fee rates from what market and account say now."""
@@ -76,6 +78,14 @@ class Seat:
             account.futures_rpi_maker_premium if spec.is_perpetual else account.rpi_maker_premium
         )
         self.rpi_maker_rate = self.maker_rate + to_rate(premium)
+
+    @property
+    def positions(self) -> tuple[Position, ...]:
+        """Return the positions of the account's mode: BOTH, or LONG and SHORT.
+
+        The mode changes only while none is open, so none is ever hidden.
+        """
+        return self._hedged if self.account.hedge_mode else self._one_way
 
     @property
     def lots(self) -> int:
@@ -94,12 +104,17 @@ class Seat:
 
     def margin(self) -> int:
         """Return the margin of positions and open orders in units, each rounded up."""
-        leverage = self.leverage
-        return sum(initial_margin(p.worst_notional(), leverage) for p in self.positions)
+        leverage, margin = self.leverage, 0
+        for position in self.positions:
+            margin += initial_margin(position.worst_notional(), leverage)
+        return margin
 
     def unrealized_pnl(self) -> int:
         """Return the P&L of the positions at the mark price, in units."""
-        return sum(position.unrealized_pnl() for position in self.positions)
+        pnl = 0
+        for position in self.positions:
+            pnl += position.unrealized_pnl()
+        return pnl
 
     def reducible_lots(self, side: Side, position_side: PositionSide = PositionSide.BOTH) -> int:
         """Return how much of a position an order of `side` can close."""
@@ -132,6 +147,7 @@ class Account:
                 asset = market.quote_asset
                 self.collateral[asset] = to_units(spec.collateral.get(asset, "0"))
         self.seats: dict[str, Seat] = {}
+        self._margin_seats: dict[str, list[Seat]] = {}
         self.timers: dict[str, KillSwitch] = {}
         self.deals: deque[Deal] = deque(maxlen=config.deals_max)
         self.positions = PositionLog(config.position_changes_max)
@@ -158,12 +174,15 @@ class Account:
                     )
 
     def margin_seats(self, asset: str) -> list[Seat]:
-        """Return the seats whose positions settle in `asset`."""
-        return [
-            seat
-            for seat in self.seats.values()
-            if seat.market.spec.is_perpetual and seat.market.spec.quote_asset == asset
-        ]
+        """Return the seats whose positions settle in `asset`; all seats are taken at the start."""
+        found = self._margin_seats.get(asset)
+        if found is None:
+            found = self._margin_seats[asset] = [
+                seat
+                for seat in self.seats.values()
+                if seat.market.spec.is_perpetual and seat.market.spec.quote_asset == asset
+            ]
+        return found
 
 
 class Ledger:
@@ -225,10 +244,10 @@ class Ledger:
         if worst <= before:
             return True
         asset, leverage = seat.market.spec.quote_asset, seat.leverage
-        seats = seat.account.margin_seats(asset)
-        equity = seat.account.collateral[asset] + sum(s.unrealized_pnl() for s in seats)
-        margin = sum(s.margin() for s in seats) - initial_margin(before, leverage)
-        return equity >= margin + initial_margin(worst, leverage)
+        spare = seat.account.collateral[asset]
+        for other in seat.account.margin_seats(asset):
+            spare += other.unrealized_pnl() - other.margin()
+        return spare + initial_margin(before, leverage) >= initial_margin(worst, leverage)
 
     def hold_waiting(self, seat: Seat, order: Order, sign: int) -> None:
         """Freeze (`sign` 1) or give back (-1) what an un-triggered stop may spend (10.7).

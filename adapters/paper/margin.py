@@ -57,7 +57,8 @@ class Position:
     def worst_notional(self, buys: int = 0, sells: int = 0) -> int:
         """Return the larger notional that open orders plus `buys` or `sells` can lead to."""
         bought = abs(self.cost + self.open_buys + buys)
-        return max(bought, abs(self.cost - self.open_sells - sells))
+        sold = abs(self.cost - self.open_sells - sells)
+        return bought if bought > sold else sold
 
     def unrealized_pnl(self) -> int:
         """Return the P&L of the position at the mark price, in units."""
