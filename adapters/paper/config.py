@@ -34,6 +34,8 @@ class VenueConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ws_inactivity_s: int = 60
     # Seconds in which a token must be used for the first time (11.2) [C].
     token_first_use_s: int = 60
+    # Seconds in which a token that was used may be used again; undocumented (G-11) [C].
+    token_lifetime_s: int = 86_400
     # What goes wrong, None for nothing; see `faults_check.py` for the names in it.
     faults: Plan | None = None
     # False as where margin trading is forbidden: public futures and collateral/markets answer 451.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import trio
@@ -45,6 +46,8 @@ class Outbox:
         self._size = 0
         self._waiter: trio.Event | None = None
         self.closed = False
+        # Ends the connection even while its writer waits for a reader that takes nothing.
+        self.on_close: Callable[[], None] | None = None
         self.tap: FrameTap | None = None
 
     def push(self, framed: bytes) -> None:
@@ -70,6 +73,8 @@ class Outbox:
         self.closed = True
         self._frames.clear()
         self.wake()
+        if self.on_close is not None:
+            self.on_close()
 
     async def take(self) -> bytes:
         """Wait for frames and return all of them; empty once closed."""

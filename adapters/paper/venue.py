@@ -56,7 +56,7 @@ class Venue:
         )
         self.limiter = RestLimiter(config.rest_limits)
         self.public_cache = PublicCache()
-        self.tokens = Tokens(ids, config.token_first_use_s)
+        self.tokens = Tokens(ids, config.token_first_use_s, config.token_lifetime_s)
         self.bodies = BodyLog(body_file)
         self.statistics = Statistics(self.exchange.markets)
         self.feeds = Feeds(self.exchange, self.statistics, self.now_us())

@@ -81,6 +81,7 @@ async def serve_websocket(stream: trio.abc.Stream, upgrade: Upgrade, venue: Venu
     venue.feeds.sessions.append(session)
     try:
         async with trio.open_nursery() as nursery:
+            session.outbox.on_close = nursery.cancel_scope.cancel
             nursery.start_soon(_write, replay, session, nursery.cancel_scope)
             await _read(nursery, replay, session, venue)
             nursery.cancel_scope.cancel()

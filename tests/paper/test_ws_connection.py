@@ -156,6 +156,18 @@ async def test_a_token_must_be_used_within_a_minute(
     assert await late.call("authorize", tokens[0], "public") == {"status": "success"}
 
 
+async def test_a_token_lives_as_long_as_the_configuration_says(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    run = await bench(nursery, VenueConfig(token_lifetime_s=100))
+    token = (await run.alice.ok("profile/websocket_token"))["websocket_token"]
+    for wait, code in ((50, None), (50, None), (1, 1)):
+        await trio.sleep(wait)
+        ws = await run.alice.open_ws()
+        error = (await ws.ask("authorize", token, "public"))["error"]
+        assert (error and error["code"]) == code
+
+
 async def test_ten_tokens_a_minute_then_a_body_that_is_no_json(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
