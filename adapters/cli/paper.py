@@ -33,10 +33,11 @@ if TYPE_CHECKING:
     "--flow",
     default="synthetic",
     show_default=True,
-    metavar="synthetic|none|FILE[,FILE]",
-    help="What moves the market; a recording may be given as MARKET=FILE.",
+    metavar="synthetic[:PRESET]|none|FILE[,FILE]",
+    help="What moves the market. Presets: default, whitebit (quiet and thin), busy. A recording "
+    "may be given as MARKET=FILE; several of one market are joined.",
 )
-@click.option("--seed", default=1, show_default=True, help="Seed of the synthetic flow.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the flow.")
 @click.option(
     "--speed", default="1", show_default=True, help="Speed of the flow, never of the clock."
 )

@@ -9,8 +9,8 @@ import msgspec
 
 from adapters.paper.auth import ApiKey, is_address
 from adapters.paper.faults import Plan
-from adapters.paper.flow_recorded import RecordedConfig
-from adapters.paper.flow_synthetic import SyntheticConfig
+from adapters.paper.flow_config import SyntheticConfig
+from adapters.paper.flow_view import RecordedConfig
 from adapters.paper.model import FLOW_ACCOUNTS, ExchangeConfig
 from adapters.ports import Fs, Ids
 from engine.errors import ConfigError

@@ -3,51 +3,37 @@
 The background holds the best levels of the recorded book as real resting orders; recorded trades
 arrive as aggressive IOC orders and match in real priority against background and user orders
 alike; afterwards the recorded depth sets the background's part only. Where recorded depth crosses
-a user's order, it trades with it.
+a user's order, it trades with it. What is played of the recording is in `flow_view.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 
-import msgspec
 from sortedcontainers import SortedList
 
 from adapters.paper.background import Background
 from adapters.paper.exchange import Exchange
 from adapters.paper.flow import FlowClock
+from adapters.paper.flow_config import check_markets, for_market
 from adapters.paper.flow_rows import (
     BboRow,
     DeltaRow,
     Lines,
     Pair,
-    Row,
+    Recording,
     SnapshotRow,
     TradeRow,
     read_rows,
     to_steps,
 )
+from adapters.paper.flow_tape import Tape
+from adapters.paper.flow_view import RecordedConfig, View
 from adapters.paper.model import MarketSpec, Side
-from adapters.paper.specs import Count
 from engine.errors import ConfigError
 
 _NS_PER_US = 1_000
-
-
-class RecordedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Choices of the recorded flow, all [C]."""
-
-    # Best recorded levels a side that rest as background orders: the widest depth channel.
-    levels: Count = 100
-    # One trade in this many (by its id) counts as a retail taker, so that RPI orders fill too.
-    retail_one_in: Count = 5
-    # Rows read before anything starts, so that a bad file is refused and not met later.
-    checked_rows: Count = 1_000
-    # Rows in which a snapshot must come, and deltas kept until it does.
-    snapshot_within: Count = 10_000
-    # The pause between the last row and the snapshot that starts the next round.
-    loop_pause_ns: Count = 100_000_000
 
 
 class _Side:
@@ -82,85 +68,15 @@ class _Side:
         return {ticks: self.lots[ticks] for ticks in prices}
 
 
-class Tape:
-    """The rows of one recording on flow time, from its snapshot on, round and round."""
-
-    def __init__(self, lines: Lines, name: str, config: RecordedConfig) -> None:
-        """Read up to the first snapshot; raises ConfigError if the recording is unusable."""
-        self.name = name
-        self._lines = lines
-        self._config = config
-        self._round_ns = 0
-        self._rows = self._round()
-        self.head = next(self._rows)
-
-    def advance(self) -> None:
-        """Move `head` = (flow time in ns, line, row) to the next row."""
-        self.head = next(self._rows)
-
-    def _round(self) -> Iterator[tuple[int, int, Row]]:
-        while True:
-            rows = read_rows(self._lines, self.name)
-            number, snapshot, early = self._find_snapshot(rows)
-            yield self._round_ns, number, snapshot
-            chain = _Chain(self.name, snapshot.seq)
-            for number, delta in early:
-                if chain.accepts(number, delta):
-                    yield self._round_ns, number, delta
-            elapsed_ns = 0
-            for number, row in rows:
-                elapsed_ns = row.t - snapshot.t
-                if isinstance(row, SnapshotRow):
-                    chain = _Chain(self.name, row.seq)
-                elif isinstance(row, DeltaRow) and not chain.accepts(number, row):
-                    continue
-                yield self._round_ns + elapsed_ns, number, row
-            self._round_ns += elapsed_ns + self._config.loop_pause_ns
-
-    def _find_snapshot(
-        self, rows: Iterator[tuple[int, Row]]
-    ) -> tuple[int, SnapshotRow, list[tuple[int, DeltaRow]]]:
-        early: list[tuple[int, DeltaRow]] = []
-        for number, row in islice(rows, self._config.snapshot_within):
-            if isinstance(row, SnapshotRow):
-                return number, row, early
-            # Trades and quotes from before the book is known have nothing to act on.
-            if isinstance(row, DeltaRow):
-                early.append((number, row))
-        raise ConfigError(
-            f"{self.name}:1: expected a snapshot within {self._config.snapshot_within} rows, "
-            "found none; start the recording with one"
-        )
-
-
-class _Chain:
-    """Checks that deltas follow each other: spot by `first`, futures by `prev`."""
-
-    def __init__(self, name: str, seq: int) -> None:
-        self._name = name
-        self._seq = seq
-
-    def accepts(self, number: int, row: DeltaRow) -> bool:
-        """Say whether a delta is news; raises ConfigError where one is missing before it."""
-        if row.seq <= self._seq:
-            return False
-        before = row.prev if row.prev is not None else (row.first or 0) - 1
-        if before > self._seq:
-            raise ConfigError(
-                f"{self._name}:{number}: expected a delta that follows update {self._seq}, "
-                f"was one that follows {before}; the recording has a gap, cut it there"
-            )
-        self._seq = row.seq
-        return True
-
-
 class _Player:
     """Plays the rows of one market into the exchange."""
 
-    def __init__(self, background: Background, tape: Tape, config: RecordedConfig) -> None:
+    def __init__(
+        self, background: Background, tape: Tape, view: View, config: RecordedConfig
+    ) -> None:
         self.tape = tape
         self._background = background
-        self._spec: MarketSpec = background.market.spec
+        self._view = view
         self._config = config
         self._book = {side: _Side(side) for side in Side}
         # What was last asked of the background, by level; fills since are not in it.
@@ -170,27 +86,35 @@ class _Player:
         self._bbo: BboRow | None = None
         # The newest update seen of either stream: an older quote is no news.
         self._seq = 0
+        # Best bid + best ask when both were last there: where the next recording goes on.
+        self._last_sum: int | None = None
 
     def play(self, now_us: int) -> None:
         """Perform the head of the tape and move on."""
-        _, number, row = self.tape.head
-        where = f"{self.tape.name}:{number}"
+        head = self.tape.head
+        row, where = head.row, head.where
         if isinstance(row, TradeRow):
             self._trade(row, where, now_us)
         elif isinstance(row, BboRow):
             self._quote(row, where, now_us)
         else:
+            if head.begins is not None and isinstance(row, SnapshotRow):
+                mirrored = head.begins % 2 == 1
+                self._view.begin(row, where, self._last_sum, mirrored=mirrored)
             self._depth(row, where, now_us)
+        self._remember_touch()
         self.tape.advance()
 
-    def _level(self, pair: Pair, where: str) -> tuple[int, int]:
-        spec = self._spec
-        ticks = to_steps(pair[0], spec.money_prec, where)
-        return ticks, to_steps(pair[1], spec.stock_prec, where)
+    def _remember_touch(self) -> None:
+        bids, asks = self._book[Side.BUY].keys, self._book[Side.SELL].keys
+        if bids and asks:
+            self._last_sum = bids[-1] - asks[-1]
 
     def _trade(self, row: TradeRow, where: str, now_us: int) -> None:
-        ticks, lots = self._level((row.p, row.q), where)
-        side = Side.BUY if row.side == "buy" else Side.SELL
+        shown = self._view.trade(row, where)
+        if shown is None:
+            return
+        side, ticks, lots = shown
         retail = row.id % self._config.retail_one_in == 0
         if lots:
             self._background.replay_trade(side, ticks, lots, now_us, retail=retail)
@@ -215,11 +139,12 @@ class _Player:
 
     def _apply_bbo(self, row: BboRow, where: str) -> dict[Side, list[int]]:
         dropped = {}
-        for side, pair in ((Side.BUY, row.bid), (Side.SELL, row.ask)):
-            ticks, lots = self._level(pair, where)
+        for recorded, pair in ((Side.BUY, row.bid), (Side.SELL, row.ask)):
+            side, ticks, lots, kept = self._view.touch(recorded, pair, where)
             book = self._book[side]
             dropped[side] = book.drop_better(ticks)
-            book.set(ticks, lots)
+            if kept:
+                book.set(ticks, lots)
         return dropped
 
     def _depth(self, row: SnapshotRow | DeltaRow, where: str, now_us: int) -> None:
@@ -229,12 +154,13 @@ class _Player:
             self._bbo = None
             self._seq = 0
         self._seq = max(self._seq, row.seq)
-        for side, pairs in ((Side.BUY, row.bids), (Side.SELL, row.asks)):
-            book, touched = self._book[side], self._touched[side]
+        for recorded, pairs in ((Side.BUY, row.bids), (Side.SELL, row.asks)):
             for pair in pairs:
-                ticks, lots = self._level(pair, where)
-                book.set(ticks, lots)
-                touched[ticks] = None
+                level = self._view.level(recorded, pair, where)
+                if level is not None:
+                    side, ticks, lots = level
+                    self._book[side].set(ticks, lots)
+                    self._touched[side][ticks] = None
         if self._bbo is not None and self._bbo.seq > row.seq:
             # The best bid and offer are ahead of this delta, so its older touch must not return.
             self._apply_bbo(self._bbo, where)
@@ -267,32 +193,40 @@ class RecordedFlow:
     def __init__(
         self,
         exchange: Exchange,
-        recordings: Mapping[str, tuple[str, Lines]],
+        recordings: Mapping[str, Sequence[Recording]],
         clock: FlowClock,
         config: RecordedConfig | None = None,
+        *,
+        seed: int = 1,
     ) -> None:
         """Check the start of every recording and build the players.
 
         Args:
             exchange: whose flow accounts act.
-            recordings: market -> (file name for messages, its lines).
-            clock: places flow time 0, the first snapshot of every recording.
+            recordings: market -> its recordings, played one after the other.
+            clock: places flow time 0, the first snapshot of every market.
             config: choices; None for the defaults.
+            seed: of what is thinned out.
 
         Raises:
             ConfigError: if a recording cannot be used, with its file and line.
         """
         settings = config or RecordedConfig()
+        check_markets(settings, exchange.markets, "recorded")
         self._clock = clock
         self._players = []
-        for market, (name, lines) in recordings.items():
-            check_start(exchange.markets[market].spec, lines, name, settings)
-            background = Background(exchange, market)
-            self._players.append(_Player(background, Tape(lines, name, settings), settings))
+        for market, files in recordings.items():
+            own = for_market(settings, market, "recorded")
+            spec = exchange.markets[market].spec
+            for name, lines in files:
+                check_start(spec, lines, name, own)
+            view = View(spec, own, seed)
+            tape = Tape(files, own)
+            self._players.append(_Player(Background(exchange, market), tape, view, own))
 
     def next_us(self) -> int:
         """Return when the next action is due, in the venue's microseconds."""
-        return self._clock.venue_us(min(p.tape.head[0] for p in self._players) // _NS_PER_US)
+        return self._clock.venue_us(min(p.tape.head.due_ns for p in self._players) // _NS_PER_US)
 
     def run_until(self, now_us: int) -> None:
         """Perform every action due at or before `now_us`, in time order.
@@ -302,14 +236,14 @@ class RecordedFlow:
         """
         while True:
             player = min(self._players, key=_due_ns)
-            due_us = self._clock.venue_us(player.tape.head[0] // _NS_PER_US)
+            due_us = self._clock.venue_us(player.tape.head.due_ns // _NS_PER_US)
             if due_us > now_us:
                 return
             player.play(due_us)
 
 
 def _due_ns(player: _Player) -> int:
-    return player.tape.head[0]
+    return player.tape.head.due_ns
 
 
 def check_start(spec: MarketSpec, lines: Lines, name: str, config: RecordedConfig) -> None:

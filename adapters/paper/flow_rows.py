@@ -21,6 +21,8 @@ from engine.errors import ConfigError
 
 # Opens the lines of a recording from its start, each time anew.
 Lines = Callable[[], Iterator[bytes]]
+# The name that messages call it, and its lines.
+Recording = tuple[str, Lines]
 Pair = tuple[str, str]
 
 # A full snapshot of a deep book is some 200 kB; beyond this the file is not a recording.

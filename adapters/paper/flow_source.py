@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from adapters.paper.config import VenueConfig
 from adapters.paper.exchange import Exchange
 from adapters.paper.flow import Flow, FlowClock
+from adapters.paper.flow_config import PRESETS, SyntheticConfig
 from adapters.paper.flow_recorded import RecordedFlow
-from adapters.paper.flow_rows import Lines, open_recording
+from adapters.paper.flow_rows import Recording, open_recording
 from adapters.paper.flow_synthetic import SyntheticFlow
 from adapters.ports import Fs
 from engine.errors import ConfigError
 
 SYNTHETIC = "synthetic"
+_PRESET = SYNTHETIC + ":"
 NONE = "none"
 NEVER_US = 1 << 62
 # Exchange and start in microseconds -> the flow that acts on it.
@@ -31,16 +35,16 @@ class NoFlow:
         """Do nothing."""
 
 
-def recordings_of(flow: str, markets: tuple[str, ...]) -> dict[str, Path]:
+def recordings_of(flow: str, markets: tuple[str, ...]) -> dict[str, list[Path]]:
     """Markets and their files from `FILE[,FILE]` or `MARKET=FILE[,...]`.
 
     A file without a market is taken for BTC_PERP if its name says "perp" or "usdm", else for
-    BTC_USDT.
+    BTC_USDT. Files of one market are played one after the other, in the order given.
 
     Raises:
-        ConfigError: for an unknown market, or one that is named twice.
+        ConfigError: for an unknown market or an empty file name.
     """
-    chosen: dict[str, Path] = {}
+    chosen: dict[str, list[Path]] = {}
     for part in flow.split(","):
         market, equals, name = part.partition("=")
         if not equals:
@@ -52,10 +56,25 @@ def recordings_of(flow: str, markets: tuple[str, ...]) -> dict[str, Path]:
         if market not in markets:
             known = ", ".join(markets)
             raise ConfigError(f"--flow {part}: market {market} does not exist; one of {known}")
-        if market in chosen:
-            raise ConfigError(f"--flow {flow}: {market} has two files; give MARKET=FILE for each")
-        chosen[market] = Path(name)
+        chosen.setdefault(market, []).append(Path(name))
     return chosen
+
+
+def synthetic_of(config: VenueConfig, flow: str) -> SyntheticConfig:
+    """Settings of `synthetic` or `synthetic:PRESET`.
+
+    A preset takes the place of `[synthetic]`, but for what that says of single markets.
+
+    Raises:
+        ConfigError: for an unknown preset.
+    """
+    if flow == SYNTHETIC:
+        return config.synthetic
+    preset = PRESETS.get(flow.removeprefix(_PRESET))
+    if preset is None:
+        known = ", ".join(_PRESET + name for name in PRESETS)
+        raise ConfigError(f"--flow {flow}: there is no such preset; one of {known}")
+    return msgspec.structs.replace(preset, markets=config.synthetic.markets)
 
 
 def flow_maker(config: VenueConfig, flow: str, *, seed: int, speed: str, fs: Fs) -> MakeFlow:
@@ -63,8 +82,8 @@ def flow_maker(config: VenueConfig, flow: str, *, seed: int, speed: str, fs: Fs)
 
     Args:
         config: The venue's settings.
-        flow: `synthetic`, `none` or recordings, see `recordings_of`.
-        seed: Of the synthetic flow.
+        flow: `synthetic`, `synthetic:PRESET`, `none` or recordings, see `recordings_of`.
+        seed: Of everything that a flow draws.
         speed: Of the flow against the venue's clock, a positive number as text.
         fs: Where recordings are read.
 
@@ -74,20 +93,21 @@ def flow_maker(config: VenueConfig, flow: str, *, seed: int, speed: str, fs: Fs)
     FlowClock(0, speed)
     if flow == NONE:
         return lambda exchange, start_us: NoFlow()
-    if flow == SYNTHETIC:
+    if flow == SYNTHETIC or flow.startswith(_PRESET):
+        settings = synthetic_of(config, flow)
 
         def make_synthetic(exchange: Exchange, start_us: int) -> Flow:
-            return SyntheticFlow(exchange, seed, FlowClock(start_us, speed), config.synthetic)
+            return SyntheticFlow(exchange, seed, FlowClock(start_us, speed), settings)
 
         return make_synthetic
     markets = tuple(market.name for market in config.exchange.markets)
-    recordings: dict[str, tuple[str, Lines]] = {
-        market: (str(path), open_recording(fs, path))
-        for market, path in recordings_of(flow, markets).items()
+    recordings: dict[str, list[Recording]] = {
+        market: [(str(path), open_recording(fs, path)) for path in paths]
+        for market, paths in recordings_of(flow, markets).items()
     }
 
     def make_recorded(exchange: Exchange, start_us: int) -> Flow:
         clock = FlowClock(start_us, speed)
-        return RecordedFlow(exchange, recordings, clock, config.recorded)
+        return RecordedFlow(exchange, recordings, clock, config.recorded, seed=seed)
 
     return make_recorded

@@ -12,8 +12,8 @@ from adapters.cli.simulate import JOURNAL, Disturb, Simulation, simulate
 from adapters.paper.admin import ROUTES
 from adapters.paper.config import VenueConfig, with_flow_accounts
 from adapters.paper.faults import Plan
+from adapters.paper.flow_config import SyntheticConfig
 from adapters.paper.flow_source import MakeFlow, flow_maker
-from adapters.paper.flow_synthetic import SyntheticConfig
 from adapters.paper.server import VenueHandle
 from adapters.simulated import SimFs, SimNet
 from engine.events import Record
@@ -21,7 +21,14 @@ from replay.read import read_records
 from tests.integration.kit import ACCOUNT
 
 QUIET = SyntheticConfig(
-    step_ms=2_000, walk_cents=1_500, touch_every=20, levels=6, taker_gap_ms=(1_000, 6_000)
+    step_ms=2_000,
+    walk_cents=1_500,
+    touch_every=20,
+    levels=6,
+    taker_gap_ms=(1_000, 6_000),
+    rivals=0,
+    storm_percent=0,
+    momentum_cents=0,
 )
 RAW = JOURNAL / "raw"
 

@@ -11,8 +11,9 @@ import zstandard
 
 from adapters.paper.exchange import Exchange
 from adapters.paper.flow import FlowClock
-from adapters.paper.flow_recorded import RecordedConfig, RecordedFlow
+from adapters.paper.flow_recorded import RecordedFlow
 from adapters.paper.flow_rows import Lines, lines_of, open_recording, to_steps
+from adapters.paper.flow_view import RecordedConfig
 from adapters.paper.model import BboChanged, BookChanged, Deal, PublicTrade, Side
 from adapters.ports import SystemFs
 from engine.errors import ConfigError
@@ -64,7 +65,7 @@ def packed(text: bytes) -> Lines:
 
 
 def flow(venue: Exchange, rows: list[Row], market: str = SPOT) -> RecordedFlow:
-    return RecordedFlow(venue, {market: ("tape.zst", lines(rows))}, FlowClock(NOW_US))
+    return RecordedFlow(venue, {market: [("tape.zst", lines(rows))]}, FlowClock(NOW_US))
 
 
 def played(rows: list[Row], ms: int) -> Exchange:
@@ -200,19 +201,6 @@ def test_one_row_is_one_change_of_the_book() -> None:
     assert venue.markets[SPOT].best() == (9900, 2 * LOT, 10000, LOT)
 
 
-def test_tape_starts_again_from_its_snapshot() -> None:
-    rows = [START, delta(1900, 11, [["100", "0"]], [], first=11)]
-    venue = exchange()
-    market = flow(venue, rows)
-    market.run_until(NOW_US + 900 * MS)
-    assert venue.markets[SPOT].best()[0] == 9900
-    assert market.next_us() == NOW_US + 1000 * MS
-    market.run_until(NOW_US + 1000 * MS)
-    assert venue.markets[SPOT].best()[0] == 10000
-    market.run_until(NOW_US + 1900 * MS)
-    assert venue.markets[SPOT].best()[0] == 9900
-
-
 def test_only_the_best_levels_rest() -> None:
     bids = [[str(price), "1"] for price in range(100, 40, -1)]
     rows = [
@@ -220,7 +208,7 @@ def test_only_the_best_levels_rest() -> None:
         delta(100, 2, [["100", "0"], ["30", "1"]], [], first=2),
     ]
     venue = exchange()
-    source = {SPOT: ("tape.zst", lines(rows))}
+    source = {SPOT: [("tape.zst", lines(rows))]}
     market = RecordedFlow(venue, source, FlowClock(NOW_US), RecordedConfig(levels=10))
     market.run_until(NOW_US)
     assert [ticks // 100 for ticks, _ in venue.markets[SPOT].depth(100)[0]] == [*range(100, 90, -1)]
@@ -266,14 +254,14 @@ BAD = {
 def test_bad_file_is_refused_before_anything_starts(name: str) -> None:
     text, message = BAD[name]
     with pytest.raises(ConfigError, match=message) as caught:
-        RecordedFlow(exchange(), {SPOT: ("tape.zst", packed(text))}, FlowClock(NOW_US))
+        RecordedFlow(exchange(), {SPOT: [("tape.zst", packed(text))]}, FlowClock(NOW_US))
     assert "\n" not in str(caught.value)
 
 
 def test_file_that_is_not_zstandard_or_missing_is_refused(tmp_path: Path) -> None:
     plain = tmp_path / "plain.jsonl"
     plain.write_text(json.dumps(START) + "\n")
-    source = {SPOT: (str(plain), open_recording(SystemFs(), plain))}
+    source = {SPOT: [(str(plain), open_recording(SystemFs(), plain))]}
     with pytest.raises(ConfigError, match=r"plain.jsonl:1: expected zstandard-compressed"):
         RecordedFlow(exchange(), source, FlowClock(NOW_US))
     with pytest.raises(ConfigError, match="No such file"):
@@ -298,7 +286,7 @@ def test_recordings_play_with_a_quoting_user_and_conserve_everything() -> None:
         SPOT: "binance_spot_btcusdt_first60s.jsonl.zst",
         PERP: "binance_usdm_btcusdt_perp_20240808_6m.jsonl.zst",
     }
-    sources = {m: (n, open_recording(SystemFs(), DATA / n)) for m, n in names.items()}
+    sources = {m: [(n, open_recording(SystemFs(), DATA / n))] for m, n in names.items()}
     market = RecordedFlow(venue, sources, FlowClock(NOW_US))
     fills = 0
     for second in range(62):

@@ -6,7 +6,8 @@ import pytest
 
 from adapters.paper.exchange import Exchange
 from adapters.paper.flow import FlowClock
-from adapters.paper.flow_synthetic import SyntheticConfig, SyntheticFlow
+from adapters.paper.flow_config import SyntheticConfig
+from adapters.paper.flow_synthetic import SyntheticFlow
 from adapters.paper.model import Deal, Notice, PublicTrade, Side
 from engine.errors import ConfigError
 from tests.paper.exchange_kit import NOW_US, PERP, SPOT, exchange, order, totals
