@@ -116,15 +116,21 @@ class Exchange(AccountActions):
         ]
 
     def cancel_all(
-        self, account: str, market: str | None, types: Sequence[str] | None, now_us: int
+        self,
+        account: str,
+        market: str | None,
+        types: Sequence[str] | None,
+        now_us: int,
+        side: PositionSide | None = None,
     ) -> list[Order] | Reject:
-        """Cancel all open orders, or those of a market or of product types (5.5).
+        """Cancel all open orders, or those of a market, of product types or of a position (5.5).
 
         Args:
             account: whose.
             market: None for all markets; unknown is code 31.
             types: of `spot`, `margin`, `futures`; None for all.
             now_us: engine time.
+            side: position side of the orders, None for all.
         """
         self.advance(now_us)
         if market is not None and market not in self.markets:
@@ -132,7 +138,7 @@ class Exchange(AccountActions):
         cancelled: list[Order] = []
         for name, seat in self.accounts[account].seats.items():
             if market in (None, name):
-                cancelled += self._cancel_seat(seat, types)
+                cancelled += self._cancel_seat(seat, types, side)
         return cancelled
 
     def set_kill_switch(
@@ -212,10 +218,12 @@ class Exchange(AccountActions):
         self.matcher.finish(seat.market)
         return order.copy()
 
-    def _cancel_seat(self, seat: Seat, types: Sequence[str] | None) -> list[Order]:
+    def _cancel_seat(
+        self, seat: Seat, types: Sequence[str] | None, side: PositionSide | None = None
+    ) -> list[Order]:
         if types is not None and seat.market.product not in types:
             return []
-        orders = list(seat.orders.values())
+        orders = [o for o in seat.orders.values() if side in (None, o.position_side)]
         for order in orders:
             if order.order_id in seat.orders:  # Else gone with the other leg of its pair.
                 self.matcher.cancel(seat, order, Status.CANCELED)

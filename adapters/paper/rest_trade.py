@@ -217,10 +217,26 @@ def cancel_all(venue: Venue, account: str, body: Body) -> Any:
     """POST order/cancel/all; one-way accounts have no position side but `both`."""
     market = fields.optional_market(body)
     types = fields.types(body, "type")
-    result = venue.exchange.cancel_all(account, market, types, venue.now_us())
+    side = _lower_position_side(venue, market, body)
+    result = venue.exchange.cancel_all(account, market, types, venue.now_us(), side)
     if isinstance(result, Reject):
         raise ApiError(result)
     return []
+
+
+def _lower_position_side(venue: Venue, market: str | None, body: Body) -> PositionSide | None:
+    """The lowercase `positionSide`, which needs a perpetual market (5.5)."""
+    value = body.get("positionSide")
+    if value is None:
+        return None
+    sides = {side.value.lower(): side for side in PositionSide}
+    if not isinstance(value, str) or value not in sides:
+        raise refuse(VALIDATION, {"positionSide": ["The selected positionSide is invalid."]})
+    known = venue.exchange.markets.get(market or "")
+    if market is None or (known is not None and not known.spec.is_perpetual):
+        text = "Position side is available for futures markets only."
+        raise refuse(VALIDATION, {"positionSide": [text]})
+    return sides[value]
 
 
 def set_kill_switch(venue: Venue, account: str, body: Body) -> Any:

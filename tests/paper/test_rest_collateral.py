@@ -182,3 +182,28 @@ async def test_funding_history(nursery: trio.Nursery, autojump_clock: MockClock)
     assert (await run.alice.ok(path, market="BTC_USDT", limit=1, offset=0))["records"] == []
     assert (await refusal(run.alice, path, limit=101))[1] == 30
     assert (await refusal(run.alice, path, market="NO_NO"))[1] == 31
+
+
+async def test_cancel_all_of_one_position_side(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    run = await bench(nursery)
+    await run.alice.ok("collateral-account/hedge-mode/update", hedgeMode=True)
+    for side, position in (("buy", "LONG"), ("sell", "SHORT")):
+        price = "60000" if side == "buy" else "61000"
+        order = {"market": PERP, "side": side, "price": price, "amount": "0.1"}
+        await run.alice.ok("order/collateral/limit", **order, positionSide=position)
+    assert await run.alice.ok("order/cancel/all", market=PERP, positionSide="both") == []
+    assert len(await run.alice.ok("orders")) == 2
+    assert await run.alice.ok("order/cancel/all", market=PERP, positionSide="long") == []
+    assert [o["positionSide"] for o in await run.alice.ok("orders")] == ["SHORT"]
+    for body in (
+        {"market": PERP, "positionSide": "LONG"},
+        {"market": PERP, "positionSide": 1},
+        {"market": "BTC_USDT", "positionSide": "long"},
+        {"positionSide": "long"},
+    ):
+        status, code, errors = await refusal(run.alice, "order/cancel/all", **body)
+        assert (status, code, list(errors)) == (422, 30, ["positionSide"])
+    unknown = await refusal(run.alice, "order/cancel/all", market="NO_NO", positionSide="long")
+    assert unknown[1] == 31
