@@ -13,9 +13,12 @@ import msgspec
 import pytest
 import trio
 
+from adapters.paper.admin import ROUTES
+from adapters.paper.admin import respond as admin_respond
 from adapters.paper.config import VenueConfig
 from adapters.paper.http import Request
 from adapters.paper.rest import PRIVATE, respond
+from adapters.paper.server import VenueHandle
 from adapters.paper.session import Session
 from adapters.paper.venue import Venue
 from adapters.paper.ws import METHODS, receive
@@ -120,3 +123,38 @@ async def test_noise_on_a_websocket_ends_only_that_one(nursery: trio.Nursery) ->
         # The server notices a dropped client on its own, without a sign to wait for here.
         while len(run.handle.venue.feeds.sessions) > 1:  # noqa: ASYNC110
             await trio.sleep(0.001)
+
+
+SANE_COMMANDS: dict[str, dict[str, Any]] = {
+    "/accounts": {"name": "x", "spot": {"USDT": "5"}, "main": "demo-1", "leverage": 20},
+    "/accounts/settings": {"name": "demo-1", "fees": {}, "leverage": 20, "hedge_mode": True},
+    "/deposit": {"account": "demo-1", "asset": "USDT", "amount": "5", "wallet": "spot"},
+    "/withdraw": {"account": "demo-1", "asset": "USDT", "amount": "5", "wallet": "collateral"},
+    "/keys": {"account": "demo-1", "key": "k", "ips": [], "permissions": ["read"]},
+    "/keys/settings": {"key": f"{1:032x}", "enabled": True, "denied": [], "ips": ["::1"]},
+    "/clock": {"step_ms": 5},
+    "/faults": {"kind": "answer", "path": "/api/v4/orders", "status": 503, "nth": 1},
+}
+
+
+@pytest.mark.parametrize(("method", "path"), [route for route in ROUTES if route[0] != "GET"])
+def test_any_values_in_any_command_get_an_answer(method: str, path: str) -> None:
+    random = Random(path)
+    handle = VenueHandle(venue(), 0)
+    sane = SANE_COMMANDS.get(path, {})
+    statuses = set()
+    for _ in range(150):
+        body: Any = dict(sane)
+        for name in random.sample(list(sane), min(len(sane), random.randint(0, 2))):
+            body[name] = random.choice(VALUES)
+        if random.random() < 0.1:
+            body = random.choice(VALUES)
+        raw = msgspec.json.encode(body)
+        raw = random.choice([raw, raw, raw, raw[:-1], b"\xff" + raw])
+        headers = {"authorization": "Bearer t"}
+        answer = admin_respond(handle, "t", Request(method, path, "", headers, raw))
+        statuses.add(answer.status)
+        json.loads(answer.body)
+    assert 200 in statuses
+    assert statuses <= {200, 400}
+    handle.exchange.check()
