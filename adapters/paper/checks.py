@@ -22,6 +22,7 @@ from adapters.paper.model import (
     NewOrder,
     Order,
     OrderType,
+    Oto,
     PositionSide,
     Reject,
     Side,
@@ -176,6 +177,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     lots: int
     budget: int
     trigger_ticks: int
+    oto: Oto | None = None
 
 
 def check_price_of(market: Market, request: NewOrder) -> int | Reject:
@@ -272,4 +274,37 @@ def check_new(seat: Seat, request: NewOrder) -> Wanted | Reject:
         lots = min(lots, seat.reducible_lots(request.side, request.position_side))
         if not lots:
             return rejects.REDUCE_ONLY
-    return Wanted(ticks=ticks, lots=lots, budget=size[1], trigger_ticks=prices[1])
+    oto = read_oto(market, request)
+    if isinstance(oto, Reject):
+        return oto
+    return Wanted(ticks=ticks, lots=lots, budget=size[1], trigger_ticks=prices[1], oto=oto)
+
+
+def read_oto(market: Market, request: NewOrder) -> Oto | Reject | None:
+    """Return the closing triggers of a collateral order (6.1), whose id is given later."""
+    ticks = []
+    for field, value in (("stopLoss", request.stop_loss), ("takeProfit", request.take_profit)):
+        price = 0 if value is None else check_price(market, value)
+        if isinstance(price, Reject):
+            texts = [text.replace("Price", field, 1) for text in price.errors["price"]]
+            return rejects.reject(30, {field: texts})
+        ticks.append(price)
+    if not any(ticks):
+        return None
+    if request.reduce_only:
+        return rejects.REDUCE_ONLY_OTO
+    return Oto(oto_id=0, stop_loss_ticks=ticks[0], take_profit_ticks=ticks[1])
+
+
+def check_oto(market: Market, order: Order, oto: Oto) -> Reject | None:
+    """Refuse triggers on the wrong side of the entry: long has stopLoss < price < takeProfit.
+
+    A market order enters at the best opposite price (105, 106; 10.7).
+    """
+    entry = order.ticks or market.role_ticks(order.side, 2)
+    sign = 1 if order.side is Side.BUY else -1
+    if oto.take_profit_ticks and (oto.take_profit_ticks - entry) * sign <= 0:
+        return rejects.TAKE_PROFIT_SIDE
+    if oto.stop_loss_ticks and (entry - oto.stop_loss_ticks) * sign <= 0:
+        return rejects.STOP_LOSS_SIDE
+    return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adapters.paper import rejects
-from adapters.paper.account_actions import AccountActions
+from adapters.paper.conditional_actions import ConditionalActions
 from adapters.paper.ledger import Account, Ledger, Seat, held_money
 from adapters.paper.market import Market
 from adapters.paper.matching import Matcher
@@ -31,7 +31,7 @@ from adapters.paper.perpetuals import Perpetuals
 from adapters.paper.placing import Placer
 
 
-class Exchange(AccountActions):
+class Exchange(ConditionalActions):
     """All markets and accounts. One call is one engine action at one time stamp (10.1).
 
     Time never steps back: an earlier `now_us` counts as the latest one seen. Kill-switch timers
@@ -49,7 +49,7 @@ class Exchange(AccountActions):
         for spec in config.accounts:
             self._add_account(spec)
         self.perpetuals = Perpetuals(config, self.markets, self.accounts, self.ledger, self.matcher)
-        self._placer = Placer(config, self.ledger, self.matcher)
+        self.placer = Placer(config, self.ledger, self.matcher)
         self._next_timer_us: int | None = None
 
     def drain(self) -> list[Notice]:
@@ -96,7 +96,7 @@ class Exchange(AccountActions):
         old = _find(seat, request.order_id, request.client_order_id)
         if old is None:
             return rejects.NOT_FOUND
-        return self._placer.modify(seat, old, request)
+        return self.placer.modify(seat, old, request)
 
     def cancel(self, account: str, request: CancelOrder, now_us: int) -> Order | Reject:
         """Cancel one order (5.5); not found is 400 with code 2."""
@@ -196,6 +196,7 @@ class Exchange(AccountActions):
         """Assert every invariant of books, freezes and orders; for tests."""
         for market in self.markets.values():
             market.check()
+        self.matcher.conditionals.check(self.matcher.seats)
         for account in self.accounts.values():
             check_account(account)
 
@@ -205,7 +206,7 @@ class Exchange(AccountActions):
 
     def _place(self, account: str, request: NewOrder) -> Order | Reject:
         seat = self.accounts[account].seats.get(request.market)
-        return rejects.UNKNOWN_MARKET if seat is None else self._placer.place(seat, request)
+        return rejects.UNKNOWN_MARKET if seat is None else self.placer.place(seat, request)
 
     def _cancel(self, account: str, request: CancelOrder, missing: Reject) -> Order | Reject:
         seat = self.accounts[account].seats.get(request.market)

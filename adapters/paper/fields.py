@@ -170,13 +170,16 @@ def _integer_problem(value: Any, name: str, low: int, high: int) -> str | None:
 
 def optional_order_id(body: Body) -> int | None:
     """An order id; digits as text are taken too, since common clients send them [C]."""
-    value = body.get("orderId")
-    if value is None:
-        return None
+    return None if body.get("orderId") is None else required_id(body, "orderId")
+
+
+def required_id(body: Body, name: str) -> int:
+    """An id that is present; digits as text are taken too."""
+    value = body[name]
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19:
         return int(value)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise refuse(VALIDATION, {"orderId": ["OrderId field should be an integer."]})
+        raise refuse(VALIDATION, {name: [f"{label(name)} field should be an integer."]})
     return value
 
 

@@ -12,6 +12,7 @@ from collections import deque
 
 from adapters.paper import sweep
 from adapters.paper.book import BookSide
+from adapters.paper.conditionals import Conditionals
 from adapters.paper.ledger import Ledger, Seat
 from adapters.paper.market import Market
 from adapters.paper.model import (
@@ -57,6 +58,7 @@ class Matcher:
         # Stops that were triggered in this action and have not entered matching yet.
         self._triggered: deque[Order] = deque()
         self.seats: dict[tuple[str, str], Seat] = {}
+        self.conditionals = Conditionals(self, config.first_conditional_id)
 
     def next_order_id(self) -> int:
         order_id = self._next_order_id
@@ -263,6 +265,10 @@ class Matcher:
         self._trades.append(trade)
         if market.triggers.orders:
             self._triggered += market.triggers.take_due(ticks)
+        if maker.oco_id:
+            self.conditionals.executed(maker_seat, maker)
+        if order.oco_id:
+            self.conditionals.executed(seat, order)
         if not maker.leaves_lots:
             self._forget(maker_seat, maker)
             self._end(maker_seat, maker, Status.FILLED)
@@ -334,7 +340,7 @@ class Matcher:
     def _forget(self, seat: Seat, order: Order) -> None:
         """Drop an open order from its owner."""
         del seat.orders[order.order_id]
-        if order.client_order_id:
+        if seat.client_ids.get(order.client_order_id) is order:
             del seat.client_ids[order.client_order_id]
         if order.reduce_only:
             seat.reduce_only_orders -= 1
@@ -349,6 +355,8 @@ class Matcher:
         seat.account.finished.append(last)
         self._pending.append(Pending(PendingEvent.FINISHED, last))
         self._executed.append(Executed(last))
+        if order.oco_id or order.oto is not None:
+            self.conditionals.ended(seat, order)
 
     def _cancel_unreducing(self) -> None:
         """End resting reduce-only orders that have no position to reduce any more (10.9)."""

@@ -96,6 +96,7 @@ __all__ = [
     "KillSwitch",
     "MarketSpec",
     "ModifyOrder",
+    "NewOco",
     "NewOrder",
     "Notice",
     "Order",
@@ -177,6 +178,21 @@ class ModifyOrder(msgspec.Struct, frozen=True, kw_only=True):
     price: str | Decimal | None = None
     activation_price: str | Decimal | None = None
     stp: Stp | None = None
+
+
+class NewOco(msgspec.Struct, frozen=True, kw_only=True):
+    """An OCO request (6.3): a limit at `price`, a stop at `activation_price` for the other way."""
+
+    market: str
+    side: Side
+    amount: str | Decimal
+    price: str | Decimal
+    activation_price: str | Decimal
+    stop_limit_price: str | Decimal
+    client_order_id: str = ""
+    reduce_only: bool = False
+    position_side: PositionSide = PositionSide.BOTH
+    stp: Stp = Stp.NO
 
 
 class CancelOrder(msgspec.Struct, frozen=True, kw_only=True):

@@ -64,6 +64,9 @@ class PositionView(msgspec.Struct, frozen=True, kw_only=True):
     modified_us: int
     liquidation_ticks: int | None
     stage: Stage | None
+    # Order id and ticks of what closes the position when triggered (10.7).
+    take_profit: tuple[int, int] | None = None
+    stop_loss: tuple[int, int] | None = None
 
 
 class PositionEventType(IntEnum):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from adapters.paper.model import PRICED_TYPES, MarketSpec, Order, units_text
 
 
@@ -27,3 +29,15 @@ def price(order: Order, spec: MarketSpec) -> str:
 def condition(order: Order) -> str:
     """Write what a stop waits for (10.7)."""
     return "gte" if order.trigger_above else "lte"
+
+
+def oto(order: Order, spec: MarketSpec) -> dict[str, Any] | None:
+    """Write the closing triggers of an OTO, None for any other order (5.0)."""
+    if order.oto is None:
+        return None
+    shown: dict[str, Any] = {"otoId": order.oto.oto_id}
+    if order.oto.take_profit_ticks:
+        shown["takeProfit"] = spec.price_text(order.oto.take_profit_ticks)
+    if order.oto.stop_loss_ticks:
+        shown["stopLoss"] = spec.price_text(order.oto.stop_loss_ticks)
+    return shown

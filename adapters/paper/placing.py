@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from adapters.paper import checks, checks_modify, rejects
 from adapters.paper.checks import Wanted
+from adapters.paper.conditionals import Pair
 from adapters.paper.ledger import Ledger, Seat, held_money
 from adapters.paper.matching import Matcher
 from adapters.paper.model import (
@@ -11,6 +14,7 @@ from adapters.paper.model import (
     STOP_TYPES,
     ExchangeConfig,
     ModifyOrder,
+    NewOco,
     NewOrder,
     Order,
     OrderType,
@@ -39,8 +43,7 @@ class Placer:
         """Place an order of any type; the answer is the order as the engine left it."""
         if seat.market.spec.is_perpetual is not request.collateral:
             return rejects.UNKNOWN_MARKET
-        strict = self._config.strict_position_side
-        sided = checks.check_position_side(seat, request, strict=strict)
+        sided = self._sided(seat, request)
         if isinstance(sided, Reject):
             return sided
         request = sided
@@ -53,7 +56,77 @@ class Placer:
             return refused
         # A refused order never existed, so it does not use up an id.
         order.order_id = self._matcher.next_order_id()
+        if order.oto is not None:
+            oto_id = self._matcher.conditionals.next_id()
+            order.oto = msgspec.structs.replace(order.oto, oto_id=oto_id)
         return self._submit(seat, order)
+
+    def place_oco(self, seat: Seat, request: NewOco) -> Pair | Reject:
+        """Place the two legs of an OCO (6.3); either both are accepted or none."""
+        legs = self._build_legs(seat, request)
+        if isinstance(legs, Reject):
+            return legs
+        take_profit, stop_loss = legs
+        refused = self._check_legs(seat, take_profit, stop_loss)
+        if refused is not None:
+            return refused
+        oco_id = self._matcher.conditionals.next_id()
+        for leg in (stop_loss, take_profit):
+            leg.order_id, leg.oco_id = self._matcher.next_order_id(), oco_id
+        pair = Pair(oco_id, stop_loss, take_profit)
+        self._matcher.conditionals.pairs[oco_id] = pair
+        self._matcher.wait(seat, stop_loss)
+        self._submit(seat, take_profit)
+        return Pair(oco_id, stop_loss.copy(), take_profit.copy())
+
+    def _build_legs(self, seat: Seat, request: NewOco) -> tuple[Order, Order] | Reject:
+        """Return the take-profit and the stop leg, or the first refusal of either."""
+        if not seat.market.spec.is_perpetual:
+            return rejects.UNKNOWN_MARKET
+        limit = NewOrder(
+            market=request.market,
+            side=request.side,
+            amount=request.amount,
+            price=request.price,
+            client_order_id=request.client_order_id,
+            stp=request.stp,
+            reduce_only=request.reduce_only,
+            position_side=request.position_side,
+            collateral=True,
+        )
+        stop = msgspec.structs.replace(
+            limit,
+            type=OrderType.STOP_LIMIT,
+            price=request.stop_limit_price,
+            activation_price=request.activation_price,
+        )
+        legs = []
+        for leg, price_field in ((limit, "price"), (stop, "stop_limit_price")):
+            sided = self._sided(seat, leg)
+            if isinstance(sided, Reject):
+                return sided
+            wanted = checks.check_new(seat, sided)
+            if isinstance(wanted, Reject):
+                return rejects.renamed(wanted, "price", price_field)
+            legs.append(self._build(seat, sided, wanted))
+        return legs[0], legs[1]
+
+    def _check_legs(self, seat: Seat, take_profit: Order, stop_loss: Order) -> Reject | None:
+        """Refuse legs on wrong sides of the market (150, 151), then by funds."""
+        market = seat.market
+        if self._matcher.would_take(market, take_profit.side, take_profit.ticks):
+            return rejects.OCO_TAKES
+        # Without a last price the limit is the only measure of where the market is [C].
+        last = market.last_ticks or take_profit.ticks
+        if (stop_loss.trigger_ticks > last) is not stop_loss.trigger_above:
+            return rejects.OCO_STOP_SIDE
+        # Only one leg executes, so the dearer one is what must be covered [C].
+        dearer = max(take_profit, stop_loss, key=lambda leg: leg.ticks)
+        return self._check_engine(seat, dearer, None)
+
+    def _sided(self, seat: Seat, request: NewOrder) -> NewOrder | Reject:
+        strict = self._config.strict_position_side
+        return checks.check_position_side(seat, request, strict=strict)
 
     def modify(self, seat: Seat, old: Order, request: ModifyOrder) -> Order | Reject:
         """Replace an order by a new one at the back of the queue (10.5); refused = untouched."""
@@ -105,6 +178,7 @@ class Placer:
             # The condition is decided and kept at placement, from the side alone (G-14).
             trigger_above=is_stop and request.side is Side.BUY,
             bbo_role=request.bbo_role or 0 if is_stop else 0,
+            oto=wanted.oto,
         )
 
     def _submit(self, seat: Seat, order: Order) -> Order:
@@ -132,6 +206,10 @@ class Placer:
             if isinstance(traded, Reject):
                 return traded
             lots, money = traded
+        if order.oto is not None:
+            wrong = checks.check_oto(seat.market, order, order.oto)
+            if wrong is not None:
+                return wrong
         if not order.reduce_only:
             too_big = checks.check_bracket(seat, order, money)
             if too_big is not None:

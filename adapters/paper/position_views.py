@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import ROUND_DOWN, Context, Decimal
 
+from adapters.paper.conditionals import position_trigger
 from adapters.paper.ledger import Account, Seat
 from adapters.paper.margin import Position, initial_margin
 from adapters.paper.market import Market
@@ -93,4 +94,11 @@ def position_view(seat: Seat, held: Position, free_margin: int) -> PositionView:
         modified_us=held.modified_us,
         liquidation_ticks=liquidation_ticks(seat),
         stage=held.stage,
+        take_profit=_trigger(seat, held, above=held.lots > 0),
+        stop_loss=_trigger(seat, held, above=held.lots < 0),
     )
+
+
+def _trigger(seat: Seat, held: Position, *, above: bool) -> tuple[int, int] | None:
+    found = position_trigger(seat, held.side, above=above)
+    return None if found is None else (found.order_id, found.trigger_ticks)

@@ -20,8 +20,16 @@ def reject(code: int, errors: dict[str, list[str]], *, modify: bool = False) -> 
     return Reject(400 if code in _HTTP_400 else 422, code, message, errors)
 
 
+def renamed(refused: Reject, field: str, name: str) -> Reject:
+    """Say of `name` what a refusal says of `field`."""
+    errors = {name if key == field else key: texts for key, texts in refused.errors.items()}
+    return Reject(refused.http, refused.code, refused.message, errors)
+
+
 UNKNOWN_MARKET = reject(31, {"market": ["Market is not available."]})
 NOT_FOUND = reject(2, {"orderId": ["Unexecuted order was not found."]})
+OTO_NOT_FOUND = reject(2, {"otoId": ["Unexecuted order was not found."]})
+CONDITIONAL_NOT_FOUND = reject(2, {"id": ["Unexecuted order was not found."]})
 BULK_NOT_FOUND = Reject(
     422, 404, "Order not found", {"orderId": ["Order does not exist or already cancelled"]}
 )
@@ -88,6 +96,14 @@ TRIGGER_ON_LIMIT = reject(
 PRICE_ON_STOP_MARKET = reject(159, {"price": ["Limit price can't be set for stop market order."]})
 TOTAL_NOT_ALLOWED = reject(162, {"total": ["Total cannot be specified for this order type"]})
 AMOUNT_NOT_ALLOWED = reject(161, {"amount": ["Amount cannot be specified for this order type"]})
+
+
+TAKE_PROFIT_SIDE = reject(105, {"takeProfit": ["Wrong activation price for take profit."]})
+STOP_LOSS_SIDE = reject(106, {"stopLoss": ["Wrong activation price for stop loss."]})
+OCO_STOP_SIDE = reject(151, {"activation_price": ["Wrong activation price for stop loss."]})
+# The texts of these two are not documented [C].
+OCO_TAKES = reject(150, {"price": ["Wrong price for take profit."]})
+REDUCE_ONLY_OTO = reject(30, {"reduceOnly": ["validation error"]})
 
 
 def no_book() -> Reject:

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from adapters.paper import (
     rest_account,
     rest_collateral,
+    rest_conditional,
     rest_history,
     rest_old,
     rest_positions,
@@ -65,6 +66,12 @@ PRIVATE: dict[str, PrivateHandler] = {
     "/api/v4/order/collateral/stop-limit": placing(OrderType.STOP_LIMIT, collateral=True),
     "/api/v4/order/collateral/trigger-market": placing(OrderType.STOP_MARKET, collateral=True),
     "/api/v4/order/collateral/bulk": rest_trade.collateral_bulk,
+    "/api/v4/order/collateral/oco": rest_conditional.place_oco,
+    "/api/v4/oco-orders": rest_conditional.oco_orders,
+    "/api/v4/conditional-orders": rest_conditional.conditional_orders,
+    "/api/v4/order/oco-cancel": rest_conditional.cancel_oco,
+    "/api/v4/order/oto-cancel": rest_conditional.cancel_oto,
+    "/api/v4/order/conditional-cancel": rest_conditional.cancel_conditional,
 }
 PUBLIC: dict[str, Callable[[Venue, Query], Any]] = {
     "/api/v4/public/ping": rest_public.ping,

@@ -72,7 +72,7 @@ def created_collateral(order: Order, spec: MarketSpec, *, bulk: bool = False) ->
     shown["positionSide"] = order.position_side
     shown["reduceOnly"] = order.reduce_only
     if not bulk:
-        shown["oto"] = None
+        shown["oto"] = order_texts.oto(order, spec)
     return shown
 
 
@@ -81,6 +81,8 @@ def listed(order: Order, spec: MarketSpec) -> dict[str, Any]:
     shown = _with_fee_asset(_common(order, spec), order)
     shown["positionSide"] = order.position_side
     shown["reduceOnly"] = order.reduce_only
+    if order.oto is not None:
+        shown["oto"] = order_texts.oto(order, spec)
     return shown
 
 
@@ -252,6 +254,16 @@ def pnl_percent(position: PositionView) -> str:
     return scaled_text(sign * (abs(position.unrealized_pnl) * 10_000 // cost), 2)
 
 
+def _tpsl(held: PositionView, spec: MarketSpec) -> dict[str, Any] | None:
+    """The triggers that will close a position (10.7), null without any."""
+    shown: dict[str, Any] = {}
+    for name, trigger in (("takeProfit", held.take_profit), ("stopLoss", held.stop_loss)):
+        if trigger is not None:
+            shown[f"{name}Id"], ticks = trigger
+            shown[name] = spec.price_text(ticks)
+    return shown or None
+
+
 def position(held: PositionView, spec: MarketSpec) -> dict[str, Any]:
     """One record of positions/open (6.5), where `pnl` is the realized part (G-18)."""
     ticks = held.liquidation_ticks
@@ -272,7 +284,7 @@ def position(held: PositionView, spec: MarketSpec) -> dict[str, Any]:
         "positionSide": held.side,
         "liquidationPrice": None if ticks is None else spec.price_text(ticks),
         "liquidationState": held.stage,
-        "tpsl": None,
+        "tpsl": _tpsl(held, spec),
     }
 
 

@@ -76,9 +76,6 @@ def _new(body: Body, kind: OrderType, *, collateral: bool) -> NewOrder:
     required += ["price"] if priced else []
     required += ["activation_price"] if is_stop else []
     fields.require(body, *required)
-    if collateral and (body.get("stopLoss") is not None or body.get("takeProfit") is not None):
-        text = "Stop loss and take profit are not available."
-        raise refuse(VALIDATION, {"stopLoss": [text]})
     return NewOrder(
         market=fields.market(body),
         side=fields.side(body),
@@ -86,6 +83,8 @@ def _new(body: Body, kind: OrderType, *, collateral: bool) -> NewOrder:
         price=fields.numeric(body, "price") if priced else None,
         type=kind,
         activation_price=fields.numeric(body, "activation_price") if is_stop else None,
+        stop_loss=fields.optional_numeric(body, "stopLoss") if collateral else None,
+        take_profit=fields.optional_numeric(body, "takeProfit") if collateral else None,
         client_order_id=fields.client_order_id(body),
         post_only=is_limit and fields.flag(body, "postOnly"),
         ioc=is_limit and fields.flag(body, "ioc"),
@@ -206,10 +205,11 @@ def _bulk_cancel(venue: Venue, item: Any) -> CancelOrder | Reject:
         return rejects.BULK_NO_ID
     if order_id is not None and client_id is not None:
         return rejects.BULK_BOTH_IDS
-    if isinstance(order_id, bool) or not isinstance(order_id, int | None):
-        return rejects.BULK_FORMAT
-    if not isinstance(client_id, str | None):
-        return rejects.BULK_FORMAT
+    try:
+        order_id = fields.optional_order_id(item)
+        client_id = fields.client_order_id(item) or None
+    except ApiError as error:
+        return error.reject
     return CancelOrder(market=market, order_id=order_id, client_order_id=client_id)
 
 

@@ -173,6 +173,7 @@ class ExchangeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     first_order_id: int = 1_212_901_344_783
     first_deal_id: int = 6_290_000_000_001
     first_trade_id: int = 7_310_000_000_001
+    first_conditional_id: int = 117_703_764_513
     first_position_id: int = 5_000_000_001
     # Bounds of the per-account histories: a busy maker's day, a few tens of megabytes at most.
     deals_max: Count = 50_000

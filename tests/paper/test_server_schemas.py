@@ -179,6 +179,7 @@ async def test_collateral_rest(nursery: trio.Nursery, autojump_clock: MockClock)
     stop = {"market": "BTC_PERP", "side": "sell", "amount": "0.01", "activation_price": "59000"}
     await client.post("order/collateral/stop-limit", **stop, price="58000")
     await client.post("order/collateral/trigger-market", **stop)
+    await conditional_rest(run, client)
     await client.post("collateral-account/balance")
     await client.post("collateral-account/balance-summary")
     await client.post("collateral-account/summary")
@@ -192,6 +193,30 @@ async def test_collateral_rest(nursery: trio.Nursery, autojump_clock: MockClock)
     await client.post("collateral-account/positions/history")
     await client.post("collateral-account/positions/closed-pnl")
     await client.post("orders")
+
+
+async def conditional_rest(run: Bench, client: Checked) -> None:
+    await client.post("order/cancel/all", market="BTC_PERP")
+    pair = {
+        "market": "BTC_PERP", "side": "buy", "amount": "0.01", "price": "50000",
+        "activation_price": "62000", "stop_limit_price": "62100",
+    }  # fmt: skip
+    first = await client.post("order/collateral/oco", **pair, clientOrderId="pair")
+    second = await client.post("order/collateral/oco", **pair)
+    oto = {"stopLoss": "40000", "takeProfit": "70000"}
+    resting = {**PERP, "price": "50000"}
+    third = await client.post("order/collateral/limit", **resting, **oto)
+    fourth = await client.post("order/collateral/limit", **resting, **oto)
+    await client.post("oco-orders")
+    await client.post("conditional-orders", market="BTC_PERP")
+    await client.post("orders", market="BTC_PERP")
+    await client.post("order/oco-cancel", market="BTC_PERP", orderId=first["id"])
+    await client.post("order/conditional-cancel", market="BTC_PERP", id=second["id"])
+    await client.post("order/oto-cancel", market="BTC_PERP", otoId=third["oto"]["otoId"])
+    await run.bob.ok("order/collateral/limit", **{**resting, "side": "sell"})
+    assert fourth["oto"]["takeProfit"] == "70000"
+    [position] = await client.post("collateral-account/positions/open", market="BTC_PERP")
+    assert set(position["tpsl"]) == {"takeProfitId", "takeProfit", "stopLossId", "stopLoss"}
 
 
 async def test_public_rest(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
