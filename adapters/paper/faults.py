@@ -28,6 +28,8 @@ WS_CODES = (2, 3, 5, 7)
 ANSWER_CHANNEL = "answer"
 EVERY = "*"
 PRIVATE = "private"
+# As a path: the opening of a WebSocket.
+WS_PATH = "/ws"
 # Names no market, so whatever a request wants of it is refused as for any unknown one (code 31).
 NO_MARKET = "-"
 
@@ -79,6 +81,7 @@ _FORMS: dict[Kind, _Form] = {
 }
 _OF_BODY = (Kind.REJECT_MARKET, Kind.CANCEL_ONLY)
 _OF_TIME = (Kind.EXPIRE_TOKENS, Kind.JUMP_CLOCK)
+_OF_OPENING = (Kind.DELAY, Kind.DROP, Kind.ANSWER, Kind.CLOSE)
 _OPTIONAL = ("seconds", "status", "accepted")
 
 
@@ -86,7 +89,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """One fault, where it applies and when; raises ValueError for what makes no sense together."""
 
     kind: Kind
-    # REST path, exact or a beginning followed by "*".
+    # REST path, exact or a beginning followed by "*"; or "/ws" for the opening of a WebSocket.
     path: str = ""
     # What a push's method begins with, "answer" for answers, "private", or "*" for every frame.
     channel: str = ""
@@ -125,6 +128,9 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         if self.accepted is not None and place != "path":
             raise ValueError("`accepted` is about a request; give a `path`")
         statuses = WS_CODES if self.channel else GATEWAY_STATUSES
+        if self.path == WS_PATH and (self.kind not in _OF_OPENING or self.accepted is not None):
+            wanted = ", ".join(f"`{kind}`" for kind in _OF_OPENING)
+            raise ValueError(f"`{WS_PATH}` takes {wanted}, without `accepted`")
         if self.status is not None and self.status not in statuses:
             raise ValueError(f"expected `status` one of {statuses}, found {self.status}")
         if self.kind is Kind.ANSWER and self.channel not in ("", ANSWER_CHANNEL):
@@ -304,7 +310,7 @@ def _without(body: dict[str, Any], closed: frozenset[str]) -> dict[str, Any]:
 
 def _path_hits(wanted: str, path: str) -> bool:
     if wanted.endswith(EVERY):
-        return bool(path) and path.startswith(wanted[:-1])
+        return path.startswith(wanted[:-1]) and path not in ("", WS_PATH)
     return wanted == path
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import msgspec
 
 from adapters.paper import rest, ws
-from adapters.paper.faults import ANSWER_CHANNEL, EVERY, PRIVATE, Plan, Rule
+from adapters.paper.faults import ANSWER_CHANNEL, EVERY, PRIVATE, WS_PATH, Plan, Rule
 from adapters.ports import Fs
 from engine.errors import ConfigError
 
 HINT = 'see "Faults" in docs/venue.md'
-PATHS = (*rest.PRIVATE, *rest.PUBLIC, *(f"{prefix}*" for prefix in rest.PUBLIC_MARKET))
+PATHS = (WS_PATH, *rest.PRIVATE, *rest.PUBLIC, *(f"{prefix}*" for prefix in rest.PUBLIC_MARKET))
 CHANNELS = (
     *(name.removesuffix("_subscribe") for name in ws.METHODS if name.endswith("_subscribe")),
     ANSWER_CHANNEL,

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 import trio
 
-from adapters.paper.faults import ANSWER_CHANNEL, Faults, Kind, Place, Plan, Rule, markets_of
+from adapters.paper.faults import (
+    ANSWER_CHANNEL,
+    WS_PATH,
+    Faults,
+    Kind,
+    Place,
+    Plan,
+    Rule,
+    markets_of,
+)
 from adapters.paper.http import IDLE_TIMEOUT_S, OVER_LIMIT, Request, Response, SocketFault
 from adapters.paper.outbox import frame, payload
 from adapters.paper.rest import respond
@@ -106,6 +116,29 @@ async def answer_faulty(
         case _:
             raise trio.BrokenResourceError("closed by a fault")
     return respond(venue, address, request) if response is None else response
+
+
+async def may_open(faults: VenueFaults, stream: trio.abc.Stream) -> bool:
+    """Whether a WebSocket that was asked for is opened; what else is answered has been sent."""
+    rule = faults.befalls(Place(text=f"GET {WS_PATH}", path=WS_PATH))
+    if rule is None:
+        return True
+    if rule.kind is Kind.DELAY:
+        await trio.sleep(rule.seconds or 0)
+        return True
+    # The client may be gone, or leave while it waits.
+    with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+        if rule.kind is Kind.DROP:
+            await _wait_left(stream)
+        elif rule.kind is Kind.ANSWER:
+            await stream.send_all(_raw(_gateway(rule.status or 0)))
+    return False
+
+
+def _raw(answer: Response) -> bytes:
+    head = f"HTTP/1.1 {answer.status} \r\ncontent-length: {len(answer.body)}\r\n"
+    head += f"content-type: {answer.content_type}\r\nconnection: close\r\n\r\n"
+    return head.encode() + answer.body
 
 
 async def _wait_left(stream: trio.abc.Stream) -> None:

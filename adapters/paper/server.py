@@ -8,7 +8,7 @@ from adapters.paper.auth import ApiKey, plain_address
 from adapters.paper.body_log import BodyHash
 from adapters.paper.config import VenueConfig, with_flow_accounts
 from adapters.paper.exchange import Exchange
-from adapters.paper.faults_wire import answer_faulty, arm
+from adapters.paper.faults_wire import answer_faulty, arm, may_open
 from adapters.paper.flow_source import MakeFlow
 from adapters.paper.http import Request, Response, serve_http
 from adapters.paper.rest import respond
@@ -121,7 +121,9 @@ async def _serve_connection(stream: trio.abc.HalfCloseableStream, venue: Venue) 
 
     try:
         upgrade = await serve_http(stream, answer, upgrade_path=WS_PATH, may_upgrade=may_upgrade)
-        if upgrade is not None:
+        if upgrade is None:
+            return
+        if venue.faults is None or await may_open(venue.faults, stream):
             await serve_websocket(stream, upgrade, venue)
     finally:
         await trio.aclose_forcefully(stream)

@@ -55,6 +55,10 @@ SOCKETS = (
     rule(Kind.CLOSE, channel="*", probability=0.001),
     rule(Kind.STALL, channel="*", seconds=4, probability=0.0007),
     rule(Kind.HALF_OPEN, channel="*", probability=0.0005),
+    rule(Kind.ANSWER, path="/ws", status=503, probability=0.2),
+    rule(Kind.CLOSE, path="/ws", probability=0.1),
+    rule(Kind.DROP, path="/ws", probability=0.1),
+    rule(Kind.DELAY, path="/ws", seconds=3, probability=0.2),
 )
 VENUE = (
     Rule(kind=Kind.EXPIRE_TOKENS, from_s=40),

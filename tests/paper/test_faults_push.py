@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from trio_websocket import ConnectionClosed
 
 from tests.paper.test_faults_rest import fault, log
 from tests.paper.test_ws_connection import closed
-from tests.paper.venue_client import Bench, Ws, bench
+from tests.paper.venue_client import HOST, Bench, Ws, bench
 
 PENDING, EXECUTED = "ordersPending_update", "ordersExecuted_update"
 
@@ -208,3 +210,58 @@ async def test_a_connection_opened_under_a_plan_has_its_faults(
     await run.alice.limit("buy", "60000")
     await ws.call("ping")
     assert ws.pushes == []
+
+
+PING = b"GET /api/v4/public/ping HTTP/1.1\r\nhost: v\r\n\r\n"
+OPENING = (
+    b"GET /ws HTTP/1.1\r\nhost: v\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+    b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+OPENINGS: list[tuple[dict[str, Any], bytes]] = [
+    ({"kind": "answer", "status": 503}, b"HTTP/1.1 503 "),
+    ({"kind": "close"}, b""),
+    ({"kind": "drop"}, b"silence"),
+    ({"kind": "delay", "seconds": 20}, b"silence"),
+    ({"kind": "delay", "seconds": 3}, b"HTTP/1.1 101 "),
+]
+
+
+@pytest.mark.parametrize(("rule", "start"), OPENINGS, ids=[str(case[0]) for case in OPENINGS])
+async def test_the_opening_of_a_websocket_is_answered_by_the_plan(
+    nursery: trio.Nursery, autojump_clock: MockClock, rule: dict[str, Any], start: bytes
+) -> None:
+    run = await bench(nursery)
+    fault(run, path="/ws", times=1, **rule)
+    answer = await opening(run)
+    assert answer[: len(start)] == start
+    assert answer or rule["kind"] == "close"
+    assert (await opening(run)).startswith(b"HTTP/1.1 101 ")
+    assert log(run) == [(rule["kind"], "GET /ws")]
+
+
+@pytest.mark.parametrize("rule", [{"kind": "drop"}, {"kind": "answer", "status": 502}])
+@pytest.mark.parametrize("path", ["/ws", "/api/v4/public/*"])
+async def test_a_client_that_breaks_off_harms_nobody(rule: dict[str, Any], path: str) -> None:
+    async with trio.open_nursery() as nursery:
+        run = await bench(nursery, real=True)
+        fault(run, path=path, **rule)
+        for _ in range(3):
+            stream = await run.net.connect(HOST, run.handle.port, tls=False)
+            assert isinstance(stream, trio.SocketStream)
+            await stream.send_all(OPENING if path == "/ws" else PING)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            # With this the socket is closed by a reset, not by an end.
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            await stream.aclose()
+        run.admin("DELETE", "/faults")
+        assert (await run.alice.get("ping"))[0] == 200
+        nursery.cancel_scope.cancel()
+
+
+async def opening(run: Bench) -> bytes:
+    """What comes first within 5 s of asking for a WebSocket."""
+    async with await run.net.connect(HOST, run.handle.port, tls=False) as stream:
+        await stream.send_all(OPENING)
+        with trio.move_on_after(5):
+            return bytes(await stream.receive_some())
+    return b"silence"
