@@ -11,7 +11,6 @@ from typing import Any
 from adapters.paper import public_objects
 from adapters.paper.exchange import Exchange
 from adapters.paper.klines import DAY_S, Candle
-from adapters.paper.model import US_PER_S
 from adapters.paper.session import CandleSubscription, Session, push_frame
 from adapters.paper.statistics import Statistics
 
@@ -73,7 +72,7 @@ class MarketFeed:
         return push_frame("candles_update", shown), (changed[-1].start_s, changed[-1].lots)
 
     def _changed_candles(self, subscription: CandleSubscription, now_us: int) -> list[Candle]:
-        now_s = now_us // US_PER_S
+        now_s = self._statistics.now_s(subscription.market, now_us)
         told = subscription.told
         candles = self._statistics.klines[subscription.market].candles(
             now_s if told is None else told[0],

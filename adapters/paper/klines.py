@@ -16,7 +16,7 @@ SECOND_S, MINUTE_S, HOUR_S, DAY_S = 1, 60, 3600, 86_400
 WEEK_S, MONTH_S = 604_800, 2_592_000
 LONG_INTERVALS = (DAY_S, 2 * DAY_S, 3 * DAY_S, WEEK_S, MONTH_S)
 # Parts kept with trades in them, finest first: seconds for the rolling day, minutes for a month,
-# hours for three years. One part is about 300 bytes, so a market needs 40 MB in the end.
+# hours for three years. One part is about 300 bytes, so a market needs at most 45 MB.
 KEPT = ((SECOND_S, DAY_S), (MINUTE_S, 43_200), (HOUR_S, 26_280), (DAY_S, 3_650))
 # As many as the older kline path gives at most; the WebSocket method states no limit [C].
 CANDLES_MAX = 1440

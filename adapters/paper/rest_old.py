@@ -135,7 +135,7 @@ def kline(venue: Venue, query: Query) -> Any:
     if interval not in INTERVALS:
         raise _refuse("interval", "Invalid interval")
     limit = _number(query, "limit", 1, CANDLES_MAX, CANDLES_MAX)
-    now_s = venue.now_us() // US_PER_S
+    now_s = venue.statistics.now_s(market.spec.name, venue.now_us())
     end_s = _number(query, "end", 0, TIME_MAX_S, now_s)
     start_s = _number(query, "start", 0, TIME_MAX_S, max(end_s - SPANS[interval[-1]], 0))
     if start_s > end_s:

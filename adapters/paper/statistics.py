@@ -28,7 +28,7 @@ class Statistics:
         `open_ticks` is the first price of the period; where nothing traded, all prices are the
         last one known (0 before the first trade ever) [C].
         """
-        return self._since(market, self._now_s(market, now_us) - period_s + 1, now_us)
+        return self._since(market, self.now_s(market.spec.name, now_us) - period_s + 1, now_us)
 
     def day(self, market: Market, now_us: int) -> Candle:
         """Return what traded in the last 24 hours."""
@@ -36,17 +36,17 @@ class Statistics:
 
     def today(self, market: Market, now_us: int) -> Candle:
         """Return what traded since 00:00 UTC."""
-        return self._since(market, start_of(self._now_s(market, now_us), DAY_S), now_us)
+        return self._since(market, start_of(self.now_s(market.spec.name, now_us), DAY_S), now_us)
 
     def _since(self, market: Market, start_s: int, now_us: int) -> Candle:
         start_s = max(start_s, 0)
-        end_s = self._now_s(market, now_us) + 1
+        end_s = self.now_s(market.spec.name, now_us) + 1
         traded = self.klines[market.spec.name].span(start_s, end_s)
         return traded or flat(start_s, market.last_ticks or 0)
 
-    def _now_s(self, market: Market, now_us: int) -> int:
-        # The engine's time never steps back, not even when the clock does.
-        return max(now_us // US_PER_S, self.klines[market.spec.name].last_s or 0)
+    def now_s(self, market: str, now_us: int) -> int:
+        """Return the second in which a market is: the engine never steps back, a clock may."""
+        return max(now_us // US_PER_S, self.klines[market].last_s or 0)
 
 
 def change_hundredths(candle: Candle) -> int:

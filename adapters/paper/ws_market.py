@@ -6,7 +6,6 @@ from typing import Any
 
 from adapters.paper import public_objects
 from adapters.paper.klines import CANDLES_MAX, is_interval
-from adapters.paper.model import US_PER_S
 from adapters.paper.session import CandleSubscription, Session
 from adapters.paper.venue import Venue
 from adapters.paper.ws_methods import (
@@ -60,7 +59,7 @@ def candles_request(venue: Venue, session: Session, params: list[Any]) -> Answer
     interval_s = _interval(params[3])
     if not 0 <= start_s <= end_s:
         raise invalid()
-    end_s = min(end_s, venue.now_us() // US_PER_S)
+    end_s = min(end_s, venue.statistics.now_s(name, venue.now_us()))
     found = venue.statistics.klines[name].candles(
         start_s, end_s, interval_s, CANDLES_MAX, newest=True
     )

@@ -109,6 +109,21 @@ async def test_the_running_candle_is_pushed_when_it_changes(
     assert told == [ended, started]
 
 
+async def test_a_clock_that_steps_back_does_not_stop_candles(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    run = await bench(nursery)
+    ws = await run.alice.open_ws()
+    await ws.call("candles_subscribe", MARKET, 1)
+    await trade(run, "60000")
+    await ws.push("candles_update")
+    run.handle.venue.step_clock(-4_000_000_000)
+    await trade(run, "61000")
+    [candle] = await ws.push("candles_update")
+    assert candle[:3] == [NOW_S, "60000", "61000"]
+    assert await ws.call("candles_request", MARKET, 0, NOW_S + 60, 1) == [candle]
+
+
 async def test_a_new_candle_subscription_replaces_and_an_unsubscribe_ends_it(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
