@@ -171,9 +171,11 @@ class Exchange(ConditionalActions):
         perpetuals = self.perpetuals
         if perpetuals.next_us is not None and perpetuals.next_us <= now_us:
             perpetuals.skip_to(now_us)
+            acted = True
             while perpetuals.next_us <= now_us:
                 self._fire_timers(perpetuals.next_us)
-                perpetuals.tick()
+                perpetuals.tick(acted=acted)
+                acted = False
         self._fire_timers(now_us)
 
     def _fire_timers(self, now_us: int) -> None:

@@ -45,25 +45,28 @@ class Liquidator:
         self._call_rate = to_rate(config.margin_call_ratio)
         self._step_rate = to_rate(config.liquidation_step)
 
-    def check(self) -> None:
-        """Do what the marks of this second ask for."""
+    def check(self) -> bool:
+        """Do what the marks of this second ask for; True while somebody is being liquidated."""
+        busy = False
         for account in self._accounts.values():
             if not account.background:
                 for asset in account.collateral:
-                    self._check(account, asset)
+                    busy |= self._check(account, asset)
+        return busy
 
-    def _check(self, account: Account, asset: str) -> None:
+    def _check(self, account: Account, asset: str) -> bool:
         held = [(s, p) for s in account.margin_seats(asset) for p in s.positions if p.lots]
         if not held:
             if account.collateral[asset] < 0:
                 self._ledger.cover(account, asset)
-            return
+            return False
         stage = self._stage(account, asset)
         for seat, position in held:
             self._enter_stage(seat, position, stage)
         if stage is Stage.LIQUIDATION:
             seat = max((seat for seat, _ in held), key=maintenance)
             self._liquidate(seat, max(seat.positions, key=lambda each: abs(each.lots)))
+        return stage is Stage.LIQUIDATION
 
     def _stage(self, account: Account, asset: str) -> Stage | None:
         seats = account.margin_seats(asset)

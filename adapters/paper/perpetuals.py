@@ -39,18 +39,27 @@ class Perpetuals:
             market.mark = Mark(market, _index_market(market, markets), config.mark_window_s)
             funding = Funding(config, market, market.mark, matcher.now_us)
             self.funding[market.spec.name] = funding
+        # The marks at which all accounts were judged, None while one is being liquidated.
+        self._judged: list[int | None] | None = None
         self._liquidator = Liquidator(config, accounts, ledger, matcher)
         first_s = matcher.now_us // US_PER_S + 1
         self.next_us: int | None = first_s * US_PER_S if self._markets else None
 
-    def tick(self) -> None:
-        """Do what is due at `next_us`, which is the present time of the engine."""
+    def tick(self, *, acted: bool) -> None:
+        """Do what is due at `next_us`, which is the present time of the engine.
+
+        `acted` says that anything may have happened since the last tick. Otherwise accounts are
+        judged again only when a mark moved or money was paid, which makes long waits cheap.
+        """
         now_us = self._matcher.now_us
         for funding in self.funding.values():
             funding.sample(now_us)
             if now_us >= funding.next_us:
                 funding.settle(self._accounts, now_us)
-        self._liquidator.check()
+                acted = True
+        marks = [market.mark_ticks() for market in self._markets]
+        if acted or marks != self._judged:
+            self._judged = None if self._liquidator.check() else marks
         self.next_us = now_us + US_PER_S
 
     def skip_to(self, now_us: int) -> None:

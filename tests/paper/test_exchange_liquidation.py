@@ -197,3 +197,22 @@ def test_settings() -> None:
     scene.bob("buy", "100", "91")
     scene.tick()
     assert scene.held().lots == 4500
+
+
+def test_a_jump_of_the_clock_is_lived_through_second_by_second() -> None:
+    ends = []
+    for seconds in ([60], [1] * 60):
+        scene = Scene()
+        scene.open("buy", "9")
+        scene.print("88")
+        scene.bob("buy", "3", "88")
+        scene.bob("buy", "100", "70")
+        for step in seconds:
+            scene.second += step - 1
+            scene.tick()
+        balance = scene.venue.collateral("alice")["USDT"].balance
+        times = [o.ftime_us for o in scene.venue.finished_orders("alice")]
+        ends.append((balance, times, scene.venue.ledger.insurance))
+    assert ends[0] == ends[1]
+    assert len(ends[0][1]) == 5
+    assert ends[0][2]["USDT"] < 0
