@@ -315,8 +315,8 @@ def _path_hits(wanted: str, path: str) -> bool:
 
 
 def _opens(path: str) -> bool:
-    # What cancels, and the timer that cancels, stays allowed.
-    changes = path.startswith("/api/v4/order/")
+    # What cancels, and the timer that cancels, stays allowed; closing a position is an order.
+    changes = path.startswith("/api/v4/order/") or path.endswith("/position/close")
     return changes and "cancel" not in path and "kill-switch" not in path
 
 

@@ -163,6 +163,10 @@ async def test_cancel_only_refuses_what_opens_or_changes(
     assert [item["error"]["code"] for item in bulk] == [31, 31]
     one = {"market": "BTC_USDT", "orderId": order["orderId"]}
     assert (await run.alice.post("order/modify", **one, price="59000"))[1]["code"] == 31
+    closing = {"market": "BTC_USDT", "positionId": 1}
+    await run.alice.post("collateral-account/position/close", **closing)
+    place = "/api/v4/collateral-account/position/close BTC_USDT"
+    assert log(run)[-1] == ("cancel_only", place)
     await run.alice.ok("order/kill-switch", market="BTC_USDT", timeout="60")
     assert len(await run.alice.ok("orders", market="BTC_USDT")) == 1
     await run.alice.ok("order/cancel", **one)
