@@ -16,7 +16,7 @@ SIDES = (Side.BUY, Side.SELL)
 
 
 def measure_core(count: int) -> Row:
-    """Send `count` commands of two accounts: 6 places to 3 cancels and a modify.
+    """Send `count` commands of two accounts: 5 places to 4 cancels and a modify.
 
     What they announce is drained, as the venue does after each.
     """
@@ -34,13 +34,13 @@ def _mix(count: int) -> list[tuple[str, str, NewOrder | None, str]]:
     for _ in range(count):
         account = f"demo-{rng.randint(1, 2)}"
         side = rng.choice(SIDES)
-        away = rng.randint(-10, 200)
+        away = rng.randint(-30, 100)
         ticks = 6_000_000 + (-away if side is Side.BUY else away)
         price = f"{ticks // 100}.{ticks % 100:02}"
-        what = rng.choices(("place", "cancel", "modify"), (60, 30, 10))[0]
+        what = rng.choices(("place", "cancel", "modify"), (50, 40, 10))[0]
         order = None
         if what == "place":
-            amount = f"0.0{rng.randint(100, 999)}"
+            amount = f"0.00{rng.randint(100, 999)}"
             order = NewOrder(market=MARKET, side=side, amount=amount, price=price)
         mix.append((account, what, order, price))
     return mix

@@ -120,16 +120,18 @@ class Market:
 
     def tell_changes(self, outbox: list[Notice], now_us: int) -> None:
         """Append the book notices since the last call, if anything visible changed."""
-        update_id = self.update_id
+        bids, asks = self.bids, self.asks
+        update_id = bids.changes + asks.changes
         if update_id == self._told_update_id:
             return
         self._told_update_id = update_id
         self.changed_us = now_us
-        outbox.append(BookChanged(self.spec.name, update_id, now_us))
-        best = self.best()
+        name = self.spec.name
+        outbox.append(BookChanged(name, update_id, now_us))
+        best = (*bids.best(), *asks.best())
         if best != self._told_best:
             self._told_best = best
-            outbox.append(BboChanged(self.spec.name, update_id, now_us, *best))
+            outbox.append(BboChanged(name, update_id, now_us, *best))
 
     def check(self) -> None:
         """Assert every invariant of the book, above all that the visible one is not crossed."""
