@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from http import HTTPStatus
 from urllib.parse import unquote
 
 import h11
@@ -59,6 +60,8 @@ class Upgrade(msgspec.Struct, frozen=True):
     received: bytes
 
 
+# Only for people who read along; 453 is WhiteBIT's own (section 1).
+REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 # Sixteen bytes as base64.
 _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 
@@ -216,7 +219,9 @@ class _Connection:
             headers.append(("allow", "GET, POST"))
         if close:
             headers.append(("connection", "close"))
-        head = self._h11.send(h11.Response(status_code=response.status, headers=headers))
+        reason = REASONS.get(response.status, b"")
+        start = h11.Response(status_code=response.status, headers=headers, reason=reason)
+        head = self._h11.send(start)
         body = self._h11.send(h11.Data(data=response.body)) if response.body else b""
         end = self._h11.send(h11.EndOfMessage())
         return (head or b"") + (body or b"") + (end or b"")

@@ -11,7 +11,7 @@ from adapters.paper.exchange import Exchange
 from adapters.paper.faults_wire import answer_faulty, arm, may_open
 from adapters.paper.flow_source import MakeFlow
 from adapters.paper.http import Request, Response, serve_http
-from adapters.paper.rest import respond
+from adapters.paper.rest import PRIVATE, PUBLIC, PUBLIC_MARKET, respond
 from adapters.paper.venue import Venue
 from adapters.paper.ws import serve_websocket
 from adapters.ports import AppendFile, Clock, Ids, Net
@@ -79,6 +79,7 @@ async def serve_venue(
     Raises:
         ConfigError: if the flow, a market or the address cannot be used; nothing runs then.
     """
+    _refuse_unknown_limits(config)
     venue = Venue(with_flow_accounts(config), clock=clock, ids=ids, body_file=body_file)
     if make_flow is not None:
         venue.flow = make_flow(venue.exchange, venue.start_us)
@@ -99,6 +100,14 @@ async def serve_venue(
         venue.step()
         task_status.started(VenueHandle(venue, bound))
         await _let_time_pass(venue)
+
+
+def _refuse_unknown_limits(config: VenueConfig) -> None:
+    known = (*PRIVATE, *PUBLIC, *PUBLIC_MARKET, WS_PATH)
+    for endpoint in config.rest_limits:
+        if endpoint not in known:
+            what = f"rest_limits: no endpoint has the limit of {endpoint!r}"
+            raise ConfigError(f"{what}; see docs/venue.md for the settings")
 
 
 async def _let_time_pass(venue: Venue) -> None:

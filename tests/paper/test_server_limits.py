@@ -14,9 +14,11 @@ from adapters.paper.config import VenueConfig
 from adapters.paper.http import Request, Response
 from adapters.paper.limits import RestLimiter, SlidingWindow, limit_of
 from adapters.paper.rest import PRIVATE, PUBLIC, PUBLIC_MARKET, respond
+from adapters.paper.server import serve_venue
 from adapters.paper.venue import Venue
+from engine.errors import ConfigError
 from tests.paper.test_server_garbage import FixedClock, signed
-from tests.paper.venue_client import CountingIds, bench
+from tests.paper.venue_client import CountingIds, MemoryNet, bench
 
 NS = 1_000_000_000
 # Section 13, row by row.
@@ -156,3 +158,9 @@ async def test_new_websockets_are_limited_per_minute(
     assert await ws.call("ping") == "pong"
     await trio.sleep(60)
     await run.alice.open_ws()
+
+
+async def test_a_limit_of_no_endpoint_is_refused(nursery: trio.Nursery) -> None:
+    config = VenueConfig(rest_limits={"/api/v4/order/nw": 1})
+    with pytest.raises(ConfigError, match="no endpoint has the limit of '/api/v4/order/nw'"):
+        await serve_venue(config, clock=FixedClock(), ids=CountingIds(), net=MemoryNet(nursery))
