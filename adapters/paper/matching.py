@@ -57,6 +57,7 @@ class Matcher:
         self._reduced: list[Seat] = []
         # Stops that were triggered in this action and have not entered matching yet.
         self._triggered: deque[Order] = deque()
+        self._activated: Order | None = None
         self.seats: dict[tuple[str, str], Seat] = {}
         self.conditionals = Conditionals(self, config.first_conditional_id)
 
@@ -181,7 +182,9 @@ class Matcher:
         elif order.bbo_role and not self._resolve_price(seat, order):
             self._end(seat, order, Status.CANCELED)
         else:
+            self._activated = order
             self._enter(seat, order, order.ticks)
+            self._activated = None
 
     def _resolve_price(self, seat: Seat, order: Order) -> bool:
         """Give a stop-limit its `bboRole` price; without one or its funds it is cancelled [C]."""
@@ -323,10 +326,10 @@ class Matcher:
             self._reduced.append(seat)
         if seat.account.background:
             return
-        if not order.activated_us:
+        if order is not self._activated:
             self._pending.append(Pending(PendingEvent.NEW, order.copy()))
         elif order.deal_lots:
-            # Event 1 was told when the stop was activated.
+            # Event 1 was told when this stop was activated, just now.
             self._pending.append(Pending(PendingEvent.UPDATED, order.copy()))
 
     def _keep(self, seat: Seat, order: Order) -> None:

@@ -50,6 +50,9 @@ DRAWS: dict[str, Draw] = {
     "index": lambda rng: rng.randint(0, 50),
     "timeout": lambda rng: rng.randint(5, 9),
     "step": lambda rng: rng.randint(0, 6),
+    "trigger": lambda rng: rng.randint(95, 105),
+    "in_stock": lambda rng: rng.random() < 0.5,
+    "limited": lambda rng: rng.random() < 0.5,
     "retail": lambda rng: rng.random() < 0.5,
 }
 

@@ -19,6 +19,7 @@ from adapters.paper.model import (
     ModifyOrder,
     NewOrder,
     Order,
+    OrderType,
     Reject,
     Role,
     Side,
@@ -69,6 +70,9 @@ USERS = (
 )
 CONFIG = ExchangeConfig(markets=(SPOT, PERP), accounts=(*USERS, *FLOW_ACCOUNTS))
 
+# One USDT in units, and a size in money that seldom is a whole number of lots.
+MONEY_UNIT = to_units("1")
+MONEY_STEP = 73
 users = st.sampled_from([user.name for user in USERS])
 markets = st.sampled_from([SPOT.name, PERP.name])
 sides = st.sampled_from(list(Side))
@@ -104,6 +108,81 @@ class ExchangeMachine(RuleBasedStateMachine):
         for request, result in zip(requests, results, strict=True):
             self._mirror(user, request, result)
 
+    @rule(user=users, market=markets, side=sides, qty=lots, stp=stps, in_stock=st.booleans())
+    def place_market(
+        self, user: str, market: str, side: Side, qty: int, stp: Stp, in_stock: bool
+    ) -> None:
+        collateral = market == PERP.name
+        kind = OrderType.STOCK_MARKET if in_stock and not collateral else OrderType.MARKET
+        in_money = kind is OrderType.MARKET and side is Side.BUY and not collateral
+        amount = qty * MONEY_STEP if in_money else qty
+        request = NewOrder(
+            market=market,
+            side=side,
+            amount=str(amount),
+            type=kind,
+            stp=stp,
+            collateral=collateral,
+        )
+        order = _sized(RefOrder(0, user, side, 0, qty, stp=stp, market=True), amount, in_money)
+        result = self.venue.place(user, request, self.now_us)
+        book = self.books[market]
+        if isinstance(result, Reject) and result.code == 12:
+            found = book.matchable(order)
+            assert not found or (in_money and amount < found[0].ticks)
+        elif isinstance(result, Reject):
+            self._assert_refusal(result, user, False)
+        else:
+            order.order_id = result.order_id
+            book.submit(order)
+            left = (result.budget - result.deal_money) // MONEY_UNIT
+            assert order.budget == left if in_money else order.leaves == result.leaves_lots
+
+    @rule(
+        user=users,
+        market=markets,
+        side=sides,
+        price=ticks,
+        trigger=ticks,
+        qty=lots,
+        stp=stps,
+        limited=st.booleans(),
+    )
+    def place_stop(
+        self,
+        user: str,
+        market: str,
+        side: Side,
+        price: int,
+        trigger: int,
+        qty: int,
+        stp: Stp,
+        limited: bool,
+    ) -> None:
+        collateral = market == PERP.name
+        in_money = not limited and side is Side.BUY and not collateral
+        amount = qty * MONEY_STEP if in_money else qty
+        request = NewOrder(
+            market=market,
+            side=side,
+            amount=str(amount),
+            price=str(price) if limited else None,
+            type=OrderType.STOP_LIMIT if limited else OrderType.STOP_MARKET,
+            activation_price=str(trigger),
+            stp=stp,
+            collateral=collateral,
+        )
+        book = self.books[market]
+        result = self.venue.place(user, request, self.now_us)
+        if isinstance(result, Reject) and result.code == 30:
+            assert trigger == book.last
+        elif isinstance(result, Reject):
+            self._assert_refusal(result, user, False)
+        else:
+            stop = RefOrder(result.order_id, user, side, price, qty, stp=stp, market=not limited)
+            stop.trigger = trigger
+            book.stops.append(_sized(stop, amount, in_money))
+
     @rule(user=users, market=markets, index=st.integers(0, 50))
     def cancel(self, user: str, market: str, index: int) -> None:
         orders = self.venue.open_orders(user, market)
@@ -115,7 +194,8 @@ class ExchangeMachine(RuleBasedStateMachine):
 
     @rule(user=users, market=markets, index=st.integers(0, 50), price=ticks, qty=lots, stp=stps)
     def modify(self, user: str, market: str, index: int, price: int, qty: int, stp: Stp) -> None:
-        orders = self.venue.open_orders(user, market)
+        before = self.venue.open_orders(user, market)
+        orders = [order for order in before if not order.waiting]
         if not orders:
             return
         old = orders[index % len(orders)]
@@ -128,7 +208,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         answer = self.venue.modify(user, request, self.now_us)
         if isinstance(answer, Reject):
             self._assert_refusal(answer, user, crossing and (old.post_only or old.rpi))
-            assert self.venue.open_orders(user, market) == orders
+            assert self.venue.open_orders(user, market) == before
             return
         book.cancel(old.order_id)
         new.order_id = answer.order_id
@@ -147,8 +227,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         ]
         self.venue.advance(self.now_us)
         for account, name in ending:
-            book = self.books[name]
-            book.orders = [order for order in book.orders if order.account != account]
+            self.books[name].cancel_account(account)
 
     @rule(market=markets, side=sides, price=ticks, qty=lots, retail=st.booleans())
     def background_take(self, market: str, side: Side, price: int, qty: int, retail: bool) -> None:
@@ -179,15 +258,14 @@ class ExchangeMachine(RuleBasedStateMachine):
 
     @invariant()
     def trades_and_queues_agree_with_the_reference(self) -> None:
-        for notice in self.venue.drain():
-            # Every fill has a taker's side; fills of the background with itself have no deal.
-            if isinstance(notice, Deal) and notice.role is Role.TAKER:
-                fill = (notice.counter_order_id, notice.order_id, notice.ticks, notice.lots)
-                self.trades[notice.market].append(fill)
+        for name, fill in self._fills():
+            self.trades[name].append(fill)
         for name, book in self.books.items():
             takers = {trade[1] for trade in self.trades[name]}
             assert self.trades[name] == [t for t in book.trades if t[1] in takers]
             market = self.venue.markets[name]
+            assert sorted(market.triggers.orders) == [stop.order_id for stop in book.stops]
+            assert market.last_ticks == book.last
             for side in Side:
                 visible, hidden = market.opposite(side.opposite)
                 assert [(o.order_id, o.leaves_lots) for o in visible.orders()] == [
@@ -196,6 +274,14 @@ class ExchangeMachine(RuleBasedStateMachine):
                 assert [(o.order_id, o.leaves_lots) for o in hidden.orders()] == [
                     (o.order_id, o.leaves) for o in book.queue(side) if o.rpi
                 ]
+
+    def _fills(self) -> list[tuple[str, tuple[int, int, int, int]]]:
+        """Return what users took since the last call; the background has no deals."""
+        return [
+            (deal.market, (deal.counter_order_id, deal.order_id, deal.ticks, deal.lots))
+            for deal in self.venue.drain()
+            if isinstance(deal, Deal) and deal.role is Role.TAKER
+        ]
 
     def _request(
         self, market: str, side: Side, price: int, qty: int, flag: str, stp: Stp
@@ -240,17 +326,34 @@ class ExchangeMachine(RuleBasedStateMachine):
         if refusal.code in (13, 14):
             assert passive_crossing
         else:
-            assert (refusal.code, user) == (10, "poor")
+            assert user == "poor"
+            assert refusal.code in (10, 32)
+            assert refusal.errors == {"amount": ["Not enough balance."]}
 
     def _resync(self, market: str) -> None:
         """Take over the queues after an action whose split into orders is not the reference's."""
         book = self.books[market]
+        # Stops that were set off took something meanwhile.
+        for name, fill in self._fills():
+            self.trades[name].append(fill)
+            book.trades.append(fill)
+        book.last = self.venue.markets[market].last_ticks
+        waiting = self.venue.markets[market].triggers.orders
+        book.stops = [stop for stop in book.stops if stop.order_id in waiting]
         sides = [s for taker in Side for s in self.venue.markets[market].opposite(taker)]
-        resting = sorted((o for s in sides for o in s.orders()), key=lambda o: o.order_id)
+        # By arrival within each price; a stop that was set off is older by id than by arrival.
+        resting = [order for side in sides for order in side.orders()]
         book.orders = [
             RefOrder(o.order_id, o.account, o.side, o.ticks, o.leaves_lots, o.rpi, o.retail)
             for o in resting
         ]
+
+
+def _sized(order: RefOrder, amount: int, in_money: bool) -> RefOrder:
+    """Give an order that is sized in money its budget instead of lots."""
+    if in_money:
+        order.leaves, order.budget = 0, amount
+    return order
 
 
 ExchangeMachine.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)

@@ -320,3 +320,18 @@ def test_modify(name: str) -> None:
     assert (new.lots, new.ticks, new.trigger_ticks) == expected[:3]  # type: ignore[index]
     assert venue.spot_balances("alice")["USDT"].freeze == frozen
     assert story(venue.drain(), "alice")[1:] == ["X CANCELED", f"P1 OPEN left {new.lots}"]
+
+
+def test_an_activated_stop_is_modified_like_a_limit_order() -> None:
+    venue = at("100")
+    old = placed(venue, "alice", stop("buy", "1", "110", "105"))
+    trade(venue, "110")
+    venue.drain()
+    trigger = ModifyOrder(market=SPOT, order_id=old.order_id, activation_price="120")
+    answer = venue.modify("alice", trigger, NOW_US)
+    assert isinstance(answer, Reject)
+    assert answer.code == 158
+    price = ModifyOrder(market=SPOT, order_id=old.order_id, price="106")
+    assert isinstance(venue.modify("alice", price, NOW_US), Order)
+    told = ["P3 CANCELED left 1000000", "X CANCELED", "P1 OPEN left 1000000"]
+    assert story(venue.drain(), "alice") == told
