@@ -24,8 +24,6 @@ OPENAPI = (
     "openapi/private/main_api_v4.websocket_token.yaml",
     "openapi/public/http-v4.yaml",
 )
-# Still being built: each line goes when its method answers, or the tests fail.
-BUILDING_WS: frozenset[str] = frozenset()
 
 
 @cache

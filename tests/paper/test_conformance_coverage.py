@@ -8,9 +8,9 @@ from typing import Any
 import trio
 from trio.testing import MockClock
 
+from adapters.paper.rest import PRIVATE
 from adapters.paper.ws import METHODS
 from tests.paper.conformance_kit import (
-    BUILDING_WS,
     check_answer,
     check_push,
     check_reply,
@@ -27,6 +27,7 @@ MARKET, PERP = "BTC_USDT", "BTC_PERP"
 BUY = {"market": MARKET, "side": "buy", "amount": "0.01", "price": "40000"}
 LONG = {"market": PERP, "side": "buy", "amount": "0.01", "price": "40000"}
 OCO = {"activation_price": "41000", "stop_limit_price": "41100"}
+TRIGGERS = {"stopLoss": "38000", "takeProfit": "45000"}
 
 # The 33 endpoints of contract 1.1, each with a request that is answered 200. Order matters: the
 # first ones make the position, orders and deals that the later ones show.
@@ -72,7 +73,11 @@ MORE: list[tuple[str, dict[str, Any]]] = [
     ("collateral-account/adl-quantile", {}),
     ("collateral-account/hedge-mode", {}),
     ("order/cancel/bulk", {"orders": [{"market": PERP, "clientOrderId": "quote"}]}),
+    ("order/conditional-cancel", {"market": PERP, "id": "{oco}"}),
+    ("order/collateral/oco", {**LONG, **OCO}),
     ("order/oco-cancel", {"market": PERP, "orderId": "{oco}"}),
+    ("order/collateral/limit", {**LONG, "price": "39000", **TRIGGERS}),
+    ("order/oto-cancel", {"market": PERP, "otoId": "{oto}"}),
     ("order/cancel/all", {}),
     ("collateral-account/position/close", {"market": PERP, "positionId": "{position}"}),
     ("collateral-account/positions/closed-pnl", {}),
@@ -86,8 +91,6 @@ MORE: list[tuple[str, dict[str, Any]]] = [
         )
     ),
 ]
-# Groups that are gone by then; test_conformance_examples.py sees their answers.
-NOT_HERE = frozenset(("order/conditional-cancel", "order/oto-cancel"))
 
 
 async def visit(run: Bench, path: str, body: dict[str, Any], known: dict[str, Any]) -> str | None:
@@ -106,6 +109,8 @@ async def visit(run: Bench, path: str, body: dict[str, Any], known: dict[str, An
         known["{filled}"] = answer["orderId"]
     elif path == "order/collateral/oco":
         known["{oco}"] = answer["id"]
+    elif path == "order/collateral/limit" and answer["oto"]:
+        known["{oto}"] = answer["oto"]["otoId"]
     elif path == "collateral-account/positions/open":
         known["{position}"] = answer[0]["positionId"]
     return None
@@ -125,6 +130,7 @@ async def test_every_endpoint_works(nursery: trio.Nursery, autojump_clock: MockC
 
 
 def test_the_endpoints_are_those_of_the_contract() -> None:
+    assert {f"/api/v4/{path}" for path, _ in (*COLOCATION, *MORE)} >= set(PRIVATE)
     contract = (SPEC.parent / "CONTRACT.md").read_text()
     section = contract[contract.index("### 1.1 ") : contract.index("### 1.2 ")]
     listed = re.findall(r"^\| \d+ \| (?:POST|GET) `/api/v4/(.+?)` ", section, re.MULTILINE)
@@ -162,9 +168,6 @@ WITHOUT_SCHEMA = {"premiumIndex", "ADLQuantile"}
 
 async def checked(ws: Ws, method: str, *params: Any) -> None:
     reply = await ws.ask(method, *params)
-    if method in BUILDING_WS:
-        assert reply["error"]["code"] == 4, f"{method} works: take it off BUILDING_WS"
-        return
     assert reply["error"] is None, (method, reply)
     known = ws_methods().get(method)
     if known is not None:
@@ -205,8 +208,7 @@ async def test_every_channel_works(nursery: trio.Nursery, autojump_clock: MockCl
         pushed.add(channel)
         if channel not in WITHOUT_SCHEMA:
             check_push(message)
-    building = {method.split("_")[0] for method in BUILDING_WS}
-    assert set(CHANNELS) - pushed == SILENT | building
+    assert set(CHANNELS) - pushed == SILENT
     for channel in CHANNELS:
         await checked(ws, f"{channel}_unsubscribe")
     ws.pushes.clear()
@@ -221,7 +223,7 @@ def test_the_methods_are_those_of_the_contract() -> None:
     section = contract[contract.index("### 11.3 ") : contract.index("### 11.4 ")]
     listed = set(re.findall(r"`(\w+_(?:request|query|subscribe|unsubscribe))`", section))
     listed -= {"positions_subscribe", "marginPositionsEvents_subscribe", "kline_subscribe"}
-    assert listed - set(METHODS) == set(BUILDING_WS)
+    assert listed - set(METHODS) == set()
     # The second name is that of the pattern (G-32).
     assert set(METHODS) - listed == {"ping", "time", "authorize", "marketToday_request"}
     assert {method.split("_")[0] for method in listed} == set(CHANNELS)
