@@ -41,6 +41,12 @@ RECORDED_PACKAGES = ("trio", "trio-websocket", "httpx", "httpcore", "msgspec", "
 HTTP_LIMITS = httpx.Limits(max_connections=2, max_keepalive_connections=1)
 
 
+MARKETS_PAUSES_S = (0.3, 1.0)
+"""Pauses before the market list is asked for again at the start of a run."""
+PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
+"""HTTP statuses of a venue that may answer the next time."""
+
+
 class RunPlan(msgspec.Struct, frozen=True):
     """What to run, decided by the command line and the configuration."""
 
@@ -148,7 +154,13 @@ def versions() -> tuple[tuple[str, str], ...]:
 
 
 async def _fetch_markets(rest: RestClient, names: tuple[str, ...]) -> dict[str, Market]:
-    answer = await rest.send(encode(QueryMarkets(), None, 0))
+    for pause_s in (*MARKETS_PAUSES_S, None):
+        answer = await rest.send(encode(QueryMarkets(), None, 0))
+        passing = isinstance(answer, RestFailure) or answer.status in PASSING_STATUSES
+        if pause_s is None or not passing:
+            break
+        # Nothing is at stake yet, so a venue that is busy for a moment is asked again.
+        await trio.sleep(pause_s)
     if isinstance(answer, RestFailure):
         raise RemoteProtocolError(
             f"market list: {answer.reason}; check the venue's rest_url and that it is up"

@@ -10,6 +10,7 @@ import pytest
 
 from adapters.cli.simulate import Simulation
 from adapters.paper.faults import Kind, Plan, Rule
+from engine.errors import RemoteProtocolError
 from tests.integration.kit import ACCOUNT, running_venue
 from tests.integration.test_simulation import assert_proved
 from tests.integration.truth import assert_agrees
@@ -28,6 +29,7 @@ def rule(kind: Kind, **more: Any) -> Rule:
     return Rule(kind=kind, until_s=CALM_S, **more)
 
 
+START = "/api/v4/public/markets"
 ANSWERS = (
     rule(Kind.ANSWER, path=ORDERS, status=503, accepted=True, probability=0.01),
     rule(Kind.ANSWER, path=ORDERS, status=503, accepted=False, probability=0.01),
@@ -119,3 +121,17 @@ def test_a_venue_of_its_own_takes_a_plan_from_a_file(tmp_path: Path) -> None:
         assert [(done["seed"], done["kind"]) for done in shown["log"]] == [(9, "close")]
         assert urlopen(url).status == 200
         assert venue.ask("GET", "/faults")["rules"] == []
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_venue_that_is_busy_at_the_start_is_asked_again(status: int) -> None:
+    busy = Rule(kind=Kind.ANSWER, path=START, status=status, times=2)
+    run = run_quiet(5, faults=Plan(rules=(busy,)))
+    assert run.outcome.ended.clean
+
+
+def test_a_venue_that_stays_busy_is_told_of() -> None:
+    busy = Rule(kind=Kind.ANSWER, path=START, status=503)
+    with pytest.RaisesGroup(RemoteProtocolError, flatten_subgroups=True) as caught:
+        run_quiet(5, faults=Plan(rules=(busy,)))
+    assert "market list: HTTP 503" in str(caught.value.exceptions)
