@@ -24,7 +24,8 @@ class Mark:
         self._market = market
         self._spot = spot
         self._window = window_s
-        self._basis = 0
+        # None before the first sample: a market that starts away from its index is not in danger.
+        self._basis: int | None = None
         self.accrual = 0
         self.set_ticks: int | None = None
 
@@ -45,6 +46,8 @@ class Mark:
         index, last = self.index_ticks(), self._market.last_ticks
         if index is None or last is None:
             return index
+        if self._basis is None:
+            return last
         adjusted = index * (RATE_ONE + self.accrual) // RATE_ONE
         based = index + self._basis // _BASIS_SCALE
         return max(sorted((adjusted, based, last))[1], 1)
@@ -61,5 +64,9 @@ class Mark:
             return
         bid, _, ask, _ = self._market.best()
         fair = (bid + ask) // 2 if bid and ask else self._market.last_ticks
-        if fair is not None:
-            self._basis += ((fair - index) * _BASIS_SCALE - self._basis) // self._window
+        if fair is None:
+            return
+        basis = (fair - index) * _BASIS_SCALE
+        if self._basis is None:
+            self._basis = basis
+        self._basis += (basis - self._basis) // self._window

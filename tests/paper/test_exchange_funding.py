@@ -134,7 +134,7 @@ def test_what_the_public_sees() -> None:
     traded(venue, "0.5", "100")
     assert venue.set_index(PERP, "101", NOW_US) is None
     seen = venue.perpetual(PERP)
-    assert (seen.index_ticks, seen.mark_ticks, seen.open_interest_lots) == (1010, 1010, 500)
+    assert (seen.index_ticks, seen.mark_ticks, seen.open_interest_lots) == (1010, 1000, 500)
     assert seen.next_funding_us == DUE_US
     assert venue.set_index(PERP, None, NOW_US) is None
     assert venue.perpetual(PERP).index_ticks == 1000

@@ -57,10 +57,12 @@ def test_index_is_the_spot_price_in_the_ticks_of_the_perpetual() -> None:
 def test_mark_follows_the_basis_slowly_and_is_never_beyond_the_last_price() -> None:
     venue = exchange()
     trade(venue, SPOT, "100")
+    trade(venue, PERP, "100")
+    venue.advance(NOW_US + US_PER_S)
     trade(venue, PERP, "130")
     assert mark(venue) == 1000
     seen = []
-    for second in range(1, 200):
+    for second in range(2, 200):
         venue.advance(NOW_US + second * US_PER_S)
         seen.append(mark(venue))
     assert seen[0] == 1010
@@ -68,22 +70,36 @@ def test_mark_follows_the_basis_slowly_and_is_never_beyond_the_last_price() -> N
     assert 1298 <= (seen[-1] or 0) <= 1300
 
 
+def test_a_market_that_starts_away_from_its_index_is_marked_where_it_trades() -> None:
+    venue = exchange()
+    trade(venue, SPOT, "60000")
+    trade(venue, PERP, "100000")
+    assert mark(venue) == 1_000_000
+    for second in range(1, 5):
+        venue.advance(NOW_US + second * US_PER_S)
+        assert mark(venue) == 1_000_000
+
+
 def test_how_often_the_exchange_is_called_makes_no_difference() -> None:
     marks = []
     for step in (1, 7, 60):
         venue = exchange()
         trade(venue, SPOT, "100")
+        trade(venue, PERP, "100")
+        venue.advance(NOW_US + US_PER_S)
         trade(venue, PERP, "130")
-        for second in range(0, 61, step):
+        for second in range(1, 61, step):
             venue.advance(NOW_US + second * US_PER_S)
         venue.advance(NOW_US + 60 * US_PER_S)
         marks.append(mark(venue))
     assert len(set(marks)) == 1
+    assert 1250 < (marks[0] or 0) < 1270
 
 
 def test_positions_are_valued_at_the_mark() -> None:
     venue = exchange()
     trade(venue, PERP, "100")
+    venue.advance(NOW_US + US_PER_S)
     trade(venue, SPOT, "110")
     assert mark(venue) == 1100
     assert venue.positions("alice")[0].unrealized_pnl == units("1")
