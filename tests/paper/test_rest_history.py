@@ -11,8 +11,17 @@ import trio
 from trio.testing import MockClock
 
 from adapters.paper.config import VenueConfig
-from adapters.paper.model import ExchangeConfig, FeeOverride
+from adapters.paper.model import (
+    BTC_USDT,
+    ExchangeConfig,
+    FeeOverride,
+    Order,
+    OrderType,
+    Side,
+    Status,
+)
 from adapters.paper.rest_history import DAY_S, _floor_s
+from adapters.paper.rest_objects import finished as finished_row
 from adapters.paper.specs import DEMO_ACCOUNTS, AccountSpec
 from tests.paper.venue_client import START_NS, Bench, Client, bench
 
@@ -111,6 +120,55 @@ async def test_an_order_history_row(nursery: trio.Nursery, autojump_clock: MockC
     assert (perp["positionSide"], perp["feeAsset"]) == ("BOTH", "USDT")
     [cancelled] = (await run.alice.ok(HISTORY, orderId=ids["cancelled"]))[MARKET]
     assert (cancelled["dealFee"], cancelled["feeAsset"]) == ("0", "BTC")
+
+
+async def test_a_stop_in_the_order_history(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    run = await bench(nursery)
+    for side in ("sell", "buy"):
+        await run.bob.limit(side, "60000")
+    stop = {"market": MARKET, "side": "buy", "amount": "0.01", "activation_price": "61000"}
+    ids = [(await run.alice.ok("order/stop_limit", **stop, price="61500"))["orderId"] for _ in "ab"]
+    await run.alice.ok("order/cancel", market=MARKET, orderId=ids[1])
+    await trio.sleep(2)
+    await run.bob.limit("sell", "61000", "0.02")
+    await run.bob.limit("buy", "61000", "0.01")
+    rows = (await run.alice.ok(HISTORY))[MARKET]
+    assert [row["id"] for row in rows] == ids
+    assert [row["status"] for row in rows] == ["FILLED", "CANCELED"]
+    filled, waiting = rows
+    assert (filled["type"], filled["price"]) == ("stop limit", "61500")
+    assert (filled["activationPrice"], filled["activationCondition"]) == ("61000", ">=")
+    assert (filled["activated"], filled["ctime"]) == (START_S + 2, START_S)
+    # One that never was triggered has no such time.
+    assert (waiting["activated"], waiting["activationCondition"]) == (0, ">=")
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_statuses_are_those_of_histories(status: Status) -> None:
+    order = Order(
+        order_id=1,
+        account="a",
+        market=MARKET,
+        side=Side.SELL,
+        type=OrderType.LIMIT,
+        ticks=1,
+        lots=1,
+        leaves_lots=1,
+        ctime_us=0,
+        mtime_us=0,
+        status=status,
+    )
+    documented = {
+        "FILLED",
+        "CANCELED",
+        "CANCELED_STP",
+        "AUTO_CANCELED_REDUCE_ONLY",
+        "AUTO_CANCELED_LIQUIDATION",
+    }
+    shown = finished_row(order, BTC_USDT)["status"]
+    assert shown == (status if status in documented else "CANCELED")
 
 
 async def test_the_deals_of_one_order(nursery: trio.Nursery, autojump_clock: MockClock) -> None:

@@ -84,11 +84,66 @@ async def position_is_gone(run: Bench) -> Any:
     return resting
 
 
+async def market_order(run: Bench) -> Any:
+    await run.bob.limit("sell", "60000")
+    return await run.alice.ok("order/market", market=MARKET, side="buy", amount="600")
+
+
+async def market_order_beyond_the_band(run: Bench) -> Any:
+    for price in ("60000", "70000"):
+        await run.bob.limit("sell", price)
+    return await run.alice.ok("order/stock_market", market=MARKET, side="buy", amount="0.02")
+
+
+async def a_trade(run: Bench, price: str) -> None:
+    await run.bob.limit("sell", price)
+    await run.bob.limit("buy", price, stp="no")
+
+
+async def stop_rests_once_triggered(run: Bench) -> Any:
+    await a_trade(run, "60000")
+    stop = await run.alice.ok(
+        "order/stop_limit",
+        market=MARKET,
+        side="buy",
+        amount="0.01",
+        price="60500",
+        activation_price="61000",
+    )
+    await a_trade(run, "61000")
+    return stop
+
+
+async def stop_fills_once_triggered(run: Bench) -> Any:
+    await a_trade(run, "60000")
+    body = {"market": MARKET, "side": "buy", "amount": "620", "activation_price": "61000"}
+    stop = await run.alice.ok("order/stop_market", **body)
+    await run.bob.limit("sell", "62000")
+    await a_trade(run, "61000")
+    return stop
+
+
+async def stop_cancelled(run: Bench) -> Any:
+    await a_trade(run, "60000")
+    body = {"market": MARKET, "side": "buy", "amount": "620", "activation_price": "61000"}
+    stop = await run.alice.ok("order/stop_market", **body)
+    return await run.alice.ok("order/cancel", market=MARKET, orderId=stop["orderId"])
+
+
 SEQUENCES: list[tuple[Act, str | None, list[str]]] = [
     (rests_after_a_fill, "PARTIALLY_FILLED", ["D2", "P1 PARTIALLY_FILLED"]),
     (ioc_without_a_match, "CANCELED", ["P3 CANCELED", "X CANCELED"]),
     (ioc_partly_filled, "CANCELED", ["D2", "P3 CANCELED", "X CANCELED"]),
     (post_only_that_would_take, None, []),
+    (market_order, "FILLED", ["D2", "P3 FILLED", "X FILLED"]),
+    (
+        market_order_beyond_the_band,
+        "CANCELED_TAKER_BAND",
+        ["D2", "P3 CANCELED_TAKER_BAND", "X CANCELED_TAKER_BAND"],
+    ),
+    (stop_rests_once_triggered, "OPEN", ["P1 OPEN", "P1 OPEN"]),
+    (stop_fills_once_triggered, "OPEN", ["P1 OPEN", "D2", "P1 OPEN", "P3 FILLED", "X FILLED"]),
+    (stop_cancelled, "CANCELED", ["P1 OPEN", "P3 CANCELED", "X CANCELED"]),
     (
         cancelled_after_a_fill,
         "CANCELED",
