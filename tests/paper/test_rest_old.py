@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +10,9 @@ import trio
 from trio.testing import MockClock
 
 from adapters.paper.limits import limit_of
+from tests.paper.captures import frame, needs_the_captures, shape
 from tests.paper.venue_client import START_NS, Bench, bench
 
-FRAMES = Path(__file__).parents[2].parent / "shared" / "whitebit" / "frames"
 NOW_S = START_NS // 1_000_000_000
 HOUR_S = NOW_S - NOW_S % 3600
 MINUTE_S = NOW_S - NOW_S % 60
@@ -216,7 +214,7 @@ async def test_refusals(
     assert await get(run, path) == refused
 
 
-@pytest.mark.skipif(not FRAMES.exists(), reason="the captures are not present")
+@needs_the_captures
 @pytest.mark.parametrize(
     ("capture", "path"),
     [
@@ -228,16 +226,7 @@ async def test_shapes_are_those_of_the_captures(
     nursery: trio.Nursery, autojump_clock: MockClock, capture: str, path: str
 ) -> None:
     run = await traded(nursery)
-    frame = json.loads((FRAMES / f"{capture}.json").read_text("utf-8"))["frame"]
-    assert _shape(await get(run, path)) == _shape(frame)
-
-
-def _shape(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _shape(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_shape(each) for each in value]
-    return type(value).__name__
+    assert shape(await get(run, path)) == shape(frame(capture))
 
 
 def test_old_paths_have_a_limit_of_their_own() -> None:

@@ -8,6 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from tests.paper.captures import frame, needs_the_captures, shape
 from tests.paper.venue_client import START_NS, Bench, bench
 
 MARKET = "BTC_USDT"
@@ -229,3 +230,42 @@ async def test_premiums_of_all_perpetuals_or_of_named_ones(
     await trio.sleep(2)
     await ws.call("ping")
     assert ws.pushes == []
+
+
+@needs_the_captures
+@pytest.mark.parametrize(
+    ("capture", "channel", "params"),
+    [
+        ("roq__market_update__update", "market", ["BTC_PERP"]),
+        ("roq__market_today_update__update", "marketToday", ["BTC_PERP"]),
+        ("ccxt_ws__handle_ohlcv_1", "candles", ["BTC_USDT", 60]),
+        ("jkorf__Subscriptions_V4_LastPrice", "lastprice", ["BTC_USDT"]),
+        ("roq__book_ticker_update__simple", "bookTicker", ["BTC_USDT"]),
+        ("roq__trades_update__update", "trades", ["BTC_USDT"]),
+    ],
+)
+async def test_pushes_look_like_the_captures(
+    nursery: trio.Nursery,
+    autojump_clock: MockClock,
+    capture: str,
+    channel: str,
+    params: list[Any],
+) -> None:
+    run = await bench(nursery)
+    await trade(run, "60000")
+    ws = await run.alice.open_ws()
+    await ws.call(f"{channel}_subscribe", *params)
+    pushed = await ws.push(f"{channel}_update")
+    message = {"method": f"{channel}_update", "params": pushed, "id": None}
+    assert shape(message) == shape(frame(capture))
+
+
+@needs_the_captures
+async def test_premiums_look_like_the_capture(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    run = await bench(nursery)
+    ws = await run.alice.open_ws()
+    await ws.call("premiumIndex_subscribe")
+    [premium] = await ws.push("premiumIndex_update")
+    assert shape(premium) == shape(frame("nemanull__premiumIndex_update")["params"][0])
