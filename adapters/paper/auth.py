@@ -17,9 +17,9 @@ from adapters.paper.wire import decode
 
 NS_PER_MS = 1_000_000
 NONCE_WINDOW_MS = 5_000
-# A nonce older than the window is refused by its age, so only this many need remembering at most
-# (10,000 requests each 10 s and endpoint are allowed; more than that and the oldest are dropped,
-# which can only happen past every rate limit).
+# A nonce older than the window is refused by its age and forgotten, so only this many need be
+# remembered (10,000 requests each 10 s and endpoint are allowed; more than that and the oldest are
+# dropped, which can only happen past every rate limit).
 NONCE_MEMORY = 200_000
 
 
@@ -193,14 +193,15 @@ class Authenticator:
         if not isinstance(windowed, bool):
             raise _refuse(401, "Invalid nonceWindow.")
         nonces = self._nonces[key]
+        now_ms = now_ns // NS_PER_MS
         if windowed:
-            if abs(nonce - now_ns // NS_PER_MS) > NONCE_WINDOW_MS:
+            if abs(nonce - now_ms) > NONCE_WINDOW_MS:
                 raise _refuse(
                     401, "Your nonce is more than 5 seconds lesser than the current nonce"
                 )
-            fresh = nonces.take_windowed(nonce)
+            fresh = nonces.take_windowed(nonce, now_ms)
         else:
-            fresh = nonces.take_growing(nonce)
+            fresh = nonces.take_growing(nonce, now_ms)
         if not fresh:
             raise _refuse(self._nonce_status, "Too many requests.")
 
@@ -213,23 +214,27 @@ class _Nonces:
         self._used: set[int] = set()
         self._order: deque[int] = deque()
 
-    def take_growing(self, nonce: int) -> bool:
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def take_growing(self, nonce: int, now_ms: int) -> bool:
         if nonce <= self._highest:
             return False
-        self._remember(nonce)
+        self._remember(nonce, now_ms)
         return True
 
-    def take_windowed(self, nonce: int) -> bool:
+    def take_windowed(self, nonce: int, now_ms: int) -> bool:
         if nonce in self._used:
             return False
-        self._remember(nonce)
+        self._remember(nonce, now_ms)
         return True
 
-    def _remember(self, nonce: int) -> None:
-        self._used.add(nonce)
-        self._order.append(nonce)
-        if len(self._order) > NONCE_MEMORY:
-            self._used.remove(self._order.popleft())
+    def _remember(self, nonce: int, now_ms: int) -> None:
+        used, order = self._used, self._order
+        used.add(nonce)
+        order.append(nonce)
+        while order and (order[0] < now_ms - NONCE_WINDOW_MS or len(order) > NONCE_MEMORY):
+            used.remove(order.popleft())
         self._highest = max(self._highest, nonce)
 
 

@@ -167,6 +167,14 @@ async def test_keys_are_issued_bound_and_switched_off(
     assert owners == ["demo-1", "demo-2", "demo-1"]
 
 
+async def test_a_key_is_bound_to_the_address_of_the_socket(nursery: trio.Nursery) -> None:
+    run = await bench(nursery, real=True)
+    issued = changed(run, "/keys", account="demo-1", ips=["::ffff:127.0.0.1"])
+    await run.client(issued["key"], issued["secret"]).ok("orders")
+    issued = changed(run, "/keys", account="demo-1", ips=["127.0.0.2", "::1"])
+    assert (await run.client(issued["key"], issued["secret"]).post("orders"))[0] == 401
+
+
 REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
     ("a name that is taken", "/accounts", {"name": "demo-1"}, "exists already"),
     ("a name with a space", "/accounts", {"name": "a b"}, "name: expected"),

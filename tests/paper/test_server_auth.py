@@ -47,10 +47,13 @@ def body(**members: Any) -> bytes:
 
 
 def refusal(
-    raw: bytes, headers: dict[str, str], checker: Authenticator | None = None
+    raw: bytes,
+    headers: dict[str, str],
+    checker: Authenticator | None = None,
+    now_ms: int = NOW_MS,
 ) -> tuple[int, dict[str, Any]]:
     with pytest.raises(AuthRefusal) as caught:
-        (checker or Authenticator(KEYS)).check(headers, raw, PATH, NOW_NS, HERE)
+        (checker or Authenticator(KEYS)).check(headers, raw, PATH, now_ms * 1_000_000, HERE)
     return caught.value.status, dict(caught.value.body)
 
 
@@ -219,6 +222,21 @@ def test_a_refused_nonce_is_not_used_up() -> None:
     raw = body(nonceWindow="yes")
     refusal(raw, signed(raw), checker)
     accept(checker, nonceWindow=True)
+
+
+def test_nonces_too_old_for_the_window_are_forgotten() -> None:
+    checker = Authenticator(KEYS)
+    for step in range(3):
+        now_ms = NOW_MS + step * 6_000
+        for nonce in range(now_ms, now_ms + 100):
+            raw = body(nonceWindow=True, nonce=nonce)
+            checker.check(signed(raw), raw, PATH, now_ms * 1_000_000, HERE)
+            assert refusal(raw, signed(raw), checker, now_ms) == REUSED
+    assert len(checker._nonces["key-a"]) == 100
+    # What grows without a window never comes again, however old.
+    accept(checker, nonce=NOW_MS * 2)
+    raw = body(nonce=NOW_MS + 1)
+    assert refusal(raw, signed(raw), checker) == REUSED
 
 
 def test_nonce_refusal_status_is_a_switch() -> None:
