@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.paper.checks import plain_steps, to_decimal
+from adapters.paper.units import EXACT
 
 TEXTS = st.text("0123456789.+-eE_ ²", max_size=34) | st.from_regex(r"\A[0-9]{0,20}\.?[0-9]{0,12}\Z")
 
@@ -19,7 +20,7 @@ def test_plain_steps_are_the_exact_ones(text: str, decimals: int) -> None:
     if steps is not None:
         value = to_decimal(text)
         assert value is not None
-        assert value == Decimal(steps).scaleb(-decimals)
+        assert value == Decimal(steps).scaleb(-decimals, EXACT)
 
 
 @pytest.mark.parametrize(
