@@ -112,6 +112,16 @@ def test_a_far_jump_of_the_clock_takes_no_time() -> None:
     assert venue.matcher.now_us == NOW_US + 400 * 86_400 * US_PER_S
 
 
+def test_the_index_market_may_be_named() -> None:
+    other = msgspec.structs.replace(BTC_USDT, name="BTC_USDC", quote_asset="USDC")
+    market = msgspec.structs.replace(BTC_PERP, index_market="BTC_USDC")
+    venue = exchange(msgspec.structs.replace(CONFIG, markets=(BTC_USDT, other, market)))
+    trade(venue, SPOT, "100")
+    assert index(venue) is None
+    venue.markets["BTC_USDC"].last_ticks = 10_150
+    assert index(venue) == 1015
+
+
 def test_an_unknown_index_market_is_refused() -> None:
     market = msgspec.structs.replace(BTC_PERP, index_market="ETH_USDT")
     with pytest.raises(ConfigError, match="BTC_PERP: index_market ETH_USDT"):
