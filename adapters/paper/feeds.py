@@ -219,8 +219,8 @@ class Feeds:
                 continue
             held = self._exchange.positions(session.account)
             if held or "positionsMargin" in session.owed:
-                specs = self._exchange.markets
-                records = [ws_objects.position(each, specs[each.market].spec) for each in held]
+                specs = {each.market: self._exchange.markets[each.market].spec for each in held}
+                records = [ws_objects.position_snapshot(p, specs[p.market]) for p in held]
                 params = {"total": len(records), "records": records}
                 session.outbox.push(push_frame("positionsMargin_update", params))
             session.owed.discard("positionsMargin")

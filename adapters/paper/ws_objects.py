@@ -142,8 +142,16 @@ def margin_balance(balance: CollateralBalance) -> dict[str, str]:
     }
 
 
+def position_snapshot(held: PositionView, spec: MarketSpec) -> dict[str, Any]:
+    """One record of positionsMargin_update, which knows no later stage than the margin call."""
+    shown = position(held, spec)
+    if held.stage is not None:
+        shown["liq_stage"] = "margin_call"
+    return shown
+
+
 def position(held: PositionView, spec: MarketSpec) -> dict[str, Any]:
-    """One record of positionsMargin_update, where `pnl` is unrealized (G-18)."""
+    """One record of positionsAccountMargin_update, where `pnl` is unrealized (G-18)."""
     return {
         "id": held.position_id,
         "market": held.market,

@@ -20,7 +20,8 @@ from tests.paper.conformance_kit import (
     ws_methods,
 )
 from tests.paper.test_server_schemas import SPEC
-from tests.paper.venue_client import Bench, Ws, bench
+from tests.paper.test_ws_liquidation import CONFIG as POOR
+from tests.paper.venue_client import Bench, Client, Ws, bench
 
 pytestmark = needs_the_schemas
 MARKET, PERP = "BTC_USDT", "BTC_PERP"
@@ -159,8 +160,8 @@ CHANNELS: dict[str, tuple[list[Any] | None, list[Any]]] = {
     "premiumIndex": (None, []),
     "ADLQuantile": (None, []),
 }
-# Channels that have nothing to say on a good day: test_ws_liquidation.py sees the first one, and
-# nothing is lent (docs/venue.md).
+# Channels that have nothing to say on a good day: the first one has its bad day below, and nothing
+# is lent (docs/venue.md).
 SILENT = {"positionsAccountMargin", "borrowsAccountMargin"}
 # Channels of later pages, which no official schema describes (11.3 [L]).
 WITHOUT_SCHEMA = {"premiumIndex", "ADLQuantile"}
@@ -216,6 +217,34 @@ async def test_every_channel_works(nursery: trio.Nursery, autojump_clock: MockCl
     await trio.sleep(15)
     await ws.call("ping")
     assert ws.pushes == []
+
+
+async def test_pushes_of_a_liquidation(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    run = await bench(nursery, POOR)
+    ws = await run.alice.open_ws(authorize=True)
+    for channel in ("positionsAccountMargin", "positionsMargin", "deals", "ordersExecuted"):
+        await ws.call(f"{channel}_subscribe", *CHANNELS[channel][1])
+
+    async def trade(price: str, amount: str, buyer: Client) -> None:
+        body = {"market": PERP, "price": price, "amount": amount}
+        await run.bob.ok("order/collateral/limit", side="sell", **body)
+        await buyer.ok("order/collateral/limit", side="buy", **body)
+
+    await trade("60000", "0.15", run.alice)
+    bid = {"market": PERP, "side": "buy", "price": "54000", "amount": "10"}
+    await run.bob.ok("order/collateral/limit", **bid)
+    for price in ("55400", "55000"):
+        run.handle.exchange.set_index(PERP, price, run.handle.venue.now_us())
+        await trade(price, "0.001", run.bob)
+        await trio.sleep(5)
+    await ws.call("ping")
+    for message in ws.pushes:
+        check_push(message)
+    events = [m["params"][0] for m in ws.pushes if m["method"] == "positionsAccountMargin_update"]
+    assert events[:2] == [1, 2]
+    for path in ("positions/open", "positions/history", "summary", "balance"):
+        status, answer = await run.alice.post(f"collateral-account/{path}")
+        check_answer(f"/api/v4/collateral-account/{path}", "post", status, answer)
 
 
 def test_the_methods_are_those_of_the_contract() -> None:
