@@ -63,6 +63,17 @@ def ws_frame(opcode: int, payload: bytes, *, masked: bool = True, final: bool = 
     return head + (b"\0\0\0\0" if masked else b"") + payload
 
 
+def token(target: Venue) -> str:
+    """Issue a token; of a new venue it is always the same."""
+    return target.tokens.issue(target.accounts[0].account, target.clock.steady_ns())
+
+
+AUTHORIZE = ws_frame(
+    1,
+    json.dumps({"id": 1, "method": "authorize", "params": [token(venue()), "public"]}).encode(),
+)
+
+
 @st.composite
 def spoiled(draw: st.DrawFn, originals: list[bytes]) -> bytes:
     """Take something right and cut, double or overwrite a part of it."""
@@ -150,6 +161,7 @@ def state(target: Venue) -> list[Any]:
 def talked(chunks: list[bytes], end: str) -> bytes:
     """Return all that a venue answers to these chunks; it ends the connection unharmed."""
     target = venue()
+    token(target)
     before = state(target)
     clock = trio.testing.MockClock(autojump_threshold=0)
     received: bytes = trio.run(_talk, target, chunks, end, clock=clock)
@@ -217,14 +229,15 @@ def test_any_bytes_as_http(chunks: list[bytes], end: str) -> None:
 @settings(max_examples=40)
 @given(frames, ends)
 def test_any_bytes_as_frames(chunks: list[bytes], end: str) -> None:
-    received = talked([HANDSHAKE, *chunks], end)
+    received = talked([HANDSHAKE, AUTHORIZE, *chunks], end)
     if end != "abort":
         assert received.startswith(b"HTTP/1.1 101 ")
+        assert b'{"id":1,"result":{"status":"success"},"error":null}' in received
         check_http(received)
 
 
 @pytest.mark.slow
 @settings(max_examples=1000)
-@given(requests | frames.map(lambda sent: [HANDSHAKE, *sent]), ends)
+@given(requests | frames.map(lambda sent: [HANDSHAKE, AUTHORIZE, *sent]), ends)
 def test_many_bytes(chunks: list[bytes], end: str) -> None:
     check_http(talked(chunks, end))
