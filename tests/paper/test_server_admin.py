@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -16,13 +17,18 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from adapters.paper.admin import ROUTES, respond
+from adapters.paper.auth import ApiKey
 from adapters.paper.body_log import BodyLog
 from adapters.paper.config import VenueConfig, load, problem, with_flow_accounts
 from adapters.paper.exchange import Exchange
+from adapters.paper.http import Request
 from adapters.paper.model import FLOW_ACCOUNTS, AccountSpec, ExchangeConfig
+from adapters.paper.server import VenueHandle
+from adapters.paper.venue import Venue
 from adapters.ports import SystemClock, SystemFs, SystemNet
 from engine.errors import ConfigError
-from tests.paper.venue_client import Client, bench
+from tests.paper.venue_client import Client, CountingIds, bench
 
 COMMAND = [sys.executable, "-m", "adapters.cli.main", "paper"]
 
@@ -48,6 +54,24 @@ async def test_admin_needs_its_token(nursery: trio.Nursery, autojump_clock: Mock
     run = await bench(nursery)
     assert run.admin("GET", "/orders", "wrong") == (401, None)
     assert run.admin("GET", "/cut") == (404, None)
+
+
+def test_every_documented_command_works() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "venue.md").read_text()
+    commands = re.findall(r"^admin (?:-X (\w+) )?\$ADMIN(/\S*)(?: -d '(.*)')?$", text, re.M)
+    account = AccountSpec(name="old")
+    config = VenueConfig(
+        exchange=ExchangeConfig(accounts=(account,)), keys=(ApiKey("old", "my-key", "s"),)
+    )
+    handle = VenueHandle(Venue(config, clock=SystemClock(), ids=CountingIds()), 0)
+    done = set()
+    for given, path, body in commands:
+        method = given or ("POST" if body else "GET")
+        headers = {"authorization": "Bearer t"}
+        answer = respond(handle, "t", Request(method, path, "", headers, body.encode()))
+        assert answer.status == 200, (method, path, answer)
+        done.add((method, path))
+    assert done == set(ROUTES)
 
 
 def test_body_hashes_are_written_line_by_line(tmp_path: Path) -> None:
