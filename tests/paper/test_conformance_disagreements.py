@@ -12,7 +12,9 @@ import trio
 from trio.testing import MockClock
 
 from adapters.paper.config import VenueConfig
+from adapters.paper.rest import PRIVATE
 from adapters.paper.specs import AccountSpec, ExchangeConfig
+from adapters.paper.ws import METHODS
 from tests.paper.conformance_kit import config
 from tests.paper.venue_client import bench
 
@@ -38,6 +40,15 @@ def test_all_57_are_decided_and_held_by_a_setting_or_a_test() -> None:
         named = re.findall(r"`(\w+)`", held)
         assert named or held == "not modelled", f"G-{number}"
         assert set(named) <= tests | SETTINGS, f"G-{number}: {held}"
+
+
+def test_every_endpoint_and_channel_is_documented() -> None:
+    text = (ROOT / "docs" / "venue.md").read_text()
+    served = text[text.index("## What it serves") : text.index("## Choices where")]
+    paths = [path.removeprefix("/api/v4/") for path in PRIVATE]
+    assert [path for path in paths if f"`{path}`" not in served] == []
+    channels = {method.split("_")[0] for method in METHODS}
+    assert {channel for channel in channels if channel not in served} == set()
 
 
 async def test_a_bulk_request_may_mix_markets(
