@@ -120,6 +120,8 @@ class Placer:
         last = market.last_ticks or take_profit.ticks
         if (stop_loss.trigger_ticks > last) is not stop_loss.trigger_above:
             return rejects.OCO_STOP_SIDE
+        if self._too_many_stops(seat):
+            return rejects.OCO_TOO_MANY_STOPS
         # Only one leg executes, so the dearer one is what must be covered [C].
         dearer = max(take_profit, stop_loss, key=lambda leg: leg.ticks)
         return self._check_engine(seat, dearer, None)
@@ -200,6 +202,8 @@ class Placer:
             and 0 < seat.reducible_lots(order.side) < order.lots
         ):
             return rejects.FLIP_REFUSED
+        if order.waiting and old is None and self._too_many_stops(seat):
+            return rejects.TOO_MANY_STOPS
         lots, money = order.lots, held_money(seat.market, order)
         if order.type in _MARKETS:
             traded = self._foresee(seat, order)
@@ -221,6 +225,12 @@ class Placer:
         if takes_none and self._matcher.would_take(seat.market, order.side, order.ticks):
             return rejects.post_only(collateral=seat.market.spec.is_perpetual, modify=modify)
         return None
+
+    def _too_many_stops(self, seat: Seat) -> bool:
+        most = self._config.margin_stops_max
+        if not most or not seat.market.spec.is_perpetual:
+            return False
+        return sum(order.waiting for order in seat.orders.values()) >= most
 
     def _foresee(self, seat: Seat, order: Order) -> tuple[int, int] | Reject:
         """Return the (lots, money) to be covered for a market order, 12 when it trades nothing."""

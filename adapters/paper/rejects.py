@@ -78,6 +78,9 @@ REDUCE_ONLY = reject(116, {"reduceOnly": ["Reduce-only: Position doesn't exist o
 
 # The four spot market and stop endpoints say it with another code (G-27).
 NO_FUNDS_SPECIAL = reject(32, {"amount": ["Not enough balance."]})
+_TOO_MANY_STOPS = {"error": ["Max. limit of margin stop limit orders have been reached."]}
+TOO_MANY_STOPS = reject(103, _TOO_MANY_STOPS)
+OCO_TOO_MANY_STOPS = reject(152, _TOO_MANY_STOPS)
 TRIGGER_MISSING = reject(30, {"activation_price": ["Activation price field is required."]})
 TRIGGER_IS_LAST = reject(
     30, {"activationPrice": ["Activation price should not be equal to the last price"]}

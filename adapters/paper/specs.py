@@ -169,6 +169,9 @@ class ExchangeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     # position that one liquidation order closes; there is one such order a second.
     margin_call_ratio: Ratio = "1.25"
     liquidation_step: Share = "0.25"
+    # [C] waiting stops of an account on one perpetual, then code 103 (152 for an OCO); 0 is no
+    # limit. WhiteBIT has one but does not say how high.
+    margin_stops_max: Annotated[int, msgspec.Meta(ge=0)] = 0
     # First order and deal ids lie above 2^32 (contract 3); the spaces are separate.
     first_order_id: int = 1_212_901_344_783
     first_deal_id: int = 6_290_000_000_001
