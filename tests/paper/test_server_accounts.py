@@ -11,6 +11,8 @@ from trio.testing import MockClock
 from adapters.paper.config import VenueConfig
 from adapters.paper.exchange import Exchange
 from adapters.paper.model import AccountSpec, ExchangeConfig, FeeOverride
+from adapters.paper.rest import PRIVATE
+from adapters.paper.ws_private import METHODS as WS_METHODS
 from engine.errors import ConfigError
 from tests.paper.exchange_kit import CONFIG, NOW_US, exchange, order, placed, totals, units
 from tests.paper.venue_client import Bench, Client, bench
@@ -47,6 +49,27 @@ async def test_an_account_opened_while_the_venue_runs_trades(
     balance = await carol.ok("trade-account/balance", ticker="BTC")
     assert balance["BTC"]["available"] == "0.010001"
     assert await carol.ok("collateral-account/balance", ticker="USDT") == {"USDT": 50}
+
+
+async def test_every_endpoint_and_channel_knows_a_new_account(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    run = await bench(nursery)
+    carol = opened(run, "carol", spot={"USDT": "9000"}, collateral={"USDT": "9000"})
+    perp = {"market": "BTC_PERP", "amount": "0.1", "price": "60000"}
+    await run.alice.ok("order/collateral/limit", side="sell", **perp)
+    await carol.ok("order/collateral/limit", side="buy", **perp)
+    assert len(await carol.ok("collateral-account/positions/open")) == 1
+    for path in PRIVATE:
+        status, _ = await carol.post(path.removeprefix("/api/v4/"), market="BTC_PERP")
+        assert status in (200, 400, 422), path
+    ws = await carol.open_ws(authorize=True)
+    for method in WS_METHODS:
+        if method != "authorize":
+            await ws.ask(method, [])
+            await ws.ask(method)
+    await trio.sleep(3)
+    assert await ws.call("ping") == "pong"
 
 
 async def test_a_sub_account_pays_the_fees_of_its_main_account(
