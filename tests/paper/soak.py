@@ -4,7 +4,7 @@
     make venue-soak ARGS="--commands 20000"      # fewer
     make venue-soak ARGS="--seed 17 --rounds 1"  # the round that failed, again
 
-It plays the rules of the stateful test's machine with a plain generator, which costs a tenth of
+It plays the rules of the stateful tests' machines with a plain generator, which costs a tenth of
 what hypothesis does for each step, and checks every invariant after each command. A round is a
 fresh exchange, so that the reference, which sorts everything at every step, stays small.
 """
@@ -21,12 +21,17 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from typing import Any
+from typing import Any, NamedTuple
 
-from adapters.paper.model import Side, Stp
-from tests.paper import test_exchange_stateful as machine
+from hypothesis.stateful import RuleBasedStateMachine
+
+from adapters.paper.model import PositionSide, Side, Stp
+from tests.paper import test_exchange_margin_stateful as margin
+from tests.paper import test_exchange_stateful as matching
 
 ROUND_COMMANDS = 250
+MARGIN_EVERY = 5
+"""One round in so many is of leveraged accounts, the others are of matching."""
 _FLAGS = ("", "", "", "post_only", "ioc", "rpi", "retail")
 
 Draw = Callable[[random.Random], Any]
@@ -34,13 +39,13 @@ Draw = Callable[[random.Random], Any]
 
 def _bulk(rng: random.Random) -> list[tuple[Side, int, int, str, Stp]]:
     names = ("side", "price", "qty", "flag", "stp")
-    return [tuple(DRAWS[name](rng) for name in names) for _ in range(rng.randrange(6))]
+    return [tuple(MATCHING[name](rng) for name in names) for _ in range(rng.randrange(6))]
 
 
-# What each parameter of a rule is drawn from, by its name: the same choices as the test's.
-DRAWS: dict[str, Draw] = {
-    "user": lambda rng: rng.choice(machine.USERS).name,
-    "market": lambda rng: rng.choice((machine.SPOT.name, machine.PERP.name)),
+# What each parameter of a rule is drawn from, by its name: the same choices as the tests'.
+MATCHING: dict[str, Draw] = {
+    "user": lambda rng: rng.choice(matching.USERS).name,
+    "market": lambda rng: rng.choice((matching.SPOT.name, matching.PERP.name)),
     "side": lambda rng: rng.choice(list(Side)),
     "price": lambda rng: rng.randint(95, 105),
     "qty": lambda rng: rng.randint(1, 6),
@@ -55,6 +60,19 @@ DRAWS: dict[str, Draw] = {
     "limited": lambda rng: rng.random() < 0.5,
     "retail": lambda rng: rng.random() < 0.5,
 }
+MARGIN: dict[str, Draw] = {
+    "user": lambda rng: rng.choice(margin.NAMES),
+    "side": lambda rng: rng.choice(list(Side)),
+    "price": lambda rng: rng.randint(80, 120),
+    "qty": lambda rng: rng.randint(1, 100),
+    "position": lambda rng: rng.choice(list(PositionSide)),
+    "flag": lambda rng: rng.choice(("", "", "post_only", "ioc", "reduce_only")),
+    "market": lambda rng: rng.random() < 0.5,
+    "leverage": lambda rng: rng.choice((1, 2, 5, 10, 20, 50)),
+    "wanted": lambda rng: rng.random() < 0.5,
+    "seconds": lambda rng: rng.choice((1, 2, 5, 30)),
+    "depth": lambda rng: rng.randint(0, 60),
+}
 
 
 # What a wrong exchange or a failed comparison raises.
@@ -65,14 +83,22 @@ class Difference(Exception):
     """The exchange and the reference disagree, or an invariant broke."""
 
 
-def members(marker: str) -> list[tuple[str, tuple[str, ...]]]:
-    """Return name and parameters of each rule or invariant of the stateful test."""
-    found = []
-    for name, member in inspect.getmembers(machine.ExchangeMachine, inspect.isfunction):
-        if hasattr(member, f"hypothesis_stateful_{marker}"):
-            parameters = tuple(inspect.signature(member).parameters)[1:]
-            found.append((name, parameters))
-    return found
+class Game(NamedTuple):
+    """A machine of a stateful test, and what its rules are drawn from."""
+
+    machine: type[RuleBasedStateMachine]
+    draws: dict[str, Draw]
+
+    def members(self, marker: str) -> list[tuple[str, tuple[str, ...]]]:
+        """Return name and parameters of each `rule` or `invariant`."""
+        found = []
+        for name, member in inspect.getmembers(self.machine, inspect.isfunction):
+            if hasattr(member, f"hypothesis_stateful_{marker}"):
+                found.append((name, tuple(inspect.signature(member).parameters)[1:]))
+        return found
+
+
+GAMES = (Game(matching.ExchangeMachine, MATCHING), Game(margin.MarginMachine, MARGIN))
 
 
 def play_round(seed: int, commands: int = ROUND_COMMANDS) -> Counter[str]:
@@ -81,13 +107,13 @@ def play_round(seed: int, commands: int = ROUND_COMMANDS) -> Counter[str]:
     Raises:
         Difference: with the seed, the step and what broke.
     """
-    rng = random.Random(seed)
-    rules, invariants = members("rule"), [name for name, _ in members("invariant")]
-    tested: Any = machine.ExchangeMachine()
+    rng, game = random.Random(seed), GAMES[seed % MARGIN_EVERY == 0]
+    rules, invariants = game.members("rule"), [name for name, _ in game.members("invariant")]
+    tested: Any = game.machine()
     played: Counter[str] = Counter()
     for step in range(commands):
         name, parameters = rng.choice(rules)
-        arguments = {parameter: DRAWS[parameter](rng) for parameter in parameters}
+        arguments = {parameter: game.draws[parameter](rng) for parameter in parameters}
         try:
             getattr(tested, name)(**arguments)
             for invariant in invariants:
@@ -96,7 +122,7 @@ def play_round(seed: int, commands: int = ROUND_COMMANDS) -> Counter[str]:
             trace = traceback.format_exc(limit=-3)
             where = f"seed {seed}, step {step}: {name}({arguments})"
             raise Difference(f"{where}\n{type(error).__name__}: {error}\n{trace}") from None
-        played[name] += 1
+        played[f"{game.machine.__name__}.{name}"] += 1
     return played
 
 
@@ -140,7 +166,7 @@ def main() -> int:
         print(difference)
         return 1
     for name, count in sorted(played.items()):
-        print(f"{name:24}{count:>12,}")
+        print(f"{name:36}{count:>12,}")
     print(f"{played.total():,} commands, 0 differences, 0 conservation errors")
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.paper.reference_book import ReferenceBook, RefOrder
-from tests.paper.soak import DRAWS, Difference, members, play_round
+from tests.paper.soak import GAMES, Difference, play_round
 
 
 @pytest.mark.slow
@@ -14,11 +14,12 @@ def test_random_rounds_agree_with_the_reference(seed: int) -> None:
     assert play_round(seed).total() == 250
 
 
-def test_every_rule_of_the_stateful_test_is_played() -> None:
-    parameters = {name for _, names in members("rule") for name in names}
-    assert parameters <= DRAWS.keys()
-    assert len(members("rule")) >= 8
-    assert len(members("invariant")) >= 2
+def test_every_rule_of_the_stateful_tests_is_played() -> None:
+    for game in GAMES:
+        parameters = {name for _, names in game.members("rule") for name in names}
+        assert parameters <= game.draws.keys()
+        assert len(game.members("rule")) >= 8
+        assert len(game.members("invariant")) >= 2
 
 
 def test_a_difference_is_found_and_tells_how_to_play_it_again(
