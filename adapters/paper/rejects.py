@@ -66,10 +66,13 @@ FLIP_REFUSED = reject(
     115, {"hedgeMode": ["Order would result in a new position in the opposite direction"]}
 )
 # The texts of these six are not documented [C].
-POSITION_SIDE = reject(114, {"hedgeMode": ["Position side does not match the account's mode"]})
-MODE_LOCKED = reject(113, {"hedgeMode": ["Positions or orders exist"]})
-POSITION_TOO_BIG = reject(111, {"amount": ["Position is too big"]})
-ORDERS_TOO_BIG = reject(112, {"amount": ["Value of pending orders is too big"]})
+POSITION_SIDE = reject(114, {"hedgeMode": ["Order's position side does not match user's setting"]})
+MODE_LOCKED = reject(
+    113,
+    {"hedgeMode": ["Position side cannot be changed if there exists futures positions or orders"]},
+)
+POSITION_TOO_BIG = reject(111, {"amount": ["margin position too big"]})
+ORDERS_TOO_BIG = reject(112, {"amount": ["margin pending orders value too big"]})
 LEVERAGE_INVALID = reject(30, {"leverage": ["The selected leverage is invalid."]})
 LEVERAGE_FUNDS = reject(17, {"amount": ["Not enough balance."]})
 NO_POSITION = reject(104, {"positionId": ["position doesn't exist."]})
@@ -89,10 +92,8 @@ TRIGGER_IS_LAST = reject(
 MODIFY_TRIGGER_IS_LAST = reject(
     101, {"activation_price": ["Activation price should not be equal to the last price."]}
 )
-GROUP_NOT_MODIFIABLE = reject(155, {"orderId": ["OCO and OTO orders can't be modified."]})
-TPSL_NOT_MODIFIABLE = reject(
-    160, {"orderId": ["Take profit and stop loss orders can't be modified."]}
-)
+GROUP_NOT_MODIFIABLE = reject(155, {"orderId": ["Can't modify conditional order."]})
+TPSL_NOT_MODIFIABLE = reject(160, {"orderId": ["tpsl orders can't be modified."]})
 TRIGGER_ON_LIMIT = reject(
     158, {"activation_price": ["Activation price can't be set for a limit order."]}
 )
@@ -104,8 +105,8 @@ AMOUNT_NOT_ALLOWED = reject(161, {"amount": ["Amount cannot be specified for thi
 TAKE_PROFIT_SIDE = reject(105, {"takeProfit": ["Wrong activation price for take profit."]})
 STOP_LOSS_SIDE = reject(106, {"stopLoss": ["Wrong activation price for stop loss."]})
 OCO_STOP_SIDE = reject(151, {"activation_price": ["Wrong activation price for stop loss."]})
-# The texts of these two are not documented [C].
-OCO_TAKES = reject(150, {"price": ["Wrong price for take profit."]})
+OCO_TAKES = reject(150, {"price": ["Can't place limit order."]})
+# The text is not documented [C].
 REDUCE_ONLY_OTO = reject(30, {"reduceOnly": ["validation error"]})
 
 
