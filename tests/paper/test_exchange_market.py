@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from adapters.paper.background import Background
@@ -160,3 +161,36 @@ def test_a_reduce_only_market_order_is_cut_to_the_position() -> None:
     assert venue.positions("alice") == []
     nothing = refused(venue, "alice", market("sell", "3", market=PERP, reduce_only=True))
     assert nothing.code == 116
+
+
+@pytest.mark.parametrize(("funds", "enough"), [("301", True), ("300.99", False)])
+def test_a_purchase_in_stock_needs_exactly_what_it_will_cost(funds: str, enough: bool) -> None:
+    config = with_alice(spot={"USDT": funds, "BTC": "5"})
+    venue = exchange(msgspec.structs.replace(config, rpi_match_all=True))
+    placed(venue, "bob", order("sell", "1", "100", rpi=True))
+    placed(venue, "bob", order("sell", "1", "100"))
+    placed(venue, "bob", order("sell", "1", "101", rpi=True))
+    placed(venue, "bob", order("sell", "1", "101.01"))
+    # Two at 100, then the hidden one at 101 before the visible one behind it.
+    request = order("buy", "3", type=OrderType.STOCK_MARKET)
+    if enough:
+        assert placed(venue, "alice", request).deal_money == units("301")
+    else:
+        assert refused(venue, "alice", request).code == 32
+
+
+@pytest.mark.parametrize(
+    ("stp", "cost"), [(Stp.NO, "201"), (Stp.CANCEL_OLD, "203"), (Stp.CANCEL_NEW, "100")]
+)
+def test_own_orders_in_the_way_count_as_they_will_be_treated(stp: Stp, cost: str) -> None:
+    request = order("buy", "2", type=OrderType.STOCK_MARKET, stp=stp)
+    for money in (units(cost), units(cost) - units("0.01")):
+        venue = exchange(with_alice(spot={"USDT": units_text(money), "BTC": "5"}))
+        placed(venue, "bob", order("sell", "1", "100"))
+        placed(venue, "alice", order("sell", "1", "101"))
+        placed(venue, "bob", order("sell", "1", "103"))
+        if money == units(cost):
+            placed(venue, "alice", request)
+            venue.check()
+        else:
+            assert refused(venue, "alice", request).code == 32
