@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from adapters.paper.config import VenueConfig
     from adapters.paper.flow_source import MakeFlow
     from adapters.paper.server import VenueHandle
+    from adapters.paper.state import State
     from adapters.ports import AppendFile, SystemFs
 
 
@@ -54,6 +55,12 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="What goes wrong, a plan in TOML; takes the place of [faults] in --config.",
 )
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Keep accounts, orders and history in DIR, and go on with them at the next start.",
+)
 @click.option("--exit-with-parent", is_flag=True, help="Stop when stdin is closed.")
 def paper(
     host: str,
@@ -64,14 +71,18 @@ def paper(
     config: Path | None,
     body_hashes: Path | None,
     faults: Path | None,
+    state: Path | None,
     exit_with_parent: bool,
 ) -> None:
     """Serve a market that speaks WhiteBIT's protocol on this machine.
 
     Prints one line of JSON with its addresses and the keys of its funded accounts.
     """
+    from functools import partial
+
     import trio
 
+    from adapters.cli.paper_state import open_state
     from adapters.paper.config import VenueConfig, load
     from adapters.paper.flow_source import flow_maker
     from adapters.ports import SystemFs
@@ -83,9 +94,13 @@ def paper(
     body_file = None if body_hashes is None else _open_new(fs, body_hashes)
     if host not in ("127.0.0.1", "::1", "localhost"):
         click.echo(f"warning: {host} is not loopback; the venue has no TLS", err=True)
+    kept = None if state is None else open_state(fs, state, settings)
     try:
-        trio.run(_serve, settings, make_flow, body_file, host, port, exit_with_parent)
+        serve = partial(_serve, settings, make_flow, body_file, host, port, exit_with_parent)
+        trio.run(serve, None if kept is None else kept[0])
     finally:
+        if kept is not None:
+            kept[1].close()
         if body_file is not None:
             body_file.close()
 
@@ -124,6 +139,7 @@ async def _serve(
     host: str,
     port: int,
     exit_with_parent: bool,
+    state: State | None,
 ) -> None:
     import signal
     from functools import partial
@@ -135,8 +151,11 @@ async def _serve(
     from adapters.ports import SystemClock, SystemIds, SystemNet
 
     net, ids = SystemNet(), SystemIds()
-    serve = partial(serve_venue, config, clock=SystemClock(), ids=ids, net=net, host=host)
-    start = partial(serve, port=port, make_flow=make_flow, body_file=body_file)
+    if state is None:
+        serve = partial(serve_venue, config, clock=SystemClock(), ids=ids)
+    else:
+        serve = partial(serve_venue, config, clock=state.clock, ids=state.ids, state=state)
+    start = partial(serve, net=net, host=host, port=port, make_flow=make_flow, body_file=body_file)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
             handle: VenueHandle = await nursery.start(start)

@@ -7,6 +7,7 @@ shows each.
 from __future__ import annotations
 
 import hmac
+from functools import partial
 from typing import Any
 
 import trio
@@ -15,6 +16,7 @@ from adapters.paper import admin_accounts, admin_clock, admin_faults, rest_objec
 from adapters.paper.admin_routes import CommandError, Route, show
 from adapters.paper.http import Request, Response, serve_http
 from adapters.paper.server import VenueHandle
+from adapters.paper.venue import Venue
 from adapters.paper.wire import encode
 from adapters.ports import Net
 
@@ -88,10 +90,23 @@ def respond(handle: VenueHandle, token: str, request: Request) -> Response:
     route = ROUTES.get((request.method, request.path))
     if route is None:
         return Response(404)
-    handle.venue.catch_up()
-    handle.venue.publish()
+    venue = handle.venue
+    venue.catch_up()
+    venue.publish()
+    if venue.state is None or (request.method, request.path) not in admin_accounts.CHANGES:
+        return _perform(handle, route, request.body)
+    again = partial(_perform, handle, route, request.body)
+    return venue.state.ask(venue, "", request.path, request.body, again)
+
+
+def perform(venue: Venue, path: str, body: bytes) -> Response:
+    """Do a command that was done once, see `state.py`."""
+    return _perform(VenueHandle(venue, 0), ROUTES["POST", path], body)
+
+
+def _perform(handle: VenueHandle, route: Route, body: bytes) -> Response:
     try:
-        answer = route(handle, request.body)
+        answer = route(handle, body)
     except CommandError as error:
         return Response(400, encode({"error": str(error)}))
     handle.venue.publish()

@@ -213,3 +213,5 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("POST", "/keys"): command(NewKey, _issue),
     ("POST", "/keys/settings"): command(KeySettings, _change_key),
 }
+# What a venue that keeps its state has to keep.
+CHANGES = frozenset(route for route in ROUTES if route[0] != "GET")

@@ -8,6 +8,7 @@ and grows in place only while nobody queues behind it, else by a new order at th
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
 from adapters.paper.exchange import Exchange
 from adapters.paper.ledger import Seat
@@ -20,6 +21,27 @@ from adapters.paper.model import (
     Stp,
 )
 
+# Side, ticks, and the wanted lots there, 0 for none.
+Level = tuple[Side, int, int]
+
+
+class FlowLog(Protocol):
+    """Keeps what the flow did, see `state.py`."""
+
+    def enrol(self, market: str) -> int:
+        """Number a participant."""
+        ...
+
+    def set_levels(self, number: int, now_us: int, levels: list[Level]) -> None:
+        """Keep changed levels."""
+        ...
+
+    def took(
+        self, number: int, now_us: int, kind: str, side: Side, ticks: int, lots: int, retail: bool
+    ) -> None:
+        """Keep a taker's order; `kind` is "take", "take_limit" or "replay_trade"."""
+        ...
+
 
 class Background:
     """The background participants of one market."""
@@ -28,6 +50,8 @@ class Background:
         """Take the seats; raises KeyError when the exchange has no flow accounts."""
         self._exchange = exchange
         self._matcher = exchange.matcher
+        self._log: FlowLog | None = exchange.flow_log
+        self._number = 0 if self._log is None else self._log.enrol(market)
         self.market = exchange.markets[market]
         self._maker: Seat = exchange.accounts[FLOW_MAKER].seats[market]
         self._taker: Seat = exchange.accounts[FLOW_TAKER].seats[market]
@@ -39,7 +63,7 @@ class Background:
         """Make the background's part of one level `lots`, 0 to leave it."""
         self.set_levels([(side, ticks, lots)], now_us)
 
-    def set_levels(self, changes: Iterable[tuple[Side, int, int]], now_us: int) -> None:
+    def set_levels(self, changes: Iterable[Level], now_us: int) -> None:
         """Make the background's part of each level what (side, ticks, lots) says, as one action.
 
         In one action nobody sees a half-changed book. Size that crosses user orders trades with
@@ -47,10 +71,13 @@ class Background:
         """
         self._exchange.advance(now_us)
         open_orders = self._maker.orders
+        done: list[Level] = []
         for side, ticks, lots in changes:
             resting = self._resting[side]
             orders = [o for o in resting.get(ticks, ()) if o.order_id in open_orders]
             change = lots - sum(order.leaves_lots for order in orders)
+            if change and self._log is not None:
+                done.append((side, ticks, lots))
             if change > 0:
                 self._grow(side, ticks, change, orders)
             elif change < 0:
@@ -59,11 +86,14 @@ class Background:
                 resting[ticks] = orders
             else:
                 resting.pop(ticks, None)
+        if self._log is not None and done:
+            self._log.set_levels(self._number, self._matcher.now_us, done)
         self._matcher.finish(self.market)
 
     def take(self, side: Side, lots: int, now_us: int, *, retail: bool = False) -> Order:
         """Send a market order (10.3); it stops at the taker band from the best opposite price."""
         self._exchange.advance(now_us)
+        self._note("take", side, 0, lots, retail)
         perpetual = self.market.spec.is_perpetual
         order = self._order(self._taker, side, 0, lots)
         order.type = OrderType.MARGIN_MARKET if perpetual else OrderType.MARKET
@@ -77,6 +107,7 @@ class Background:
     ) -> Order:
         """Send an IOC order limited to `ticks`."""
         self._exchange.advance(now_us)
+        self._note("take_limit", side, ticks, lots, retail)
         order = self._take_limit(side, ticks, lots, retail)
         self._matcher.finish(self.market)
         return order
@@ -92,6 +123,7 @@ class Background:
         in and the trade meets what users have left there.
         """
         self._exchange.advance(now_us)
+        self._note("replay_trade", side, ticks, lots, retail)
         resting_side = side.opposite
         open_orders = self._maker.orders
         resting = self._resting[resting_side].get(ticks, ())
@@ -105,6 +137,20 @@ class Background:
             self._matcher.cancel(self._maker, stand_in)
         self._matcher.finish(self.market)
         return order
+
+    def play(self, kind: str, side: Side, ticks: int, lots: int, now_us: int, retail: bool) -> None:
+        """Do again what a `FlowLog` kept."""
+        if kind == "take":
+            self.take(side, lots, now_us, retail=retail)
+        elif kind == "take_limit":
+            self.take_limit(side, ticks, lots, now_us, retail=retail)
+        else:
+            self.replay_trade(side, ticks, lots, now_us, retail=retail)
+
+    def _note(self, kind: str, side: Side, ticks: int, lots: int, retail: bool) -> None:
+        if self._log is not None:
+            now_us = self._matcher.now_us
+            self._log.took(self._number, now_us, kind, side, ticks, lots, retail)
 
     def _take_limit(self, side: Side, ticks: int, lots: int, retail: bool) -> Order:
         order = self._order(self._taker, side, ticks, lots)

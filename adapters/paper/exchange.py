@@ -7,6 +7,7 @@ subscribers may see waits, in order, for `drain()`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from adapters.paper import rejects
 from adapters.paper.conditional_actions import ConditionalActions
@@ -30,6 +31,9 @@ from adapters.paper.model import (
 from adapters.paper.perpetuals import Perpetuals
 from adapters.paper.placing import Placer
 
+if TYPE_CHECKING:
+    from adapters.paper.background import FlowLog
+
 
 class Exchange(ConditionalActions):
     """All markets and accounts. One call is one engine action at one time stamp (10.1).
@@ -51,6 +55,8 @@ class Exchange(ConditionalActions):
         self.perpetuals = Perpetuals(config, self.markets, self.accounts, self.ledger, self.matcher)
         self.placer = Placer(config, self.ledger, self.matcher)
         self._next_timer_us: int | None = None
+        # Set by a venue that keeps its state.
+        self.flow_log: FlowLog | None = None
 
     def drain(self) -> list[Notice]:
         """Return and forget the notices since the last drain, in the order of 10.13."""
@@ -179,9 +185,12 @@ class Exchange(ConditionalActions):
         self._fire_timers(now_us)
 
     def _fire_timers(self, now_us: int) -> None:
+        while self._next_timer_us is not None and self._next_timer_us <= now_us:
+            self.matcher.now_us = max(self.matcher.now_us, self._next_timer_us)
+            self._fire_due()
         self.matcher.now_us = now_us
-        if self._next_timer_us is None or self._next_timer_us > now_us:
-            return
+
+    def _fire_due(self) -> None:
         now_s = self.matcher.now_us // US_PER_S
         for account in self.accounts.values():
             for timer in list(account.timers.values()):

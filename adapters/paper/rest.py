@@ -17,7 +17,7 @@ from adapters.paper import (
     rest_public,
     rest_trade,
 )
-from adapters.paper.auth import AuthRefusal, Signed
+from adapters.paper.auth import AuthRefusal, Signed, permission_of
 from adapters.paper.fields import Body
 from adapters.paper.http import OVER_LIMIT, Request, Response
 from adapters.paper.model import OrderType
@@ -123,17 +123,33 @@ def _private(venue: Venue, address: str, request: Request, handler: PrivateHandl
             return OVER_LIMIT
         if venue.faults is not None:
             signed = Signed(signed.account, venue.faults.unopened(request.path, signed.body))
-        return Response(200, encode(_act(venue, signed, handler)))
     except AuthRefusal as refusal:
         return Response(refusal.status, encode(refusal.body))
     except ApiError as error:
         return Response(error.reject.http, encode(error_body(error.reject)))
+    account, path, body = signed.account, request.path, signed.body
+    if venue.state is None or permission_of(path) == "read":
+        return _perform(venue, account, body, handler)
+    again = partial(_perform, venue, account, body, handler)
+    return venue.state.ask(venue, account, path, body, again)
 
 
-def _act(venue: Venue, signed: Signed, handler: PrivateHandler) -> Any:
+def perform(venue: Venue, account: str, path: str, body: Body) -> Response:
+    """Answer a private request that was accepted once, see `state.py`."""
+    return _perform(venue, account, body, PRIVATE[path])
+
+
+def _perform(venue: Venue, account: str, body: Body, handler: PrivateHandler) -> Response:
+    try:
+        return Response(200, encode(_act(venue, account, body, handler)))
+    except ApiError as error:
+        return Response(error.reject.http, encode(error_body(error.reject)))
+
+
+def _act(venue: Venue, account: str, body: Body, handler: PrivateHandler) -> Any:
     venue.catch_up()
     try:
-        return handler(venue, signed.account, signed.body)
+        return handler(venue, account, body)
     finally:
         # A refused request changed nothing, but the background may have acted before it.
         venue.publish()

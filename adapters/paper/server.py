@@ -11,7 +11,8 @@ from adapters.paper.exchange import Exchange
 from adapters.paper.faults_wire import answer_faulty, arm, may_open
 from adapters.paper.flow_source import MakeFlow
 from adapters.paper.http import Request, Response, serve_http
-from adapters.paper.rest import PRIVATE, PUBLIC, PUBLIC_MARKET, respond
+from adapters.paper.rest import PRIVATE, PUBLIC, PUBLIC_MARKET, perform, respond
+from adapters.paper.state import State
 from adapters.paper.venue import Venue
 from adapters.paper.ws import serve_websocket
 from adapters.ports import AppendFile, Clock, Ids, Net
@@ -61,6 +62,7 @@ async def serve_venue(
     port: int = 0,
     make_flow: MakeFlow | None = None,
     body_file: AppendFile | None = None,
+    state: State | None = None,
     task_status: trio.TaskStatus[VenueHandle] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run a venue until cancelled.
@@ -74,6 +76,7 @@ async def serve_venue(
         port: Port to bind, 0 for a free one.
         make_flow: Builds the background participants for (exchange, start in microseconds).
         body_file: Where to append the hashes of private request bodies.
+        state: What keeps the venue over restarts; `clock` and `ids` must be its own.
         task_status: Reports the handle once the port is bound.
 
     Raises:
@@ -81,8 +84,12 @@ async def serve_venue(
     """
     _refuse_unknown_limits(config)
     venue = Venue(with_flow_accounts(config), clock=clock, ids=ids, body_file=body_file)
+    if state is not None:
+        state.resume(venue, perform)
+    is_new = state is None or state.is_new
     if make_flow is not None:
-        venue.flow = make_flow(venue.exchange, venue.start_us)
+        flow_start_us = venue.start_us if is_new else venue.now_us()
+        venue.flow = make_flow(venue.exchange, flow_start_us)
     if config.faults is not None:
         arm(venue, config.faults)
 
@@ -96,7 +103,8 @@ async def serve_venue(
             what = f"cannot listen on {host}:{port}: {error.strerror or error}"
             raise ConfigError(f"{what}; choose another --port or --host") from error
         # The first orders of the flow are in the book before anyone can look.
-        venue.play_past()
+        if is_new:
+            venue.play_past()
         venue.step()
         task_status.started(VenueHandle(venue, bound))
         await _let_time_pass(venue)

@@ -25,6 +25,7 @@ from adapters.ports import AppendFile, Clock, Ids
 
 if TYPE_CHECKING:
     from adapters.paper.faults_wire import VenueFaults
+    from adapters.paper.state import State
 
 # Bounds how late a kill-switch set meanwhile may fire; its own resolution is 1 s (10.8).
 STEP_MAX_US = 100_000
@@ -62,6 +63,8 @@ class Venue:
         self.feeds = Feeds(self.exchange, self.statistics, self.now_us())
         self.flow: Flow | None = None
         self.faults: VenueFaults | None = None
+        # What keeps the inputs, None for a venue that lives in memory only.
+        self.state: State | None = None
 
     @property
     def accounts(self) -> list[ApiKey]:
@@ -117,6 +120,8 @@ class Venue:
         """Let everything happen that is due and return the seconds until the next thing."""
         self.catch_up()
         self.publish()
+        if self.state is not None:
+            self.state.flush(self.exchange.matcher.now_us)
         now_us = self.now_us()
         self.feeds.tick(now_us)
         due = [now_us + STEP_MAX_US, self.feeds.next_us()]
