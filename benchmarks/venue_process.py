@@ -35,7 +35,7 @@ class VenueProcess:
 
     def __init__(self, pid: int, host: str, port: int) -> None:
         self._stat = Path(f"/proc/{pid}/stat")
-        self._schedstat = Path(f"/proc/{pid}/schedstat")
+        self._pid = pid
         self.host = host
         self.port = port
 
@@ -44,9 +44,9 @@ class VenueProcess:
         fields = self._stat.read_text("ascii").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
-    def waited_s(self) -> float:
-        """How long it has been ready to run while others had its core, in seconds."""
-        return int(self._schedstat.read_text("ascii").split()[1]) / 1e9
+    def waited_ns(self) -> int:
+        """How long it has been ready to run while others had its core."""
+        return waited_ns(self._pid)
 
     def connect(self) -> socket.socket:
         """Open a connection without delays."""
@@ -76,6 +76,12 @@ def venue_process(*options: str) -> Iterator[VenueProcess]:
             finally:
                 os.sched_setaffinity(0, before)
                 child.stdin.close()
+
+
+def waited_ns(pid: int | str = "self") -> int:
+    """How long a process has been ready to run while others had its core."""
+    with open(f"/proc/{pid}/schedstat", "rb") as schedstat:
+        return int(schedstat.read().split()[1])
 
 
 def _config() -> str:

@@ -141,6 +141,7 @@ async def _serve(
     exit_with_parent: bool,
     state: State | None,
 ) -> None:
+    import gc
     import signal
     from functools import partial
 
@@ -159,6 +160,9 @@ async def _serve(
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
             handle: VenueHandle = await nursery.start(start)
+            # What lives from here on need not be looked through for garbage at each collection.
+            gc.collect()
+            gc.freeze()
             token = ids.token(16)
             admin_port: int = await nursery.start(serve_admin, handle, token, net)
             click.echo(_ready_line(handle, host, admin_port, token))
