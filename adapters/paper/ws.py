@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import trio
 from trio_websocket import ConnectionClosed, wrap_server_stream
+from wsproto.utilities import ProtocolError
 
 from adapters.paper import ws_market, ws_private, ws_public
 from adapters.paper.http import ReplayStream, Upgrade
@@ -85,6 +86,8 @@ async def serve_websocket(stream: trio.abc.Stream, upgrade: Upgrade, venue: Venu
             nursery.start_soon(_write, replay, session, nursery.cancel_scope)
             await _read(nursery, replay, session, venue)
             nursery.cancel_scope.cancel()
+    except* (ConnectionClosed, ProtocolError):
+        pass  # The client left while the library's own task was answering it.
     finally:
         session.outbox.close()
         venue.feeds.sessions.remove(session)
@@ -100,13 +103,12 @@ async def _read(
         connection = await request.accept()
     if handshake.cancelled_caught:
         return
-    with suppress(ConnectionClosed):
-        while True:
-            # Pushes do not keep a connection open, only what the client says (11.1).
-            with trio.move_on_after(venue.config.ws_inactivity_s) as silence:
-                message = await connection.get_message()
-            if silence.cancelled_caught or not receive(venue, session, message):
-                return
+    while True:
+        # Pushes do not keep a connection open, only what the client says (11.1).
+        with trio.move_on_after(venue.config.ws_inactivity_s) as silence:
+            message = await connection.get_message()
+        if silence.cancelled_caught or not receive(venue, session, message):
+            return
 
 
 async def _write(stream: ReplayStream, session: Session, scope: trio.CancelScope) -> None:
