@@ -33,6 +33,10 @@ class Units:
         step = int(10 ** (_PRICE_DECIMALS - self._money_prec))
         return -(-cents // step) if up else cents // step
 
+    def cents(self, ticks: int) -> int:
+        """Cents of a price, rounded down."""
+        return int(ticks * 10**_PRICE_DECIMALS // 10**self._money_prec)
+
     def lots(self, micros: int) -> int:
         """Lots of a quantity, at least one."""
         return max(1, int(micros * 10**self._stock_prec // 10**_QTY_DECIMALS))

@@ -86,8 +86,10 @@ class _Player:
         self._bbo: BboRow | None = None
         # The newest update seen of either stream: an older quote is no news.
         self._seq = 0
-        # Best bid + best ask when both were last there: where the next recording goes on.
-        self._last_sum: int | None = None
+        # Best bid + best ask when both were last there: where the next recording goes on. The
+        # first one goes on at the last price of a market that has traded before.
+        last_ticks = background.market.last_ticks
+        self._last_sum = None if last_ticks is None else 2 * last_ticks
 
     def play(self, now_us: int) -> None:
         """Perform the head of the tape and move on."""

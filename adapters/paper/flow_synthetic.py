@@ -65,6 +65,11 @@ class _Quoter:
         self._background.set_levels(left + kept, now_us)
         self.step_due_ms += config.step_ms
 
+    def last_cents(self) -> int:
+        """The last price of a spot market, 0 if there is none yet."""
+        market = self._background.market
+        return 0 if self._is_perpetual else self._units.cents(market.last_ticks or 0)
+
     def pull(self, until_ms: int, now_us: int) -> None:
         """Leave the nearest levels until `until_ms`, the farthest of each side stay."""
         self.storm_until_ms = until_ms
@@ -132,7 +137,6 @@ class SyntheticFlow:
         check_markets(self._config, exchange.markets, "synthetic")
         self._rng = Random(seed)
         self._clock = clock
-        self._reference = self._config.mid_cents
         self._walk_due_ms = 0
         self._quoters: list[_Quoter] = []
         self._others: list[Participant] = []
@@ -143,6 +147,12 @@ class SyntheticFlow:
             quoter.taker_due_ms = self._rng.randint(*own.taker_gap_ms)
             self._quoters.append(quoter)
             self._others += participants_of(exchange, name, quoter, own, seed)
+        self._reference = self._config.mid_cents
+        for quoter in reversed(self._quoters):
+            # A market that has traded before goes on at its last price, the first spot one leads.
+            last_cents = quoter.last_cents()
+            if last_cents:
+                self._reference = last_cents * self._config.mid_cents // quoter.start_cents
 
     def next_us(self) -> int:
         """Return when the next action is due, in the venue's microseconds."""

@@ -168,3 +168,11 @@ def test_bad_settings_are_refused(name: str) -> None:
     settings, message = BAD[name]
     with pytest.raises(ConfigError, match=message):
         flow(exchange(), [START], **settings).run_until(NOW_US)
+
+
+def test_a_market_that_has_traded_goes_on_at_its_last_price() -> None:
+    venue = exchange()
+    for account, side in (("alice", "sell"), ("bob", "buy")):
+        placed(venue, account, order(side, "0.1", "250"))
+    flow(venue, [START]).run_until(NOW_US)
+    assert touch(venue) == (24950, 25050)

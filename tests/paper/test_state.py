@@ -249,3 +249,15 @@ def test_a_past_without_a_beginning_is_refused() -> None:
     del store.kept[0]
     with pytest.raises(ConfigError, match="expected the beginning of a venue first"):
         Run(store, clock, flow="none")
+
+
+@pytest.mark.parametrize("flow", ["synthetic", "synthetic:whitebit"])
+def test_the_new_flow_goes_on_near_the_last_price(flow: str) -> None:
+    store, clock = Memory(), HandClock()
+    first = Run(store, clock, flow="none")
+    for account, side in (("demo-1", "sell"), ("demo-2", "buy")):
+        first.ask(account, "order/new", market=SPOT, side=side, amount="0.01", price="70123.45")
+    second = Run(store, HandClock(clock.ns), flow=flow)
+    for market, tick in ((SPOT, 100), (PERP, 10)):
+        bid, _, ask, _ = second.venue.exchange.markets[market].best()
+        assert 70_080 * tick < bid < ask < 70_170 * tick
