@@ -112,6 +112,8 @@ class _Connection:
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=HEADER_MAX)
         # Bytes since the request line began.
         self._size = 0
+        # Whether the client asked for the head of an answer alone.
+        self._only_head = False
         # Whether the present request went past h11.
         self._plain = False
 
@@ -139,6 +141,7 @@ class _Connection:
             if isinstance(head, h11.ConnectionClosed):
                 return None
             assert isinstance(head, h11.Request)
+            self._only_head = head.method == b"HEAD"
             if self._size - len(self.trailing) > HEADER_MAX:
                 raise _Refused(Response(431))
             body = await self._read_body(head)
@@ -218,7 +221,8 @@ class _Connection:
         reason = REASONS.get(response.status, b"")
         start = h11.Response(status_code=response.status, headers=headers, reason=reason)
         head = self._h11.send(start)
-        body = self._h11.send(h11.Data(data=response.body)) if response.body else b""
+        told = response.body and not self._only_head
+        body = self._h11.send(h11.Data(data=response.body)) if told else b""
         end = self._h11.send(h11.EndOfMessage())
         return (head or b"") + (body or b"") + (end or b"")
 

@@ -40,6 +40,14 @@ async def test_keep_alive_answers_pipelined_requests_in_order() -> None:
     assert places == sorted(places)
 
 
+async def test_the_head_of_an_answer_has_no_body() -> None:
+    received, _ = await talk(b"HEAD /a HTTP/1.1\r\nHost: v\r\n\r\nGET /b HTTP/1.0\r\n\r\n")
+    heads = received.split(b"\r\n\r\n")
+    assert heads[0].startswith(b"HTTP/1.1 200 OK\r\ncontent-length: 16")
+    assert heads[1].startswith(b"HTTP/1.1 200 OK")
+    assert heads[2] == b'["GET","/b",""]'
+
+
 GARBAGE = [
     ("binary noise", b"\x00\xff\x16\x03\x01" * 50 + b"\r\n\r\n", b"HTTP/1.1 400 "),
     ("a request without host", b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 400 "),
