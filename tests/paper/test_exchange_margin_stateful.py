@@ -141,8 +141,11 @@ class MarginMachine(RuleBasedStateMachine):
     @rule(user=users)
     def close_position(self, user: str) -> None:
         for held in self.venue.positions(user):
+            # Closing one may fill an order of the same account that closes the other.
+            still = {each.position_id for each in self.venue.positions(user)}
             answer = self.venue.close_position(user, PERP.name, held.position_id, self.now_us)
-            assert isinstance(answer, Order) or answer.code == 12
+            expected = 12 if held.position_id in still else 104
+            assert isinstance(answer, Order) or answer.code == expected
 
     @rule(side=sides, price=st.integers(70, 130), qty=lots)
     def background_trades(self, side: Side, price: int, qty: int) -> None:
