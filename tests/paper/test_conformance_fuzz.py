@@ -36,7 +36,7 @@ KNOWN: dict[str, list[Any]] = {
     "stopLoss": ["39000", "42000"],
     "takeProfit": ["39000", "42000"],
     "amount": ["0.01", "0.02", "0.5", "500"],
-    "clientOrderId": ["a", "b", "c"],
+    "clientOrderId": list("abcdefg"),
     "timeout": ["5", "60", "600", None],
     "positionSide": ["LONG", "SHORT", "BOTH"],
 }
@@ -92,8 +92,8 @@ def bodies(schema: dict[str, Any], whole: Any) -> st.SearchStrategy[dict[str, An
     required = [name for name in schema.get("required", []) if name in members]
     if "side" in members and "price" in members and "price" not in required:
         required.append("price")  # Only a bboRole may stand for it.
-    elif "orderId" in members and "market" in required:
-        required.append("clientOrderId")  # Or the other id, but one of them.
+    if "clientOrderId" in members and "market" in required:
+        required.append("clientOrderId")  # What later requests can name.
     others = [name for name in members if name not in required]
     few = st.lists(st.sampled_from(others), max_size=2, unique=True) if others else st.just([])
     dropped = st.integers(0, 25).map(lambda n: required[n - 11 : n - 10] if n > 10 else [])
@@ -174,11 +174,16 @@ def send(
 
 
 def quotes(venue: Venue) -> None:
-    """A trade and a book on both markets, made by the second account."""
+    """A trade and a book on both markets; orders and a position to ask for."""
+    begin = [("bob", "sell", 40500), ("bob", "buy", 40500), ("bob", "buy", 40000)]
+    begin += [("bob", "sell", 41000), ("alice", "buy", 41000)]
     for market in MARKETS:
-        for side, price in (("sell", 40500), ("buy", 40500), ("buy", 40000), ("sell", 41000)):
-            request = order(side, "3", str(price), market=market)
-            assert isinstance(venue.exchange.place("bob", request, venue.now_us()), Order)
+        for account, side, price in begin:
+            request = order(side, "1", str(price), market=market)
+            assert isinstance(venue.exchange.place(account, request, venue.now_us()), Order)
+        for client_id in "ab":
+            request = order("buy", "0.1", "39000", market=market, client_order_id=client_id)
+            assert isinstance(venue.exchange.place("alice", request, venue.now_us()), Order)
 
 
 REQUESTS = requests()
@@ -197,8 +202,8 @@ def test_documented_requests_get_documented_answers(
 ) -> None:
     clock = Steps()
     venue = Venue(config(), clock=clock, ids=CountingIds())
-    quotes(venue)
     before = totals(venue.exchange)
+    quotes(venue)
     for number, (method, path, body) in enumerate(drawn):
         clock.now += 7_000_000_000
         venue.step()
