@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from random import Random
@@ -107,10 +108,11 @@ def picture(venue: Venue) -> dict[str, Any]:
     exchange = venue.exchange
     shown: dict[str, Any] = {"keys": repr(venue.authenticator.keys)}
     for name, market in exchange.markets.items():
-        for side in (market.bids, market.asks):
+        for number, side in enumerate((market.bids, market.asks, market.rpi_bids, market.rpi_asks)):
             queues = {ticks: list(level.orders) for ticks, level in side.levels.items()}
-            shown[f"{name} {side is market.bids}"] = sorted(queues.items())
-        shown[f"{name} trades"] = repr(list(market.trades()))
+            shown[f"{name} {number}"] = sorted(queues.items())
+        mark = None if market.mark is None else market.mark.ticks()
+        shown[f"{name} trades"] = repr((list(market.trades()), market.last_ticks, mark))
     for name, held in exchange.accounts.items():
         spot = {asset: (f.available, f.freeze) for asset, f in held.spot.items()}
         shown[name] = [
@@ -118,7 +120,8 @@ def picture(venue: Venue) -> dict[str, Any]:
             for part in (
                 spot,
                 held.collateral,
-                exchange.open_orders(name),
+                [list(seat.orders.values()) for seat in held.seats.values()],
+                [list(seat.client_ids) for seat in held.seats.values()],
                 list(held.deals),
                 list(held.finished),
                 held.timers,
@@ -130,8 +133,9 @@ def picture(venue: Venue) -> dict[str, Any]:
     return shown
 
 
-def trade(run: Run, rng: Random, actions: int) -> None:
+def trade(run: Run, rng: Random, actions: int) -> Counter[tuple[str, int]]:
     """Trade at random, with pauses, admin commands and clock steps between."""
+    statuses: Counter[tuple[str, int]] = Counter()
     for _ in range(actions):
         run.wait(rng.choice((0.0005, 0.02, 0.13, 0.7)))
         account, market = rng.choice(("demo-1", "demo-2")), rng.choice((SPOT, PERP))
@@ -139,28 +143,42 @@ def trade(run: Run, rng: Random, actions: int) -> None:
         bid, _, ask, _ = book.best()
         price = book.spec.price_text((bid + ask) // 2 + rng.randint(-20, 20))
         order = {"market": market, "side": rng.choice(("buy", "sell")), "amount": "0.01"}
-        kind = rng.randrange(10)
-        name = "order/new" if market == SPOT else "order/collateral/limit"
-        if kind < 6:
-            run.ask(account, name, **order, price=price)
-        elif kind == 6:
-            run.ask(account, "order/cancel/all", market=market)
-        elif kind == 7:
-            run.ask(account, "order/kill-switch", market=market, timeout=str(rng.randint(5, 9)))
-        elif kind == 8:
+        prefix = "order/" if market == SPOT else "order/collateral/"
+        limit = "order/new" if market == SPOT else "order/collateral/limit"
+        stop = prefix + ("stop_limit" if market == SPOT else "stop-limit")
+        calls: list[tuple[str, dict[str, Any]]] = [
+            (limit, {**order, "price": price}),
+            (limit, {**order, "price": price}),
+            (limit, {**order, "price": price, "postOnly": True, "rpi": True}),
+            (prefix + "market", order),
+            (stop, {**order, "price": price, "activation_price": price}),
+            (prefix + "bulk", {"orders": [{**order, "price": price}, {**order, "price": "0"}]}),
+            ("order/cancel/all", {"market": market}),
+            ("order/kill-switch", {"market": market, "timeout": str(rng.randint(5, 9))}),
+            ("collateral-account/leverage", {"leverage": rng.choice((5, 10, 20))}),
+            ("collateral-account/hedge-mode/update", {"hedgeMode": rng.random() < 0.5}),
+        ]
+        choice = rng.randrange(len(calls) + 2)
+        if choice < len(calls):
+            name, body = calls[choice]
+            statuses[name, run.ask(account, name, **body)[0]] += 1
+        elif choice == len(calls):
             run.command("/deposit", account=account, asset="USDT", amount="12.5")
         else:
             run.command("/clock", step_ms=rng.choice((-300, 40, 900)))
+    return statuses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_venue_killed_in_the_flow_comes_back_bit_by_bit(seed: int) -> None:
     store, clock = Memory(), HandClock()
     first = Run(store, clock)
-    trade(first, Random(seed), 120)
+    statuses = trade(first, Random(seed), 200)
     first.venue.step()
     before = picture(first.venue)
     assert any(first.venue.exchange.deals("demo-1"))
+    assert sum(status == 200 for _, status in statuses) >= 8, statuses
     later = HandClock(clock.ns + 3 * NS)
     second = Run(store, later, flow="synthetic", after=first)
     assert second.seen == before
