@@ -13,7 +13,7 @@ import msgspec
 from adapters.cli.config import Config, default_config
 from adapters.cli.simulate import JOURNAL, simulate
 from adapters.paper.config import VenueConfig
-from adapters.paper.flow_source import SYNTHETIC, MakeFlow, flow_maker
+from adapters.paper.flow.source import SYNTHETIC, MakeFlow, flow_maker
 from adapters.ports import SystemFs
 from adapters.runtime.journal_raw import RawReader, RawRecord
 from adapters.simulated_fs import SimFs

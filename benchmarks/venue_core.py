@@ -5,8 +5,15 @@ from __future__ import annotations
 from random import Random
 from time import perf_counter_ns, process_time_ns
 
-from adapters.paper.exchange import Exchange
-from adapters.paper.model import CancelOrder, ExchangeConfig, ModifyOrder, NewOrder, Order, Side
+from adapters.paper.core.exchange import Exchange
+from adapters.paper.core.model import (
+    CancelOrder,
+    ExchangeConfig,
+    ModifyOrder,
+    NewOrder,
+    Order,
+    Side,
+)
 from benchmarks.figures import Row
 from benchmarks.venue_process import load_rate
 

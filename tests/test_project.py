@@ -136,7 +136,7 @@ def test_every_module_imports_only_the_layers_below_it() -> None:
         ("engine", "strategies.inventory_skew"),
         ("engine", "adapters.ports"),
         ("strategies", "adapters.whitebit.units"),
-        ("adapters.whitebit", "adapters.paper.matching"),
+        ("adapters.whitebit", "adapters.paper.core.matching"),
         ("adapters.paper", "adapters.whitebit.requests"),
         ("adapters.runtime", "strategies.inventory_skew"),
         ("adapters.runtime", "adapters.paper.venue"),
@@ -152,7 +152,8 @@ def test_the_layer_rule_refuses(layer: str, imported: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "imported", ["adapters.whitebit.normalise", "adapters.whitebit.requests", "adapters.paper.book"]
+    "imported",
+    ["adapters.whitebit.normalise", "adapters.whitebit.requests", "adapters.paper.core.book"],
 )
 def test_replay_may_import_the_pure_parts_of_the_adapters(imported: str) -> None:
     assert _may_import("replay", imported)

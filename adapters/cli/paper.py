@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import trio
 
     from adapters.paper.config import VenueConfig
-    from adapters.paper.flow_source import MakeFlow
+    from adapters.paper.flow.source import MakeFlow
     from adapters.paper.server import VenueHandle
     from adapters.paper.state import State
     from adapters.ports import AppendFile, SystemFs
@@ -84,7 +84,7 @@ def paper(
 
     from adapters.cli.paper_state import open_state
     from adapters.paper.config import VenueConfig, load
-    from adapters.paper.flow_source import flow_maker
+    from adapters.paper.flow.source import flow_maker
     from adapters.ports import SystemFs
 
     fs = SystemFs()
@@ -112,7 +112,7 @@ def _with_faults(
         return settings
     from msgspec.structs import replace
 
-    from adapters.paper.faults_check import check_names, load_plan
+    from adapters.paper.faults.check import check_names, load_plan
 
     if faults is not None:
         settings = replace(settings, faults=load_plan(fs, faults))
@@ -147,7 +147,7 @@ async def _serve(
 
     import trio
 
-    from adapters.paper.admin import serve_admin
+    from adapters.paper.admin.server import serve_admin
     from adapters.paper.server import serve_venue
     from adapters.ports import SystemClock, SystemIds, SystemNet
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from adapters.paper import admin
+from adapters.paper.admin import server as admin
 from adapters.paper.config import VenueConfig
 from adapters.paper.state import FORMAT, State
 from adapters.ports import Fs, SystemClock, SystemIds

@@ -97,8 +97,8 @@ class _Options(NamedTuple):
 def _check_flow(fs: SystemFs, flow: str, seed: int) -> None:
     # A bad recording is refused here, before a venue or a journal exists.
     from adapters.paper.config import VenueConfig, with_flow_accounts
-    from adapters.paper.exchange import Exchange
-    from adapters.paper.flow_source import flow_maker
+    from adapters.paper.core.exchange import Exchange
+    from adapters.paper.flow.source import flow_maker
 
     settings = with_flow_accounts(VenueConfig())
     make_flow = flow_maker(settings, flow, seed=seed, speed="1", fs=fs)

@@ -11,8 +11,8 @@ import trio
 
 from adapters.cli.config import Config, config_json, to_quoted, to_settings
 from adapters.paper.config import VenueConfig
-from adapters.paper.faults import Plan
-from adapters.paper.flow_source import MakeFlow
+from adapters.paper.faults.plan import Plan
+from adapters.paper.flow.source import MakeFlow
 from adapters.paper.server import VenueHandle, serve_venue
 from adapters.runtime.live import LiveLoop
 from adapters.runtime.run import RunOutcome, RunPlan, run_engine

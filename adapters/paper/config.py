@@ -8,10 +8,10 @@ from typing import Annotated
 import msgspec
 
 from adapters.paper.auth import ApiKey, is_address
-from adapters.paper.faults import Plan
-from adapters.paper.flow_config import SyntheticConfig
-from adapters.paper.flow_view import RecordedConfig
-from adapters.paper.model import FLOW_ACCOUNTS, ExchangeConfig
+from adapters.paper.core.model import FLOW_ACCOUNTS, ExchangeConfig
+from adapters.paper.faults.plan import Plan
+from adapters.paper.flow.config import SyntheticConfig
+from adapters.paper.flow.view import RecordedConfig
 from adapters.ports import Fs, Ids
 from engine.errors import ConfigError
 

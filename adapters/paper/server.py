@@ -7,14 +7,14 @@ import trio
 from adapters.paper.auth import ApiKey, plain_address
 from adapters.paper.body_log import BodyHash
 from adapters.paper.config import VenueConfig, with_flow_accounts
-from adapters.paper.exchange import Exchange
-from adapters.paper.faults_wire import answer_faulty, arm, may_open
-from adapters.paper.flow_source import MakeFlow
+from adapters.paper.core.exchange import Exchange
+from adapters.paper.faults.wire import answer_faulty, arm, may_open
+from adapters.paper.flow.source import MakeFlow
 from adapters.paper.http import Request, Response, serve_http
-from adapters.paper.rest import PRIVATE, PUBLIC, PUBLIC_MARKET, perform, respond
+from adapters.paper.rest.routes import PRIVATE, PUBLIC, PUBLIC_MARKET, perform, respond
 from adapters.paper.state import State
 from adapters.paper.venue import Venue
-from adapters.paper.ws import serve_websocket
+from adapters.paper.ws.socket import serve_websocket
 from adapters.ports import AppendFile, Clock, Ids, Net
 from engine.errors import ConfigError
 

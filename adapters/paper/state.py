@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from adapters.paper.background import Background, Level
+from adapters.paper.core.background import Background, Level
+from adapters.paper.core.model import FLOW_MAKER, US_PER_S, Side
 from adapters.paper.http import Response
-from adapters.paper.model import FLOW_MAKER, US_PER_S, Side
 from adapters.paper.wire import NS_PER_US, decode
 from adapters.ports import Clock, Ids
 from engine.errors import ConfigError

@@ -12,19 +12,19 @@ from adapters.paper.auth import ApiKey, Authenticator
 from adapters.paper.body_log import BodyLog
 from adapters.paper.clock import VenueClock
 from adapters.paper.config import VenueConfig, keys_of
-from adapters.paper.exchange import Exchange
-from adapters.paper.feeds import Feeds
-from adapters.paper.flow import Flow
+from adapters.paper.core.exchange import Exchange
+from adapters.paper.core.model import US_PER_S, MarketSpec
+from adapters.paper.data.cache import PublicCache
+from adapters.paper.data.statistics import Statistics
+from adapters.paper.flow.base import Flow
 from adapters.paper.limits import RestLimiter
-from adapters.paper.model import US_PER_S, MarketSpec
-from adapters.paper.public_cache import PublicCache
-from adapters.paper.statistics import Statistics
 from adapters.paper.tokens import Tokens
 from adapters.paper.wire import NS_PER_US
+from adapters.paper.ws.feeds import Feeds
 from adapters.ports import AppendFile, Clock, Ids
 
 if TYPE_CHECKING:
-    from adapters.paper.faults_wire import VenueFaults
+    from adapters.paper.faults.wire import VenueFaults
     from adapters.paper.state import State
 
 # Bounds how late a kill-switch set meanwhile may fire; its own resolution is 1 s (10.8).

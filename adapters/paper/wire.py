@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.paper.model import US_PER_S, units_text
+from adapters.paper.core.model import US_PER_S, units_text
 
 NS_PER_US = 1000
 

@@ -9,7 +9,7 @@ from urllib.request import urlopen
 import pytest
 
 from adapters.cli.simulate import Simulation
-from adapters.paper.faults import Kind, Plan, Rule
+from adapters.paper.faults.plan import Kind, Plan, Rule
 from engine.errors import RemoteProtocolError
 from tests.integration.kit import ACCOUNT, running_venue
 from tests.integration.test_simulation import assert_proved

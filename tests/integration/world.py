@@ -9,11 +9,11 @@ from msgspec.structs import replace
 
 from adapters.cli.config import Config, default_config
 from adapters.cli.simulate import JOURNAL, Disturb, Simulation, simulate
-from adapters.paper.admin import ROUTES
+from adapters.paper.admin.server import ROUTES
 from adapters.paper.config import VenueConfig, with_flow_accounts
-from adapters.paper.faults import Plan
-from adapters.paper.flow_config import SyntheticConfig
-from adapters.paper.flow_source import MakeFlow, flow_maker
+from adapters.paper.faults.plan import Plan
+from adapters.paper.flow.config import SyntheticConfig
+from adapters.paper.flow.source import MakeFlow, flow_maker
 from adapters.paper.server import VenueHandle
 from adapters.simulated import SimFs, SimNet
 from engine.events import Record

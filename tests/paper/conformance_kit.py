@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from adapters.paper.config import VenueConfig
-from adapters.paper.model import AccountSpec, ExchangeConfig, MarketSpec
-from adapters.paper.specs import BTC_PERP, BTC_USDT
+from adapters.paper.core.model import AccountSpec, ExchangeConfig, MarketSpec
+from adapters.paper.core.specs import BTC_PERP, BTC_USDT
 from tests.paper.test_server_schemas import SPEC, check, document
 from tests.paper.venue_client import Bench
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import msgspec
 
-from adapters.paper.exchange import Exchange
-from adapters.paper.model import (
+from adapters.paper.core.exchange import Exchange
+from adapters.paper.core.model import (
     FLOW_ACCOUNTS,
     AccountSpec,
     Deal,

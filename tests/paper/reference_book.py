@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from adapters.paper.model import Side, Stp
+from adapters.paper.core.model import Side, Stp
 
 
 @dataclass

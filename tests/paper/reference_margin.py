@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from adapters.paper.model import (
+from adapters.paper.core.model import (
     UNIT_DECIMALS,
     Deal,
     FundingPayment,

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from hypothesis.stateful import RuleBasedStateMachine
 
-from adapters.paper.model import PositionSide, Side, Stp
+from adapters.paper.core.model import PositionSide, Side, Stp
 from tests.paper import test_exchange_margin_stateful as margin
 from tests.paper import test_exchange_stateful as matching
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.paper.checks import plain_steps, to_decimal
-from adapters.paper.units import EXACT
+from adapters.paper.core.checks import plain_steps, to_decimal
+from adapters.paper.core.units import EXACT
 
 TEXTS = st.text("0123456789.+-eE_ ²", max_size=34) | st.from_regex(r"\A[0-9]{0,20}\.?[0-9]{0,12}\Z")
 

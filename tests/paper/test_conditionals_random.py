@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from adapters.paper.exchange import Exchange
-from adapters.paper.model import (
+from adapters.paper.core.exchange import Exchange
+from adapters.paper.core.model import (
     FLOW_ACCOUNTS,
     AccountSpec,
     CancelOrder,

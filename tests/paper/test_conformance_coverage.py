@@ -8,8 +8,8 @@ from typing import Any
 import trio
 from trio.testing import MockClock
 
-from adapters.paper.rest import PRIVATE
-from adapters.paper.ws import METHODS
+from adapters.paper.rest.routes import PRIVATE
+from adapters.paper.ws.socket import METHODS
 from tests.paper.conformance_kit import (
     check_answer,
     check_push,

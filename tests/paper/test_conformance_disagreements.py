@@ -12,9 +12,9 @@ import trio
 from trio.testing import MockClock
 
 from adapters.paper.config import VenueConfig
-from adapters.paper.rest import PRIVATE
-from adapters.paper.specs import AccountSpec, ExchangeConfig
-from adapters.paper.ws import METHODS
+from adapters.paper.core.specs import AccountSpec, ExchangeConfig
+from adapters.paper.rest.routes import PRIVATE
+from adapters.paper.ws.socket import METHODS
 from tests.paper.conformance_kit import config
 from tests.paper.venue_client import bench
 

@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.paper.core.model import Order
 from adapters.paper.http import Request
-from adapters.paper.model import Order
-from adapters.paper.rest import PRIVATE, PUBLIC, PUBLIC_MARKET, respond
+from adapters.paper.rest.routes import PRIVATE, PUBLIC, PUBLIC_MARKET, respond
 from adapters.paper.venue import Venue
 from tests.paper.conformance_kit import (
     OPENAPI,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from adapters.paper import rejects
-from adapters.paper.model import Reject
+from adapters.paper.core import rejects
+from adapters.paper.core.model import Reject
 from tests.paper.conformance_kit import EXAMPLES, needs_the_schemas
 
 pytestmark = needs_the_schemas

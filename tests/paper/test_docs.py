@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adapters.paper.rest import PRIVATE, PUBLIC, PUBLIC_MARKET
-from adapters.paper.ws import METHODS
+from adapters.paper.rest.routes import PRIVATE, PUBLIC, PUBLIC_MARKET
+from adapters.paper.ws.socket import METHODS
 
 TEXT = (Path(__file__).parents[2] / "docs" / "venue.md").read_text("utf-8")
 SERVED = TEXT[TEXT.index("## What it serves") : TEXT.index("## Choices where")]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from adapters.paper.conditionals import Pair
-from adapters.paper.exchange import Exchange
-from adapters.paper.model import (
+from adapters.paper.core.conditionals import Pair
+from adapters.paper.core.exchange import Exchange
+from adapters.paper.core.model import (
     CancelOrder,
     ModifyOrder,
     NewOco,

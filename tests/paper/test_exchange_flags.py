@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from adapters.paper.model import NewOco, Order, OrderType, Reject, Side, Stp
+from adapters.paper.core.model import NewOco, Order, OrderType, Reject, Side, Stp
 from tests.paper.exchange_kit import (
     CONFIG,
     NOW_US,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.paper.background import Background
-from adapters.paper.exchange import Exchange
-from adapters.paper.model import FLOW_MAKER, US_PER_S, Order, Side
+from adapters.paper.core.background import Background
+from adapters.paper.core.exchange import Exchange
+from adapters.paper.core.model import FLOW_MAKER, US_PER_S, Order, Side
 from tests.paper.exchange_kit import (
     NOW_US,
     PERP,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from adapters.paper.exchange import Exchange
-from adapters.paper.model import BTC_PERP, BTC_USDT, NewOrder, PositionSide, Status
+from adapters.paper.core.exchange import Exchange
+from adapters.paper.core.model import BTC_PERP, BTC_USDT, NewOrder, PositionSide, Status
 from tests.paper.exchange_kit import (
     ALICE,
     CONFIG,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from adapters.paper.exchange import Exchange
-from adapters.paper.model import (
+from adapters.paper.core.exchange import Exchange
+from adapters.paper.core.model import (
     US_PER_S,
     ExchangeConfig,
     NewOrder,

@@ -10,8 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from adapters.paper.background import Background
-from adapters.paper.model import (
+from adapters.paper.core.background import Background
+from adapters.paper.core.model import (
     FLOW_ACCOUNTS,
     FLOW_MAKER,
     US_PER_S,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from adapters.paper.background import Background
-from adapters.paper.exchange import Exchange
-from adapters.paper.model import NewOrder, OrderType, Side, Status, Stp, units_text
+from adapters.paper.core.background import Background
+from adapters.paper.core.exchange import Exchange
+from adapters.paper.core.model import NewOrder, OrderType, Side, Status, Stp, units_text
 from tests.paper.exchange_kit import (
     NOW_US,
     PERP,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from adapters.paper.exchange import Exchange
-from adapters.paper.model import BTC_PERP, BTC_USDT, US_PER_S
+from adapters.paper.core.exchange import Exchange
+from adapters.paper.core.model import BTC_PERP, BTC_USDT, US_PER_S
 from engine.errors import ConfigError
 from tests.paper.exchange_kit import (
     CONFIG,

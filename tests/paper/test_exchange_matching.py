@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from adapters.paper.background import Background
-from adapters.paper.model import (
+from adapters.paper.core.background import Background
+from adapters.paper.core.model import (
     BboChanged,
     BookChanged,
     CancelOrder,

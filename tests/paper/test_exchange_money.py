@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from adapters.paper.model import (
+from adapters.paper.core.model import (
     AccountSpec,
     CancelOrder,
     ExchangeConfig,

@@ -8,8 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from adapters.paper.background import Background
-from adapters.paper.model import (
+from adapters.paper.core.background import Background
+from adapters.paper.core.model import (
     FLOW_ACCOUNTS,
     AccountSpec,
     CancelOrder,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.paper.exchange import Exchange
-from adapters.paper.model import (
+from adapters.paper.core.exchange import Exchange
+from adapters.paper.core.model import (
     CancelOrder,
     ModifyOrder,
     NewOrder,

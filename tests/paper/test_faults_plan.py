@@ -12,8 +12,8 @@ import trio
 from trio.testing import MockClock
 
 from adapters.paper.config import VenueConfig, load
-from adapters.paper.faults import RULES_MAX, Faults, Kind, Place, Plan, Rule
-from adapters.paper.faults_check import check_names, load_plan, read_plan
+from adapters.paper.faults.check import check_names, load_plan, read_plan
+from adapters.paper.faults.plan import RULES_MAX, Faults, Kind, Place, Plan, Rule
 from adapters.ports import SystemFs
 from engine.errors import ConfigError
 from tests.paper.test_faults_rest import NEW, ORDER

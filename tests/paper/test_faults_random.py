@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from trio_websocket import ConnectionClosed
 
 from adapters.paper.config import VenueConfig
-from adapters.paper.faults import GATEWAY_STATUSES, Kind, Plan, Rule
-from adapters.paper.faults_check import CHANNELS
-from adapters.paper.faults_wire import disarm
+from adapters.paper.faults.check import CHANNELS
+from adapters.paper.faults.plan import GATEWAY_STATUSES, Kind, Plan, Rule
+from adapters.paper.faults.wire import disarm
 from adapters.paper.server import VenueHandle, serve_venue
 from adapters.simulated import SimClock, SimIds, SimNet, run_deterministic
 from tests.paper.venue_client import Client, Ws

@@ -6,15 +6,15 @@ from random import Random
 
 import pytest
 
-from adapters.paper.background import Background
 from adapters.paper.config import VenueConfig
-from adapters.paper.exchange import Exchange
-from adapters.paper.flow import FlowClock
-from adapters.paper.flow_config import BUSY, PRESETS, WHITEBIT, SyntheticConfig
-from adapters.paper.flow_participants import Momentum
-from adapters.paper.flow_source import flow_maker, synthetic_of
-from adapters.paper.flow_synthetic import SyntheticFlow
-from adapters.paper.model import BboChanged, Notice, PublicTrade
+from adapters.paper.core.background import Background
+from adapters.paper.core.exchange import Exchange
+from adapters.paper.core.model import BboChanged, Notice, PublicTrade
+from adapters.paper.flow.base import FlowClock
+from adapters.paper.flow.config import BUSY, PRESETS, WHITEBIT, SyntheticConfig
+from adapters.paper.flow.participants import Momentum
+from adapters.paper.flow.source import flow_maker, synthetic_of
+from adapters.paper.flow.synthetic import SyntheticFlow
 from adapters.ports import SystemFs
 from engine.errors import ConfigError
 from tests.paper.exchange_kit import NOW_US, PERP, SPOT, exchange, totals

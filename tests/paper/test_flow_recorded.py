@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from adapters.paper.exchange import Exchange
-from adapters.paper.flow import FlowClock
-from adapters.paper.flow_recorded import RecordedFlow
-from adapters.paper.flow_rows import Lines, lines_of, open_recording, to_steps
-from adapters.paper.flow_view import RecordedConfig
-from adapters.paper.model import BboChanged, BookChanged, Deal, PublicTrade, Side
+from adapters.paper.core.exchange import Exchange
+from adapters.paper.core.model import BboChanged, BookChanged, Deal, PublicTrade, Side
+from adapters.paper.flow.base import FlowClock
+from adapters.paper.flow.recorded import RecordedFlow
+from adapters.paper.flow.rows import Lines, lines_of, open_recording, to_steps
+from adapters.paper.flow.view import RecordedConfig
 from adapters.ports import SystemFs
 from engine.errors import ConfigError
 from tests.paper.exchange_kit import (

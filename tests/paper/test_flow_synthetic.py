@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.paper.exchange import Exchange
-from adapters.paper.flow import FlowClock
-from adapters.paper.flow_config import SyntheticConfig
-from adapters.paper.flow_synthetic import SyntheticFlow
-from adapters.paper.model import Deal, Notice, PublicTrade, Side
+from adapters.paper.core.exchange import Exchange
+from adapters.paper.core.model import Deal, Notice, PublicTrade, Side
+from adapters.paper.flow.base import FlowClock
+from adapters.paper.flow.config import SyntheticConfig
+from adapters.paper.flow.synthetic import SyntheticFlow
 from engine.errors import ConfigError
 from tests.paper.exchange_kit import NOW_US, PERP, SPOT, exchange, order, totals
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from adapters.paper.exchange import Exchange
-from adapters.paper.flow import FlowClock
-from adapters.paper.flow_recorded import RecordedFlow
-from adapters.paper.flow_view import RecordedConfig
-from adapters.paper.model import PublicTrade, Side
+from adapters.paper.core.exchange import Exchange
+from adapters.paper.core.model import PublicTrade, Side
+from adapters.paper.flow.base import FlowClock
+from adapters.paper.flow.recorded import RecordedFlow
+from adapters.paper.flow.view import RecordedConfig
 from engine.errors import ConfigError
 from tests.paper.exchange_kit import NOW_US, PERP, SPOT, exchange, order, placed
 from tests.paper.test_flow_recorded import LOT, MS, Row, bbo, delta, lines, snapshot, trade

@@ -7,8 +7,10 @@ from random import Random
 
 import pytest
 
-from adapters.paper import klines
-from adapters.paper.klines import (
+from adapters.paper.core.market import Market
+from adapters.paper.core.model import BTC_USDT, PublicTrade, Side
+from adapters.paper.data import klines
+from adapters.paper.data.klines import (
     CANDLES_MAX,
     DAY_S,
     HOUR_S,
@@ -21,9 +23,7 @@ from adapters.paper.klines import (
     next_start,
     start_of,
 )
-from adapters.paper.market import Market
-from adapters.paper.model import BTC_USDT, PublicTrade, Side
-from adapters.paper.statistics import Statistics, change_hundredths
+from adapters.paper.data.statistics import Statistics, change_hundredths
 
 # A Sunday, 23:59:30 UTC, the last half minute of a month.
 START_S = int(datetime(2026, 5, 31, 23, 59, 30, tzinfo=UTC).timestamp())

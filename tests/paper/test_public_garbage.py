@@ -9,8 +9,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from adapters.paper import ws_market, ws_public
-from adapters.paper.rest import PUBLIC_MARKET
+from adapters.paper.rest.routes import PUBLIC_MARKET
+from adapters.paper.ws import market as ws_market
+from adapters.paper.ws import public as ws_public
 from tests.paper.venue_client import Bench, bench
 
 MARKET = "BTC_USDT"

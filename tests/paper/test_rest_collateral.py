@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from adapters.paper.config import VenueConfig
-from adapters.paper.model import BTC_PERP, BTC_USDT, DEMO_ACCOUNTS, ExchangeConfig
+from adapters.paper.core.model import BTC_PERP, BTC_USDT, DEMO_ACCOUNTS, ExchangeConfig
 from tests.paper.venue_client import Bench, Client, bench
 
 PERP = "BTC_PERP"

@@ -11,7 +11,7 @@ import trio
 from trio.testing import MockClock
 
 from adapters.paper.config import VenueConfig
-from adapters.paper.model import (
+from adapters.paper.core.model import (
     BTC_USDT,
     ExchangeConfig,
     FeeOverride,
@@ -20,9 +20,9 @@ from adapters.paper.model import (
     Side,
     Status,
 )
-from adapters.paper.rest_history import DAY_S, _floor_s
-from adapters.paper.rest_objects import finished as finished_row
-from adapters.paper.specs import DEMO_ACCOUNTS, AccountSpec
+from adapters.paper.core.specs import DEMO_ACCOUNTS, AccountSpec
+from adapters.paper.rest.history import DAY_S, _floor_s
+from adapters.paper.rest.objects import finished as finished_row
 from tests.paper.venue_client import START_NS, Bench, Client, bench
 
 MARKET = "BTC_USDT"

@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from adapters.paper.config import VenueConfig
-from adapters.paper.model import BTC_PERP, BTC_USDT, ExchangeConfig
+from adapters.paper.core.model import BTC_PERP, BTC_USDT, ExchangeConfig
 from tests.paper.venue_client import START_NS, Bench, bench
 
 PERP = "BTC_PERP"

@@ -10,9 +10,9 @@ import trio
 from trio.testing import MockClock
 
 from adapters.paper.config import VenueConfig
-from adapters.paper.flow_source import flow_maker, recordings_of
-from adapters.paper.model import BTC_PERP, BTC_USDT, ExchangeConfig
-from adapters.paper.public_cache import age_ns
+from adapters.paper.core.model import BTC_PERP, BTC_USDT, ExchangeConfig
+from adapters.paper.data.cache import age_ns
+from adapters.paper.flow.source import flow_maker, recordings_of
 from adapters.ports import SystemFs
 from engine.errors import ConfigError
 from tests.paper.venue_client import START_NS, bench

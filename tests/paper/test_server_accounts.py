@@ -9,10 +9,10 @@ import trio
 from trio.testing import MockClock
 
 from adapters.paper.config import VenueConfig
-from adapters.paper.exchange import Exchange
-from adapters.paper.model import AccountSpec, ExchangeConfig, FeeOverride
-from adapters.paper.rest import PRIVATE
-from adapters.paper.ws_private import METHODS as WS_METHODS
+from adapters.paper.core.exchange import Exchange
+from adapters.paper.core.model import AccountSpec, ExchangeConfig, FeeOverride
+from adapters.paper.rest.routes import PRIVATE
+from adapters.paper.ws.private import METHODS as WS_METHODS
 from engine.errors import ConfigError
 from tests.paper.exchange_kit import CONFIG, NOW_US, exchange, order, placed, totals, units
 from tests.paper.venue_client import Bench, Client, bench

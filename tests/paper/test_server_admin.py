@@ -17,13 +17,13 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from adapters.paper.admin import ROUTES, respond
+from adapters.paper.admin.server import ROUTES, respond
 from adapters.paper.auth import ApiKey
 from adapters.paper.body_log import BodyLog
 from adapters.paper.config import VenueConfig, load, problem, with_flow_accounts
-from adapters.paper.exchange import Exchange
+from adapters.paper.core.exchange import Exchange
+from adapters.paper.core.model import FLOW_ACCOUNTS, AccountSpec, ExchangeConfig
 from adapters.paper.http import Request
-from adapters.paper.model import FLOW_ACCOUNTS, AccountSpec, ExchangeConfig
 from adapters.paper.server import VenueHandle
 from adapters.paper.venue import Venue
 from adapters.ports import SystemClock, SystemFs, SystemNet

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from adapters.paper import http
 from adapters.paper.server import _serve_connection
 from adapters.paper.venue import Venue
-from adapters.paper.ws import METHODS
+from adapters.paper.ws.socket import METHODS
 from tests.paper.test_server_garbage import VALUES, venue
 
 # Longer than every time limit of a connection, in virtual time.

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from adapters.paper.config import VenueConfig
-from adapters.paper.flow_source import flow_maker
+from adapters.paper.flow.source import flow_maker
 from adapters.paper.server import VenueHandle, serve_venue
 from adapters.simulated import SimClock, SimIds, SimNet, run_deterministic
 from adapters.simulated_fs import SimFs

@@ -13,15 +13,15 @@ import msgspec
 import pytest
 import trio
 
-from adapters.paper.admin import ROUTES
-from adapters.paper.admin import respond as admin_respond
+from adapters.paper.admin.server import ROUTES
+from adapters.paper.admin.server import respond as admin_respond
 from adapters.paper.config import VenueConfig
 from adapters.paper.http import Request
-from adapters.paper.rest import PRIVATE, respond
+from adapters.paper.rest.routes import PRIVATE, respond
 from adapters.paper.server import VenueHandle
-from adapters.paper.session import Session
 from adapters.paper.venue import Venue
-from adapters.paper.ws import METHODS, receive
+from adapters.paper.ws.session import Session
+from adapters.paper.ws.socket import METHODS, receive
 from tests.paper.venue_client import HOST, START_NS, CountingIds, bench
 
 FIELDS = [

@@ -9,7 +9,7 @@ import trio.testing
 
 from adapters.paper import http
 from adapters.paper.http import Request, Response, Upgrade, serve_http
-from adapters.paper.outbox import Outbox, frame
+from adapters.paper.ws.outbox import Outbox, frame
 
 
 async def echo(request: Request) -> Response:

@@ -13,7 +13,7 @@ from adapters.paper import limits
 from adapters.paper.config import VenueConfig
 from adapters.paper.http import Request, Response
 from adapters.paper.limits import RestLimiter, SlidingWindow, limit_of
-from adapters.paper.rest import PRIVATE, PUBLIC, PUBLIC_MARKET, respond
+from adapters.paper.rest.routes import PRIVATE, PUBLIC, PUBLIC_MARKET, respond
 from adapters.paper.server import serve_venue
 from adapters.paper.venue import Venue
 from engine.errors import ConfigError

@@ -6,10 +6,11 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from adapters.paper import http, ws
+from adapters.paper import http
 from adapters.paper.http import OVER_LIMIT, Request, Response, serve_http
 from adapters.paper.server import _serve_connection
 from adapters.paper.venue import Venue
+from adapters.paper.ws import socket as ws
 from tests.paper.test_server_bytes import HANDSHAKE, PING, ws_frame
 from tests.paper.test_server_garbage import venue
 

@@ -11,10 +11,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from adapters.paper import admin, rest
+from adapters.paper.admin import server as admin
 from adapters.paper.config import VenueConfig, with_flow_accounts
-from adapters.paper.flow_source import flow_maker
+from adapters.paper.flow.source import flow_maker
 from adapters.paper.http import Request
+from adapters.paper.rest import routes as rest
 from adapters.paper.server import VenueHandle
 from adapters.paper.state import State
 from adapters.paper.venue import Venue

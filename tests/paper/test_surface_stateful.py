@@ -11,7 +11,7 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.paper.model import Side, Stp
+from adapters.paper.core.model import Side, Stp
 from tests.paper.reference_book import ReferenceBook, RefOrder
 from tests.paper.test_ws_depth import Mirror
 from tests.paper.venue_client import Bench, Client, Ws, bench

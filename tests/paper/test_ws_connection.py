@@ -10,7 +10,7 @@ from trio.testing import MockClock
 from trio_websocket import ConnectionClosed
 
 from adapters.paper.config import VenueConfig
-from adapters.paper.outbox import OUTBOX_MAX_BYTES
+from adapters.paper.ws.outbox import OUTBOX_MAX_BYTES
 from tests.paper.venue_client import Ws, bench
 
 REFUSED: list[tuple[str, str, list[Any], int, str]] = [

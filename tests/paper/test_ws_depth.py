@@ -9,7 +9,7 @@ from typing import Any
 import trio
 import trio.testing
 
-from adapters.paper.depth import aggregate, changes
+from adapters.paper.data.depth import aggregate, changes
 from tests.paper.venue_client import Client, Ws, bench
 
 MARKET = "BTC_USDT"

@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from adapters.paper.config import VenueConfig
-from adapters.paper.model import DEMO_ACCOUNTS, ExchangeConfig
+from adapters.paper.core.model import DEMO_ACCOUNTS, ExchangeConfig
 from tests.paper.venue_client import bench
 
 PERP = "BTC_PERP"

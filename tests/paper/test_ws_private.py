@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from adapters.paper.ws import METHODS
+from adapters.paper.ws.socket import METHODS
 from tests.paper.test_ws_events import brief, watcher
 from tests.paper.venue_client import Bench, bench
 

@@ -15,9 +15,9 @@ import trio
 import trio.testing
 from trio_websocket import WebSocketConnection, wrap_client_stream
 
-from adapters.paper.admin import respond
+from adapters.paper.admin.server import respond
 from adapters.paper.config import VenueConfig
-from adapters.paper.flow_source import MakeFlow
+from adapters.paper.flow.source import MakeFlow
 from adapters.paper.http import Request
 from adapters.paper.server import VenueHandle, serve_venue
 from adapters.ports import Clock, Handler, Net, SystemNet

@@ -1,0 +1,1 @@
+"""The exchange itself: pure, deterministic, without clock or socket."""

@@ -1,0 +1,1 @@
+"""What everybody may see, made from books and trades."""

@@ -1,0 +1,1 @@
+"""The WebSocket surface and what it pushes."""
