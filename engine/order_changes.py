@@ -32,20 +32,20 @@ def with_orders(market: MarketState, changed: tuple[Order, ...], record: Record)
 def with_order(market: MarketState, order: Order, record: Record) -> MarketState:
     """Put one changed order into a market, deriving again only what it can have changed."""
     key, side = order.client_order_id, order.side
-    before = market.orders.get(key)
-    orders = {**market.orders, key: order}
-    bids, asks, whole, owing = market.bids, market.asks, market.whole, market.owing
-    group = bids if side is BUY else asks
+    before = market.order(key)
+    orders, closed, owing = market.orders, market.closed, market.owing
+    bids, asks, whole = market.bids, market.asks, market.whole
+    group, other = (bids, asks) if side is BUY else (asks, bids)
     if before is not None and before.status is not CLOSED and order.status is not CLOSED:
         group = in_place(group, order)
+        orders = {**orders, key: order}
         worst = order.worst_qty - before.worst_qty
     else:
         group = moved(group, before, order, is_live)
-        other = asks if side is BUY else bids
         whole = is_whole(group) and is_whole(other)
+        orders = {o.client_order_id: o for o in group + other}
+        closed = _closed_after(closed, order, record.recv_ns)
         worst = order.worst_qty - (before.worst_qty if before is not None else 0)
-        if len(orders) > TOMBSTONES_MAX + len(group) + len(other):
-            orders = _buried(orders, record.recv_ns)
     if owing or order.owed:
         owing = moved(owing, before, order, is_owing)
     ghosts = haunted(market.ghosts, before, order, record.recv_ns)
@@ -66,6 +66,7 @@ def with_order(market: MarketState, order: Order, record: Record) -> MarketState
     return replace(
         market,
         orders=orders,
+        closed=closed,
         bids=bids,
         asks=asks,
         whole=whole,
@@ -121,11 +122,15 @@ def without_old_ghosts(market: MarketState, record: Record) -> MarketState:
     )
 
 
-def _buried(orders: dict[str, Order], now_ns: int) -> dict[str, Order]:
-    # Without the closed orders that late news cannot concern any more.
+def _closed_after(closed: dict[str, Order], order: Order, now_ns: int) -> dict[str, Order]:
+    # The closed orders after one order came, ended, or changed when it was over.
+    key = order.client_order_id
+    if is_live(order):
+        return {k: o for k, o in closed.items() if k != key} if key in closed else closed
+    if len(closed) < TOMBSTONES_MAX:
+        return {**closed, key: order}
+    # Without those that late news cannot concern any more.
     oldest_ns = now_ns - TOMBSTONE_NS
-    return {
-        key: order
-        for key, order in orders.items()
-        if is_live(order) or order.owed or order.closed_ns > oldest_ns
-    }
+    kept = {k: o for k, o in closed.items() if o.owed or o.closed_ns > oldest_ns}
+    kept[key] = order
+    return kept

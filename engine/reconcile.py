@@ -134,8 +134,7 @@ def _next_stage(market: MarketState, stage: ReconStage) -> MarketState:
 def open_orders_listed(state: State, record: Record, event: OpenOrdersListed) -> State:
     """Bring our orders in line with a listing, page by page."""
     market = state.markets[event.market]
-    known = market.orders
-    foreign = sum(1 for venue in event.orders if venue.client_order_id not in known)
+    foreign = sum(1 for venue in event.orders if market.order(venue.client_order_id) is None)
     for venue in event.orders:
         state = _listed(state, record, venue)
     market = state.markets[event.market]
@@ -158,7 +157,7 @@ def open_orders_listed(state: State, record: Record, event: OpenOrdersListed) ->
 
 def _listed(state: State, record: Record, venue: VenueOrder) -> State:
     market = state.markets[venue.market]
-    order = market.orders.get(venue.client_order_id)
+    order = market.order(venue.client_order_id)
     if order is None or order.updated_seq > market.recon.asked_seq:
         return state
     state = apply_venue_order(state, record, venue)
@@ -224,7 +223,7 @@ def _all_paid(market: MarketState) -> tuple[Order, ...]:
     # Every deal of an id that was over before the history was asked for is counted by now.
     return tuple(
         replace(order, owed=())
-        for order in market.orders.values()
+        for order in (*market.live, *market.owing)
         if order.owed and order.updated_seq <= market.recon.asked_seq
     )
 

@@ -37,7 +37,7 @@ def order_event(
     """A pending event. Foreign orders are none of the engine's business."""
     venue = event.order
     market = state.markets.get(venue.market)
-    if market is None or venue.client_order_id not in market.orders:
+    if market is None or market.order(venue.client_order_id) is None:
         return replace(advance(state, record), attention_seq=record.seq)
     if isinstance(event, OrderClosed):
         # Event 3 means over, whatever a text we do not know may say.
@@ -72,7 +72,7 @@ def change_order(
 ) -> State:
     """Apply one fact to one order of ours, and note the anomaly it revealed."""
     market = state.markets.get(market_name)
-    order = market.orders.get(client_order_id) if market else None
+    order = market.order(client_order_id) if market else None
     if market is None or order is None:
         return replace(advance(state, record), attention_seq=record.seq)
     moved, anomaly = fact(order)

@@ -305,7 +305,7 @@ def _order_lost(
     state: State, record: Record, market_name: str, client_order_id: str, request_seq: int
 ) -> State:
     market = state.markets[market_name]
-    order = market.orders.get(client_order_id)
+    order = market.order(client_order_id)
     if order is None or not orders.awaits(order, request_seq):
         # A push has settled this request already.
         return state

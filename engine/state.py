@@ -166,9 +166,9 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     memory: Any
     feed: Feed = Feed()
     orders: dict[str, Order] = {}
-    """By client order id: live ones and those closed within the last minute."""
+    """The live ones, those that are not closed, by client order id."""
     bids: tuple[Order, ...] = ()
-    """Our live bids, those that are not closed, by level and id."""
+    """Our live bids by level and id."""
     asks: tuple[Order, ...] = ()
     whole: bool = True
     """Each side has one live order on every level, from the best on without a hole."""
@@ -202,29 +202,41 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     uptime: Uptime = Uptime()
     touched_seq: int = 0
     """Last record that may change what this market quotes."""
+    closed: dict[str, Order] = {}
+    """Orders closed within the last minute, by client order id: late news may concern them."""
 
     @property
     def live(self) -> tuple[Order, ...]:
         """Every order that is not closed, asks first."""
         return self.asks + self.bids
 
+    def order(self, client_order_id: str) -> Order | None:
+        """An order of ours, live or closed a moment ago."""
+        return self.orders.get(client_order_id) or self.closed.get(client_order_id)
+
     def check(self) -> None:
         """Assert every invariant of a market."""
         if self.feed.book_ok:
             self.feed.book.check()
-        for client_order_id, order in self.orders.items():
-            assert order.client_order_id == client_order_id, "an order under another's id"
+        for key, order in self.closed.items():
+            assert order.client_order_id == key, "an order under another's id"
+            assert not is_live(order), "a live order among the closed"
+        by_id = {order.client_order_id: order for order in self.live}
+        assert self.orders == by_id, "orders by id differ from the orders by place"
+        for side, group in ((BUY, self.bids), (SELL, self.asks)):
+            assert group == tuple(sorted(group, key=place_of)), "live orders out of place"
+            assert all(o.side is side and is_live(o) for o in group), "closed or on the wrong side"
+        assert not self.orders.keys() & self.closed.keys(), "an order both live and closed"
+        known = (*self.live, *self.closed.values())
+        for order in known:
             order.check()
-        live = sorted((o for o in self.orders.values() if is_live(o)), key=place_of)
-        assert self.bids == tuple(o for o in live if o.side is BUY), "live bids differ"
-        assert self.asks == tuple(o for o in live if o.side is SELL), "live asks differ"
         assert self.own_bids == visible(self.bids, self.ghosts, BUY)
         assert self.own_asks == visible(self.asks, self.ghosts, SELL)
         assert self.whole == (is_whole(self.bids) and is_whole(self.asks)), "whole or not"
-        bids = (o.worst_qty for o in self.orders.values() if o.side is BUY)
-        asks = (o.worst_qty for o in self.orders.values() if o.side is SELL)
+        bids = (o.worst_qty for o in known if o.side is BUY)
+        asks = (o.worst_qty for o in known if o.side is SELL)
         assert (self.buy_worst, self.sell_worst) == (sum(bids), sum(asks)), "worst cases differ"
-        owing = sorted((o for o in self.orders.values() if is_owing(o)), key=place_of)
+        owing = sorted((o for o in known if is_owing(o)), key=place_of)
         assert sorted(self.owing, key=place_of) == owing, "owing orders differ from the orders"
         self.inventory.check()
         market, target = self.quoted.market, self.quoted.inventory_target

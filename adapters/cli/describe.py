@@ -56,9 +56,10 @@ def _request(record: e.Record, before: State) -> str:
 
 def _listed(record: e.Record, before: State, event: e.OpenOrdersListed) -> str | None:
     market = before.markets.get(event.market)
-    known = market.orders if market else {}
-    foreign = sum(1 for order in event.orders if order.client_order_id not in known)
-    if not foreign or (market and market.recon.foreign_orders == foreign):
+    if market is None:
+        return None
+    foreign = sum(1 for order in event.orders if market.order(order.client_order_id) is None)
+    if not foreign or market.recon.foreign_orders == foreign:
         return None
     return (
         f"{event.market} WARNING: {foreign} open orders of this account are not this engine's; "

@@ -235,7 +235,9 @@ class Run:
         return next(iter(self.state.markets.values()))
 
     def order(self, client_order_id: str) -> Order:
-        return self.market.orders[client_order_id]
+        order = self.market.order(client_order_id)
+        assert order is not None
+        return order
 
     def push(self, event: e.AnyEvent, cause: int = 0, after_ns: int = MS) -> int:
         """Fold one event; returns its seq."""

@@ -193,7 +193,9 @@ def test_closed_orders_are_forgotten_after_a_minute_but_not_while_deals_are_miss
     assert len(run.market.owing) == 5
     run.wait(61)
     run.ask(i.PlaceOrders(NAME, (new_order("last"),)))
-    assert set(run.market.orders) == {"o-0", "o-1", "o-2", "o-3", "o-4", "last"}
+    cancelled = venue_order("last", 200, leaves=10, status=OrderStatus.CANCELLED)
+    run.push(e.OrderClosed(cancelled))
+    assert set(run.market.closed) == {"o-0", "o-1", "o-2", "o-3", "o-4", "last"}
     assert len(run.market.owing) == 5
 
 
