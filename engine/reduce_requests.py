@@ -68,17 +68,16 @@ def request_sent(state: State, record: Record, event: RequestSent) -> State:
             last_anomaly=f"seq {record.seq}: a request that no decision before it asked for",
         )
     intent: Any = state.decided[event.index]
-    kind, now_ns = type(intent), record.recv_ns
+    kind, seq, now_ns = type(intent), record.seq, record.recv_ns
     if kind in _FRAMES:
         return _FRAMES[kind](state, record, intent)
-    in_flight = InFlight(intent, now_ns, event.nonce)
-    requests, markets = {**state.requests, record.seq: in_flight}, state.markets
-    change = _MARKETS.get(kind)
+    requests = {**state.requests, seq: InFlight(intent, now_ns, event.nonce)}
+    change, markets = _MARKETS.get(kind), state.markets
     if change is not None and (market := markets.get(intent.market)) is not None:
         markets = {**markets, intent.market: change(market, record, intent)}
     elif kind in _ACCOUNT:
         return _ACCOUNT[kind](replace(advance(state, record), requests=requests), record)
-    return replace(state, seq=record.seq, now_ns=now_ns, requests=requests, markets=markets)
+    return replace(state, seq=seq, now_ns=now_ns, requests=requests, markets=markets)
 
 
 # --- requests of one market ---------------------------------------------------------------------

@@ -27,7 +27,7 @@ ANSWER_TIMEOUT_S = 60.0
 _ANSWER_MAX = 16 << 20
 _READ_BYTES = 65_536
 
-Headers = list[tuple[str, str]]
+Headers = list[tuple[bytes, bytes]]
 
 ERRORS = (
     OSError,
@@ -71,8 +71,8 @@ class Lanes:
             method="POST",
             target=path,
             headers=[
-                ("Host", self._endpoint.host_header),
-                ("Content-Length", str(len(body))),
+                (b"Host", self._endpoint.host_header.encode()),
+                (b"Content-Length", b"%d" % len(body)),
                 *headers,
             ],
         )

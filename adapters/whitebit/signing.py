@@ -77,7 +77,7 @@ class Signer:
         self._inner = hashlib.sha512(bytes([byte ^ 0x36 for byte in padded]))
         self._outer = hashlib.sha512(bytes([byte ^ 0x5C for byte in padded]))
 
-    def headers(self, path: str, body: bytes) -> list[tuple[str, str]]:
+    def headers(self, path: str, body: bytes) -> list[tuple[bytes, bytes]]:
         """Return the headers that authenticate `body` as a POST to `path`.
 
         Raises:
@@ -91,10 +91,10 @@ class Signer:
         outer = self._outer.copy()
         outer.update(inner.digest())
         return [
-            ("Content-Type", "application/json"),
-            ("X-TXC-APIKEY", self._key.reveal()),
-            ("X-TXC-PAYLOAD", payload.decode("ascii")),
-            ("X-TXC-SIGNATURE", outer.hexdigest()),
+            (b"Content-Type", b"application/json"),
+            (b"X-TXC-APIKEY", self._key.reveal().encode()),
+            (b"X-TXC-PAYLOAD", payload),
+            (b"X-TXC-SIGNATURE", outer.hexdigest().encode()),
         ]
 
 

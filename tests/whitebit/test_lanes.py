@@ -74,7 +74,7 @@ async def serving(script: Script) -> AsyncIterator[tuple[Lanes, Server]]:
 
 
 async def post(opened: Lanes, body: bytes = b"{}") -> tuple[int, bytes]:
-    return await opened.post("/api/v4/order/new", [("X-TXC-APIKEY", "k")], body)
+    return await opened.post("/api/v4/order/new", [(b"X-TXC-APIKEY", b"k")], body)
 
 
 async def test_requests_follow_each_other_on_one_connection(autojump_clock: MockClock) -> None:
