@@ -10,16 +10,9 @@ from msgspec.structs import replace
 from engine.events import Record
 from engine.orders import CLOSED, IDLE, MODIFYING, OPEN, Order
 from engine.state import MarketState
+from engine.tombstones import changed, joined, without
 from engine.types import BUY, SELL
 from engine.working import also_at, haunted, in_place, is_live, is_owing, is_whole, moved, visible
-
-# Closed orders are kept this long to recognise late news of them (REST answers end within the
-# client's own timeouts, far below this).
-TOMBSTONE_NS = 60_000_000_000
-
-
-# Closed orders beyond this many are looked through for those that are old enough to forget.
-TOMBSTONES_MAX = 64
 
 
 def with_orders(market: MarketState, changed: tuple[Order, ...], record: Record) -> MarketState:
@@ -44,7 +37,13 @@ def with_order(market: MarketState, order: Order, record: Record) -> MarketState
         group = moved(group, before, order, is_live)
         whole = is_whole(group) and is_whole(other)
         orders = {o.client_order_id: o for o in group + other}
-        closed = _closed_after(closed, order, record.recv_ns)
+        if before is None or before.status is not CLOSED:
+            if order.status is CLOSED:
+                closed = joined(closed, order, record.recv_ns)
+        elif order.status is CLOSED:
+            closed = changed(closed, order)
+        else:
+            closed = without(closed, key)
         worst = order.worst_qty - (before.worst_qty if before is not None else 0)
     if owing or order.owed:
         owing = moved(owing, before, order, is_owing)
@@ -120,17 +119,3 @@ def without_old_ghosts(market: MarketState, record: Record) -> MarketState:
         own_asks=visible(market.asks, ghosts, SELL),
         touched_seq=record.seq,
     )
-
-
-def _closed_after(closed: dict[str, Order], order: Order, now_ns: int) -> dict[str, Order]:
-    # The closed orders after one order came, ended, or changed when it was over.
-    key = order.client_order_id
-    if is_live(order):
-        return {k: o for k, o in closed.items() if k != key} if key in closed else closed
-    if len(closed) < TOMBSTONES_MAX:
-        return {**closed, key: order}
-    # Without those that late news cannot concern any more.
-    oldest_ns = now_ns - TOMBSTONE_NS
-    kept = {k: o for k, o in closed.items() if o.owed or o.closed_ns > oldest_ns}
-    kept[key] = order
-    return kept

@@ -20,6 +20,7 @@ from engine.intents import Intent
 from engine.inventory import Inventory, position_lots
 from engine.orders import Order
 from engine.strategy import Strategy
+from engine.tombstones import Closed, every, find
 from engine.types import (
     BUY,
     SELL,
@@ -202,8 +203,8 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     uptime: Uptime = Uptime()
     touched_seq: int = 0
     """Last record that may change what this market quotes."""
-    closed: dict[str, Order] = {}
-    """Orders closed within the last minute, by client order id: late news may concern them."""
+    closed: Closed = ()
+    """Orders closed within the last minute: late news may concern them."""
 
     @property
     def live(self) -> tuple[Order, ...]:
@@ -212,22 +213,23 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def order(self, client_order_id: str) -> Order | None:
         """An order of ours, live or closed a moment ago."""
-        return self.orders.get(client_order_id) or self.closed.get(client_order_id)
+        return self.orders.get(client_order_id) or find(self.closed, client_order_id)
 
     def check(self) -> None:
         """Assert every invariant of a market."""
         if self.feed.book_ok:
             self.feed.book.check()
-        for key, order in self.closed.items():
-            assert order.client_order_id == key, "an order under another's id"
-            assert not is_live(order), "a live order among the closed"
+        closed = tuple(every(self.closed))
+        keys = [key for generation in self.closed for key in generation]
+        assert [order.client_order_id for order in closed] == keys, "an order under another's id"
+        assert not any(is_live(order) for order in closed), "a live order among the closed"
         by_id = {order.client_order_id: order for order in self.live}
         assert self.orders == by_id, "orders by id differ from the orders by place"
         for side, group in ((BUY, self.bids), (SELL, self.asks)):
             assert group == tuple(sorted(group, key=place_of)), "live orders out of place"
             assert all(o.side is side and is_live(o) for o in group), "closed or on the wrong side"
-        assert not self.orders.keys() & self.closed.keys(), "an order both live and closed"
-        known = (*self.live, *self.closed.values())
+        assert len({*keys, *by_id}) == len(keys) + len(by_id), "an order stands twice"
+        known = (*self.live, *closed)
         for order in known:
             order.check()
         assert self.own_bids == visible(self.bids, self.ghosts, BUY)

@@ -212,7 +212,7 @@ def test_foreign_orders_and_deals_change_no_order_but_the_inventory() -> None:
     run = started()
     run.push(e.OrderOpened(venue_order("by hand", 77)))
     run.push(e.Filled(fill(5, qty=3, order_id=77, client_order_id="by hand")))
-    assert (run.market.orders, run.market.closed) == ({}, {})
+    assert (run.market.orders, run.market.closed) == ({}, ())
     assert run.market.position == 3
     assert run.state.anomalies == 0
 

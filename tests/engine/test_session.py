@@ -269,7 +269,7 @@ def test_no_order_before_the_timer_is_armed() -> None:
             answer = run.answer_to(intent)
             if answer is not None and not isinstance(intent, i.ArmKillSwitch):
                 run.push(answer, seq)
-    assert (run.market.orders, run.market.closed) == ({}, {})
+    assert (run.market.orders, run.market.closed) == ({}, ())
     assert closed_gate(run.state, run.market) == "kill-switch not armed"
 
 
