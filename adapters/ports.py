@@ -232,6 +232,16 @@ class SystemFs:
         path.unlink()
         _sync_dir(path.parent)
 
+    def rename(self, path: Path, target: Path) -> None:
+        """Put a file in the place of another, or of none, whole and durable."""
+        path.replace(target)
+        _sync_dir(target.parent)
+
+    def free_bytes(self, path: Path) -> int:
+        """Bytes that this user may still write to the disk that holds `path`."""
+        found = os.statvfs(path)
+        return found.f_bavail * found.f_frsize
+
     def lock(self, path: Path) -> Lock:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:

@@ -61,6 +61,15 @@ class JournalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Keep the bytes as received beside the journal."""
 
 
+class MetricsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a monitoring system may ask for figures of the run (`/metrics`)."""
+
+    port: Annotated[int, Meta(ge=1, le=65_535)] | None = None
+    """None: nowhere."""
+    host: str = "127.0.0.1"
+    """An address of this machine; any but loopback lets others on the network read them."""
+
+
 class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One market to quote; decimals are strings in the market's own assets."""
 
@@ -88,10 +97,11 @@ class Config(Struct, frozen=True, kw_only=True):
     venue: VenueConfig | None = None
     engine: EngineConfig = EngineConfig()
     journal: JournalConfig = JournalConfig()
+    metrics: MetricsConfig = MetricsConfig()
     market: dict[str, MarketConfig]
 
 
-_SECTIONS = ("venue", "engine", "journal", "market")
+_SECTIONS = ("venue", "engine", "journal", "metrics", "market")
 
 _S = NS_PER_S
 _BOUNDS_NS: dict[str, tuple[int, int]] = {
@@ -158,11 +168,22 @@ def parse_config(text: bytes, source: str) -> Config:
         venue=venue,
         engine=convert(raw.get("engine", {}), EngineConfig, source, "engine"),
         journal=convert(raw.get("journal", {}), JournalConfig, source, "journal"),
+        metrics=_metrics(raw.get("metrics", {}), source),
         market=_markets(raw.get("market", {}), source),
     )
     _check_urls(config)
     to_settings(config)
     return config
+
+
+def _metrics(raw: Any, source: str) -> MetricsConfig:
+    metrics = convert(raw, MetricsConfig, source, "metrics")
+    try:
+        ip_address(metrics.host)
+    except ValueError as error:
+        problem = f"expected an address such as 127.0.0.1, found {shown(metrics.host)}"
+        raise refused(source, "metrics.host", problem) from error
+    return metrics
 
 
 def _markets(raw: Any, source: str) -> dict[str, MarketConfig]:
