@@ -49,7 +49,7 @@ from engine.intents import (
 from engine.orders import Moved, Order, Status
 from engine.reduce_account import change_order
 from engine.refusals import RefusalKind, classify
-from engine.state import InFlight, KillSwitch, State, advance, with_market
+from engine.state import InFlight, KillSwitch, MarketState, State, advance, with_market
 from engine.types import Refusal
 
 NS_PER_S = 1_000_000_000
@@ -57,6 +57,9 @@ HOLD_NS = 100_000_000
 """First back-off of a market after a refusal; doubles with each refusal in a row."""
 HOLD_MAX_NS = 5_000_000_000
 REQUEST_RETRY_NS = 500_000_000
+UNAVAILABLE_CODES = frozenset({10, 31, 51})
+"""The venue does not trade a market at the moment (contract section 9); its list says when it does
+again. Other stops, such as a product that the account may not trade, wait for a human."""
 
 ReconQuery = QueryOpenOrders | QueryFills | QuerySpotBalances | QueryPositions | QueryMarginBalances
 
@@ -327,6 +330,8 @@ def _hold(state: State, record: Record, name: str, refusal: Refusal) -> State:
     halted = market.halted
     if classify(refusal) is RefusalKind.MARKET_STOPPED and not halted:
         halted = f"the venue refused the market: {refusal.code} {refusal.text}"
+        if refusal.code in UNAVAILABLE_CODES:
+            market = replace(market, halted_seq=record.seq)
     market = replace(
         market, refused_in_row=in_row, hold_until_ns=record.recv_ns + hold_ns, halted=halted
     )
@@ -390,11 +395,20 @@ def _markets_listed(state: State, record: Record, event: MarketsListed) -> State
     for name, market in state.markets.items():
         now, then = listed.get(name), market.quoted.market
         if now is None:
-            reason = "the venue does not list it any more"
+            after = _unlisted(market, record)
         elif (now.price_decimals, now.qty_decimals) != (then.price_decimals, then.qty_decimals):
-            reason = "the venue changed its precision"
+            reason = market.halted or "the venue changed its precision"
+            after = replace(market, halted=reason, halted_seq=0)
+        elif 0 < market.halted_seq < record.cause_seq:
+            # Asked for after the halt, and it is there again.
+            after = replace(market, halted="", halted_seq=0, touched_seq=record.seq)
         else:
             continue
-        market = replace(market, halted=market.halted or reason)
-        state = with_market(state, record, market)
+        state = with_market(state, record, after)
     return state
+
+
+def _unlisted(market: MarketState, record: Record) -> MarketState:
+    if market.halted:
+        return market
+    return replace(market, halted="the venue does not list it any more", halted_seq=record.seq)

@@ -5,6 +5,7 @@ Deadlines, back-off and retries are read from the folded state, so they replay l
 
 from __future__ import annotations
 
+from engine.events import RunEnded
 from engine.gates import unsettled
 from engine.intents import (
     ArmKillSwitch,
@@ -40,8 +41,6 @@ OPENING_MAX_NS = 20 * NS_PER_S
 """Connecting, authorising and subscribing take one second at most around the world; each of the
 client's own steps gives up after 10 s."""
 RESUBSCRIBE_RETRY_NS = 5 * NS_PER_S
-LAST_LOOK_MAX_NS = 3 * NS_PER_S
-"""A last look at deals and balances takes four round trips, and one more pass if they race."""
 
 
 def session_intents(state: State) -> list[Intent]:
@@ -204,27 +203,40 @@ def _shutdown_intents(state: State, market: MarketState) -> list[Intent]:
 
 
 def finished(state: State) -> bool:
-    """True when a stopping run may end: every market is empty and its timer disarmed.
+    """True when a stopping run may end clean: every market is empty, its timer disarmed, and every
+    deal counted.
 
-    The reconciliation that proved it is waited for a little: a deal may have raced the
-    cancel-all, and its push may still be on its way.
+    The reconciliation that proved the first is waited for: a deal may have raced the cancel-all,
+    and its push may still be on its way.
     """
     if not state.stopping_ns:
         return False
     if state.mode == "observe":
         return True
-    markets = state.markets.values()
-    if not all(market.shutdown.disarmed for market in markets):
-        return False
-    patience_ns = min(LAST_LOOK_MAX_NS, state.settings.shutdown_deadline_ns)
-    return state.now_ns > state.stopping_ns + patience_ns or all(
-        market.recon.stage is ReconStage.DONE for market in markets
+    return _disarmed(state) and all(
+        market.recon.stage is ReconStage.DONE and not market.owing
+        for market in state.markets.values()
     )
 
 
 def overdue(state: State) -> bool:
-    """True when a stopping run must give up and leave the timers armed."""
+    """True when a stopping run must give up."""
     deadline_ns = state.stopping_ns + state.settings.shutdown_deadline_ns
     # With a refused key, waiting would prove nothing.
     late = state.now_ns > deadline_ns or bool(state.halted)
     return state.stopping_ns > 0 and late and not finished(state)
+
+
+def ending(state: State) -> RunEnded | None:
+    """Return how a stopping run ends now; None while it goes on."""
+    if finished(state):
+        return RunEnded(clean=True, reason="stopped")
+    if not overdue(state):
+        return None
+    if _disarmed(state):
+        return RunEnded(clean=False, reason="no order is left, but deals may be missing")
+    return RunEnded(clean=False, reason="orders not proved gone: kill-switch left armed")
+
+
+def _disarmed(state: State) -> bool:
+    return all(market.shutdown.disarmed for market in state.markets.values())

@@ -205,6 +205,8 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Last record that may change what this market quotes."""
     closed: Closed = ()
     """Orders closed within the last minute: late news may concern them."""
+    halted_seq: int = 0
+    """Record that halted the market where a later market list lifts that; 0 when a human must."""
 
     @property
     def live(self) -> tuple[Order, ...]:

@@ -60,7 +60,7 @@ def run(
     free loopback port. Ctrl-C stops quoting, cancels everything, proves it and disarms the
     kill-switch; a second Ctrl-C leaves at once, with the kill-switch armed.
 
-    Exit codes: 0 stopped clean, 1 stopped with the kill-switch left armed, 2 refused.
+    Exit codes: 0 stopped clean, 1 stopped without proof that nothing is left, 2 refused.
     """
     import trio
 

@@ -98,7 +98,7 @@ def print_summary(summary: dict[str, Any], *, as_json: bool) -> None:
 
 def summary_text(summary: dict[str, Any]) -> str:
     """Write a summary in words, ending with what to try next."""
-    clean = "ended clean" if summary["clean"] else "NOT CLEAN, the kill-switch is left armed"
+    clean = "ended clean" if summary["clean"] else "NOT CLEAN"
     duration = format_clock(int(summary["duration_s"] * 1e9))
     lines = [
         "",

@@ -28,7 +28,7 @@ from engine.events import (
     TimerFired,
 )
 from engine.intents import CancelAll, CloseStream, OpenStream, Ping, Resubscribe
-from engine.session import finished, overdue
+from engine.session import ending
 from engine.state import PRIVATE
 
 TICK_S = 0.1
@@ -123,17 +123,9 @@ class LiveLoop:
                     self._timer_fired = False
                     if self._quiet_gc is not None:
                         self._quiet_gc.after_timer(busy=bool(outgoing))
-                ended = self._ended()
+                ended = ending(self._sequencer.state)
             nursery.cancel_scope.cancel()
         return ended
-
-    def _ended(self) -> RunEnded | None:
-        state = self._sequencer.state
-        if finished(state):
-            return RunEnded(clean=True, reason="stopped")
-        if overdue(state):
-            return RunEnded(clean=False, reason="orders not proved gone: kill-switch left armed")
-        return None
 
     def _turn(self) -> list[Outgoing]:
         # Everything that waits is folded before one decision.

@@ -125,7 +125,7 @@ def test_summary_in_words_says_what_went_wrong() -> None:
     market = replace(state.markets["BTC_USDT"], halted="a frame was refused")
     state = replace(state, markets={"BTC_USDT": market}, anomalies=2, last_anomaly="seq 9: odd")
     text = summary_text(summarize(_outcome(state, clean=False), JOURNAL))
-    assert "NOT CLEAN, the kill-switch is left armed: orders not proved gone" in text
+    assert "NOT CLEAN: orders not proved gone: kill-switch left armed" in text
     assert "BTC_USDT HALTED: a frame was refused" in text
     assert "2 anomalies, the last: seq 9: odd" in text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from engine import events as e
 from engine import intents as i
@@ -14,6 +15,7 @@ from engine.tombstones import GENERATION, every
 from engine.types import OrderStatus, Refusal
 from tests.engine.builders import (
     BUSY,
+    MARKET,
     NAME,
     NOT_FOUND,
     UNAUTHORISED,
@@ -105,6 +107,76 @@ def test_a_refused_market_is_halted() -> None:
     run.push(e.RequestRefused(Refusal(453, 30, "orderType", "not available")), request)
     assert closed_gate(run.state, run.market).startswith("the venue refused the market")
     assert run.order(CID).status is Status.CLOSED
+
+
+UNAVAILABLE = Refusal(422, 31, "market", "Market is not available.")
+
+
+def refused_market(refusal: Refusal) -> Run:
+    run = started()
+    (request,) = run.ask(i.PlaceOrders(NAME, (new_order(CID),)))
+    run.push(e.RequestRefused(refusal), request)
+    assert closed_gate(run.state, run.market).startswith("the venue refused the market")
+    return run
+
+
+@pytest.mark.parametrize("code", [10, 31, 51])
+def test_a_market_that_was_not_available_comes_back_with_a_later_list(code: int) -> None:
+    key = "price" if code == 51 else "market"
+    run = refused_market(Refusal(422, code, key, "Market is not available."))
+    (request,) = run.ask(i.QueryMarkets())
+    run.push(e.MarketsListed((MARKET,)), request)
+    assert closed_gate(run.state, run.market) == ""
+    assert run.market.touched_seq == run.state.seq, "it is priced again at once"
+    run.push(e.MarketsListed((MARKET,)), *run.ask(i.QueryMarkets()))
+    assert run.market.halted_seq == 0
+
+
+def test_a_list_asked_for_before_the_refusal_lifts_nothing() -> None:
+    run = started()
+    place, request = run.ask(i.PlaceOrders(NAME, (new_order(CID),)), i.QueryMarkets())
+    run.push(e.RequestRefused(UNAVAILABLE), place)
+    run.push(e.MarketsListed((MARKET,)), request)
+    assert run.market.halted
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [Refusal(453, 30, "orderType", "not available"), Refusal(422, 19, "market", "not for margin")],
+)
+def test_a_market_that_the_account_may_not_trade_waits_for_a_human(refusal: Refusal) -> None:
+    run = refused_market(refusal)
+    run.push(e.MarketsListed((MARKET,)), *run.ask(i.QueryMarkets()))
+    assert run.market.halted
+
+
+def test_an_earlier_halt_is_not_lifted_by_a_list() -> None:
+    run = started()
+    run.push(e.FrameRefused(NAME, NAME, "no such price"))
+    (place,) = run.ask(i.PlaceOrders(NAME, (new_order(CID),)))
+    run.push(e.RequestRefused(UNAVAILABLE), place)
+    run.push(e.MarketsListed((MARKET,)), *run.ask(i.QueryMarkets()))
+    assert run.market.halted == "a frame was refused: no such price"
+
+
+def test_a_market_that_left_the_list_comes_back_with_it_unless_its_precision_changed() -> None:
+    run = started()
+    run.push(e.MarketsListed(()), *run.ask(i.QueryMarkets()))
+    assert run.market.halted == "the venue does not list it any more"
+    halted_seq = run.market.halted_seq
+    run.push(e.MarketsListed(()), *run.ask(i.QueryMarkets()))
+    assert run.market.halted_seq == halted_seq
+    run.push(e.MarketsListed((MARKET,)), *run.ask(i.QueryMarkets()))
+    assert run.market.halted == ""
+    for name in ("price_decimals", "qty_decimals"):
+        changed = replace(MARKET, **{name: 1})
+        run.push(e.MarketsListed((changed,)), *run.ask(i.QueryMarkets()))
+        assert run.market.halted == "the venue changed its precision"
+        run.push(e.MarketsListed((MARKET,)), *run.ask(i.QueryMarkets()))
+        assert run.market.halted, "what was sent meanwhile was priced in other units"
+        run.push(e.MarketsListed(()), *run.ask(i.QueryMarkets()))
+        run.push(e.MarketsListed((MARKET,)), *run.ask(i.QueryMarkets()))
+        assert run.market.halted
 
 
 def test_a_nonce_refusal_measures_the_clock_again() -> None:

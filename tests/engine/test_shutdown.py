@@ -6,12 +6,15 @@ import pytest
 
 from engine import events as e
 from engine import intents as i
-from engine.session import finished, overdue
+from engine.events import RunEnded
+from engine.session import ending, finished, overdue
 from engine.state import PRIVATE
+from engine.types import OrderStatus
 from tests.engine.builders import (
     BUSY,
     NAME,
     Run,
+    fill,
     new_order,
     quoted,
     quoting,
@@ -160,3 +163,55 @@ def test_a_stopping_run_goes_on_refreshing_until_it_is_proved_empty() -> None:
     run.wait(1)
     run.settle()
     assert finished(run.state)
+
+
+# --- the last look ----------------------------------------------------------------------------
+
+
+def without_history(run: Run, rounds: int) -> None:
+    """Answer everything but questions for deals."""
+    for _ in range(rounds):
+        for seq, intent in run.act():
+            answer = run.answer_to(intent)
+            if answer is not None and not isinstance(intent, i.QueryFills):
+                run.push(answer, seq)
+            elif isinstance(intent, i.QueryFills):
+                run.push(e.OutcomeUnknown("dropped"), seq)
+        run.wait(0.6)
+
+
+def test_a_run_whose_deals_were_never_told_does_not_end_clean() -> None:
+    run = stopping()
+    without_history(run, 12)
+    assert run.market.shutdown.disarmed
+    assert not overdue(run.state)
+    assert ending(run.state) is None, "the history may still come"
+    without_history(run, 3)
+    assert ending(run.state) == RunEnded(False, "no order is left, but deals may be missing")
+    run.wait(1)
+    run.settle()
+    assert ending(run.state) == RunEnded(True, "stopped")
+
+
+def test_a_deal_told_by_nothing_but_its_order_is_waited_for() -> None:
+    run = stopping()
+    (_, bid) = run.market.live
+    finish(run)
+    assert finished(run.state)
+    cid = bid.client_order_id
+    filled = venue_order(cid, 1, price=990, leaves=0, status=OrderStatus.FILLED)
+    run.push(e.OrderClosed(filled))
+    assert not finished(run.state)
+    run.push(e.Filled(fill(1, price=990, client_order_id=cid)))
+    assert finished(run.state)
+
+
+def test_the_end_names_what_is_left() -> None:
+    run, _ = quoting()
+    assert ending(run.state) is None, "nobody asked for an end"
+    run.push(e.StopRequested("SIGTERM"))
+    run.wait(8)
+    assert ending(run.state) is None
+    run.wait(0.001)
+    reason = "orders not proved gone: kill-switch left armed"
+    assert ending(run.state) == RunEnded(False, reason)
