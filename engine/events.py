@@ -12,6 +12,7 @@ from decimal import Decimal
 import msgspec
 
 from engine.intents import Intent
+from engine.stages import StageChange
 from engine.types import (
     KillSwitchTimer,
     MarginBalance,
@@ -340,10 +341,15 @@ class RiskRefusal(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Decided(Event, frozen=True, tag="de"):
-    """One decision: its intents, or none, and what risk refused. One record, never torn apart."""
+    """One decision: its intents, or none, what risk refused, and the stages that it changes.
+
+    One record, never torn apart.
+    """
 
     intents: tuple[Intent, ...]
     refusals: tuple[RiskRefusal, ...]
+    stages: tuple[StageChange, ...] = ()
+    """How far the engine holds markets back from now on, where that changes."""
 
 
 class RequestSent(Event, frozen=True, tag="rq"):

@@ -13,6 +13,7 @@ from engine.events import RiskRefusal
 from engine.intents import CancelOrder, Intent, ModifyOrder, NewOrder, PlaceOrders
 from engine.orders import IDLE, MODIFYING, Order
 from engine.risk import Exposure, exposure_of
+from engine.stages import STOP
 from engine.state import MarketState, State
 from engine.types import BUY, SELL, Level, Side, TwoSidedQuote
 
@@ -118,7 +119,7 @@ def _change(
                 cancels.append(CancelOrder(market.quoted.market.name, order.client_order_id))
         elif _is_due(order, want, tolerance, patient):
             moves.append((order, want))
-    missing = not (all(bids_taken) and all(asks_taken))
+    missing = market.stage < STOP and not (all(bids_taken) and all(asks_taken))
     if not (moves or missing) or state.now_ns < market.hold_until_ns:
         return cancels, []
     crossing, exposure = _Crossing(market), exposure_of(market)

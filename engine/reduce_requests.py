@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from engine import orders, reconcile
 from engine.events import Decided, Record, RequestSent
+from engine.guards import with_stages
 from engine.intents import (
     ArmKillSwitch,
     CancelAll,
@@ -56,7 +57,7 @@ def decided(state: State, record: Record, event: Decided) -> State:
         market = state.markets[refusal.market]
         held = replace(market, hold_until_ns=record.recv_ns + RISK_HOLD_NS)
         state = with_market(state, record, held)
-    return state
+    return with_stages(state, event.stages) if event.stages else state
 
 
 def request_sent(state: State, record: Record, event: RequestSent) -> State:

@@ -33,6 +33,7 @@ from engine.state import (
     State,
     Uptime,
     advance,
+    held,
     with_market,
 )
 from engine.strategy import load_strategy
@@ -95,6 +96,9 @@ def _market_started(before: MarketState | None, quoted: Quoted, record: Record) 
     target = quoted.inventory_target
     position = position_lots(before.inventory, quoted.market, target)
     kept = replace(fresh, inventory=before.inventory, position=position, breaks=before.breaks)
+    for hold in before.holds:
+        # A restart is no human who looked.
+        kept = held(kept, hold) if hold.human else kept
     lost_orders = tuple(orders.outcome_lost(order) for order in before.live)
     return with_orders(kept, lost_orders, record)
 

@@ -19,6 +19,7 @@ from engine.events import BestBidOffer, FeesListed, Record
 from engine.intents import Intent
 from engine.inventory import Inventory, position_lots
 from engine.orders import Order
+from engine.stages import Hold, Stage, highest, with_hold
 from engine.strategy import Strategy
 from engine.tombstones import Closed, every, find
 from engine.types import (
@@ -207,6 +208,10 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Orders closed within the last minute: late news may concern them."""
     halted_seq: int = 0
     """Record that halted the market where a later market list lifts that; 0 when a human must."""
+    holds: tuple[Hold, ...] = ()
+    """Who holds the market back, by rule; empty while it quotes freely."""
+    stage: Stage = Stage.QUOTE
+    """How far it is held back: the highest stage of its holds."""
 
     @property
     def live(self) -> tuple[Order, ...]:
@@ -242,6 +247,10 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True, gc=False):
         assert (self.buy_worst, self.sell_worst) == (sum(bids), sum(asks)), "worst cases differ"
         owing = sorted((o for o in known if is_owing(o)), key=place_of)
         assert sorted(self.owing, key=place_of) == owing, "owing orders differ from the orders"
+        assert self.stage is highest(self.holds), "the stage is not that of the holds"
+        rules = [hold.rule for hold in self.holds]
+        assert rules == sorted(set(rules)), "holds out of order, or two of one rule"
+        assert all(hold.stage for hold in self.holds), "a hold that holds nothing"
         self.inventory.check()
         market, target = self.quoted.market, self.quoted.inventory_target
         assert self.position == position_lots(self.inventory, market, target)
@@ -320,6 +329,12 @@ def fingerprint(state: State) -> bytes:
 def advance(state: State, record: Record) -> State:
     """Take note of a record that only moves time on."""
     return replace(state, seq=record.seq, now_ns=record.recv_ns)
+
+
+def held(market: MarketState, hold: Hold) -> MarketState:
+    """Set one rule's hold on a market, or lift it (stage QUOTE)."""
+    holds = with_hold(market.holds, hold)
+    return replace(market, holds=holds, stage=highest(holds))
 
 
 def with_market(state: State, record: Record, market: MarketState) -> State:

@@ -9,10 +9,12 @@ from collections.abc import Iterable
 
 from engine.events import Decided, Record, RiskRefusal
 from engine.gates import closed_gate
+from engine.guards import stage_changes, with_stages
 from engine.intents import Intent
 from engine.planner import NOTHING, plan
 from engine.reduce import reduce
 from engine.session import session_intents
+from engine.stages import StageChange, staged
 from engine.state import MarketState, State
 from engine.top import view_of
 from engine.types import TwoSidedQuote
@@ -27,7 +29,13 @@ def decide(state: State) -> Decided:
     """
     decided_seq = state.decided_seq
     attention = state.attention_seq > decided_seq
-    intents: list[Intent] = session_intents(state) if attention else []
+    intents: list[Intent] = []
+    stages: tuple[StageChange, ...] = ()
+    if attention:
+        intents = session_intents(state)
+        if stages := stage_changes(state):
+            # What is held back is held back from this decision on.
+            state = with_stages(state, stages)
     refusals: list[RiskRefusal] = []
     # The shutdown cancels everything of a market at once; with a refused key nothing can.
     if not (state.stopping_ns or state.halted):
@@ -36,9 +44,9 @@ def decide(state: State) -> Decided:
                 quoting, refused = plan(state, market, wanted_quote(state, market))
                 intents += quoting
                 refusals += refused
-    if not intents and not refusals:
+    if not (intents or refusals or stages):
         return NOTHING_TO_DO
-    return Decided(tuple(intents), tuple(refusals))
+    return Decided(tuple(intents), tuple(refusals), stages)
 
 
 def wanted_quote(state: State, market: MarketState) -> TwoSidedQuote:
@@ -48,7 +56,14 @@ def wanted_quote(state: State, market: MarketState) -> TwoSidedQuote:
     view = view_of(market, state.now_ns)
     if view is None:
         return NOTHING
-    return market.strategy.quote(view)
+    quote = market.strategy.quote(view)
+    return held_back(market, quote) if market.holds else quote
+
+
+def held_back(market: MarketState, quote: TwoSidedQuote) -> TwoSidedQuote:
+    """Return what may be wanted of a strategy's quote while the market is held back."""
+    widen_bps = market.quoted.limits.widen_bps
+    return staged(quote, market.holds, market.position, widen_bps, market.bids, market.asks)
 
 
 def step(state: State, records: Iterable[Record]) -> tuple[State, Decided]:

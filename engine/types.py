@@ -120,6 +120,8 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Furthest an order may be priced from the mid and from the last trade, basis points."""
     open_orders_max: int
     """Most live orders on the market."""
+    widen_bps: int = 10
+    """How much further from the mid a market quotes at stage WIDEN, basis points of price."""
 
 
 class Quoted(msgspec.Struct, frozen=True, array_like=True, gc=False):
