@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from engine import orders
+from engine import foreign, orders
 from engine.events import (
     FillsListed,
     MarginBalancesListed,
@@ -82,7 +82,6 @@ def _begun(before: Recon, reason: str, blind: bool, at_ns: int) -> Recon:
         retry_at_ns=at_ns,
         orders_asked_ns=before.orders_asked_ns,
         orders_asked_seq=before.orders_asked_seq,
-        foreign_orders=before.foreign_orders,
     )
 
 
@@ -108,6 +107,7 @@ def failed(market: MarketState, record: Record) -> MarketState:
         request_seq=0,
         offset=0,
         listed=(),
+        strangers=(),
         fills=(),
         retry_at_ns=record.recv_ns + RETRY_NS,
     )
@@ -124,6 +124,7 @@ def _next_stage(market: MarketState, stage: ReconStage) -> MarketState:
         request_seq=0,
         offset=0,
         listed=(),
+        strangers=(),
         fills=(),
         retry_at_ns=0,
         blind=before.blind and stage is not ReconStage.DONE,
@@ -134,7 +135,9 @@ def _next_stage(market: MarketState, stage: ReconStage) -> MarketState:
 def open_orders_listed(state: State, record: Record, event: OpenOrdersListed) -> State:
     """Bring our orders in line with a listing, page by page."""
     market = state.markets[event.market]
-    foreign = sum(1 for venue in event.orders if market.order(venue.client_order_id) is None)
+    strangers = tuple(
+        venue for venue in event.orders if market.order(venue.client_order_id) is None
+    )
     for venue in event.orders:
         state = _listed(state, record, venue)
     market = state.markets[event.market]
@@ -142,7 +145,7 @@ def open_orders_listed(state: State, record: Record, event: OpenOrdersListed) ->
     recon = replace(
         recon,
         listed=recon.listed + tuple(venue.client_order_id for venue in event.orders),
-        foreign_orders=foreign + (recon.foreign_orders if recon.offset else 0),
+        strangers=recon.strangers + strangers,
     )
     if not event.complete:
         recon = replace(recon, request_seq=0, offset=recon.offset + PAGE)
@@ -151,7 +154,7 @@ def open_orders_listed(state: State, record: Record, event: OpenOrdersListed) ->
         if order.client_order_id not in recon.listed:
             state = _absent(state, record, event.market, order)
     recon = replace(recon, orders_asked_ns=recon.asked_ns, orders_asked_seq=recon.asked_seq)
-    market = replace(state.markets[event.market], recon=recon)
+    market = foreign.listed(replace(state.markets[event.market], recon=recon), record.seq)
     return with_market(state, record, _next_stage(market, ReconStage.FILLS))
 
 

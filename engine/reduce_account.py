@@ -19,6 +19,7 @@ from engine.events import (
     Record,
     SpotBalancesChanged,
 )
+from engine.foreign import told
 from engine.inventory import add_fill, base_total, position_lots
 from engine.money import add, from_units
 from engine.order_changes import with_order
@@ -34,11 +35,14 @@ MISMATCH_GRACE_NS = 3_000_000_000
 def order_event(
     state: State, record: Record, event: OrderOpened | OrderUpdated | OrderClosed
 ) -> State:
-    """A pending event. Foreign orders are none of the engine's business."""
+    """A pending event, of an order of ours or of a foreign one."""
     venue = event.order
     market = state.markets.get(venue.market)
-    if market is None or market.order(venue.client_order_id) is None:
-        return replace(advance(state, record), attention_seq=record.seq)
+    if market is None:
+        return advance(state, record)
+    if market.order(venue.client_order_id) is None:
+        over = isinstance(event, OrderClosed)
+        return with_market(state, record, told(market, venue, record.seq, over=over))
     if isinstance(event, OrderClosed):
         # Event 3 means over, whatever a text we do not know may say.
         venue = _final(venue)

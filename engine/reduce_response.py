@@ -48,8 +48,9 @@ from engine.intents import (
 )
 from engine.orders import Moved, Order, Status
 from engine.reduce_account import change_order
+from engine.reduce_venue import markets_listed, server_time
 from engine.refusals import RefusalKind, classify
-from engine.state import InFlight, KillSwitch, MarketState, State, advance, with_market
+from engine.state import InFlight, KillSwitch, State, advance, with_market
 from engine.types import Refusal
 
 NS_PER_S = 1_000_000_000
@@ -97,9 +98,9 @@ def _succeeded(state: State, record: Record, request: InFlight, event: AnyEvent)
         case KillSwitchArmed() | KillSwitchDisarmed():
             return _kill_switch(state, record, request, event)
         case ServerTimeReported(server_s):
-            return _server_time(state, record, request, server_s)
+            return server_time(state, record, request, server_s)
         case MarketsListed():
-            return _markets_listed(state, record, event)
+            return markets_listed(state, record, event)
         case FeesListed(name):
             market = state.markets.get(name)
             if market is None:
@@ -354,7 +355,7 @@ def _unexpected(state: State, record: Record, event: AnyEvent) -> State:
     )
 
 
-# --- kill-switch, time, markets ---------------------------------------------------------------
+# --- kill-switch ------------------------------------------------------------------------------
 
 
 def _kill_switch(
@@ -377,38 +378,3 @@ def _kill_switch(
     armed_until_ns = request.sent_ns + (intent.timeout_s - 1) * NS_PER_S
     timer = KillSwitch(armed_until_ns=armed_until_ns, refreshed_ns=request.sent_ns)
     return with_market(state, record, replace(market, kill_switch=timer, touched_seq=record.seq))
-
-
-def _server_time(state: State, record: Record, request: InFlight, server_s: int) -> State:
-    # The answer is the floor of the venue's time at a moment between sending and receiving.
-    low = server_s * NS_PER_S - record.recv_ns
-    high = (server_s + 1) * NS_PER_S - request.sent_ns
-    if state.offset_low_ns < state.offset_high_ns:
-        both = max(low, state.offset_low_ns), min(high, state.offset_high_ns)
-        if both[0] <= both[1]:
-            low, high = both
-    return replace(state, offset_low_ns=low, offset_high_ns=high)
-
-
-def _markets_listed(state: State, record: Record, event: MarketsListed) -> State:
-    listed = {market.name: market for market in event.markets}
-    for name, market in state.markets.items():
-        now, then = listed.get(name), market.quoted.market
-        if now is None:
-            after = _unlisted(market, record)
-        elif (now.price_decimals, now.qty_decimals) != (then.price_decimals, then.qty_decimals):
-            reason = market.halted or "the venue changed its precision"
-            after = replace(market, halted=reason, halted_seq=0)
-        elif 0 < market.halted_seq < record.cause_seq:
-            # Asked for after the halt, and it is there again.
-            after = replace(market, halted="", halted_seq=0, touched_seq=record.seq)
-        else:
-            continue
-        state = with_market(state, record, after)
-    return state
-
-
-def _unlisted(market: MarketState, record: Record) -> MarketState:
-    if market.halted:
-        return market
-    return replace(market, halted="the venue does not list it any more", halted_seq=record.seq)

@@ -38,7 +38,7 @@ from engine.state import (
 )
 from engine.strategy import load_strategy
 from engine.top import mid2
-from engine.types import BUY, Quoted
+from engine.types import BUY, Quoted, Settings
 
 NS_PER_S = 1_000_000_000
 BACKOFF_MAX_S = 30
@@ -47,6 +47,9 @@ LASTING_NS = 30 * NS_PER_S
 RISK_HOLD_NS = 250_000_000
 """After a refusal by risk, places and modifies of the market wait this long."""
 UNKNOWN_RETRY_NS = 1_000_000_000
+ADOPT_NS = 3_000_000_000
+"""Orders of an earlier run may rest unquoted for so long while a new one finds its feet; a restart
+takes a second."""
 
 
 # --- runs -------------------------------------------------------------------------------------
@@ -58,7 +61,7 @@ def run_started(state: State, record: Record, event: RunStarted) -> State:
     markets: dict[str, MarketState] = {}
     for quoted in event.quoted:
         name = quoted.market.name
-        markets[name] = _market_started(state.markets.get(name), quoted, record)
+        markets[name] = _market_started(state.markets.get(name), quoted, record, event.settings)
     for name, market in state.markets.items():
         if market.live and name not in markets:
             anomalies += 1
@@ -82,7 +85,9 @@ def run_started(state: State, record: Record, event: RunStarted) -> State:
     )
 
 
-def _market_started(before: MarketState | None, quoted: Quoted, record: Record) -> MarketState:
+def _market_started(
+    before: MarketState | None, quoted: Quoted, record: Record, settings: Settings
+) -> MarketState:
     strategy = load_strategy(quoted.strategy, quoted.parameters)
     fresh = MarketState(
         quoted=quoted,
@@ -99,8 +104,12 @@ def _market_started(before: MarketState | None, quoted: Quoted, record: Record) 
     for hold in before.holds:
         # A restart is no human who looked.
         kept = held(kept, hold) if hold.human else kept
-    lost_orders = tuple(orders.outcome_lost(order) for order in before.live)
-    return with_orders(kept, lost_orders, record)
+    # Nothing is quoted yet, so the planner cancels what it finds, at once or once it may.
+    cancel_at_ns = record.recv_ns + ADOPT_NS if settings.on_restart == "adopt" else 0
+    left = (orders.outcome_lost(order) for order in before.live)
+    return with_orders(
+        kept, tuple(replace(order, cancel_at_ns=cancel_at_ns) for order in left), record
+    )
 
 
 def _precision(quoted: Quoted) -> tuple[int, int]:
@@ -242,7 +251,7 @@ def timer_fired(state: State, record: Record, event: TimerFired) -> State:
             requests = {**state.requests, seq: replace(request, expired=True)}
             state = lost(replace(state, requests=requests), record, seq, request)
     for market in state.markets.values():
-        timed = _doubts(_sampled(state, market), record)
+        timed = _doubts(state, _sampled(state, market), record)
         if timed.ghosts and timed.ghosts[0].until_ns <= record.recv_ns:
             timed = without_old_ghosts(timed, record)
         if timed is not market:
@@ -287,7 +296,7 @@ def _near(market: MarketState) -> tuple[bool, bool]:
     return bid, ask
 
 
-def _doubts(market: MarketState, record: Record) -> MarketState:
+def _doubts(state: State, market: MarketState, record: Record) -> MarketState:
     if market.recon.stage is not ReconStage.DONE:
         return market
     if any(order.unknown for order in market.live):
@@ -300,7 +309,10 @@ def _doubts(market: MarketState, record: Record) -> MarketState:
     since_ns = market.mismatch.since_ns
     if since_ns and record.recv_ns - since_ns > MISMATCH_GRACE_NS:
         return reconcile.start(market, "reports differ from the deals", blind=True)
-    return market
+    every_ns = state.settings.reconcile_every_ns
+    if not every_ns or record.recv_ns - market.recon.orders_asked_ns < every_ns:
+        return market
+    return market if state.stopping_ns else reconcile.start(market, "it is time", blind=False)
 
 
 def loop_stalled(state: State, record: Record, event: LoopStalled) -> State:

@@ -31,6 +31,7 @@ from engine.types import (
     Settings,
     SpotBalance,
     VenueFill,
+    VenueOrder,
 )
 from engine.working import Ghost, Shown, is_live, is_owing, is_whole, place_of, visible
 
@@ -125,8 +126,8 @@ class Recon(msgspec.Struct, frozen=True, array_like=True, gc=False):
     orders_asked_ns: int = 0
     """When the last complete listing of open orders had been asked for."""
     orders_asked_seq: int = 0
-    foreign_orders: int = 0
-    """Orders of the account on this market, in the last listing, that are not ours."""
+    strangers: tuple[VenueOrder, ...] = ()
+    """Orders on the pages so far that are not ours."""
 
 
 class Uptime(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -158,6 +159,16 @@ class Mismatch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     reported: str = ""
     fills: int = 0
     """Deals counted when it was seen."""
+
+
+class Stranger(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An order of the account that is not ours (engine/foreign.py)."""
+
+    order: VenueOrder
+    seq: int
+    """Record that told of it last."""
+    over: bool = False
+    """It ended while a listing that may show it was on its way; that one's arrival forgets it."""
 
 
 class MarketState(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -208,6 +219,8 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Orders closed within the last minute: late news may concern them."""
     halted_seq: int = 0
     """Record that halted the market where a later market list lifts that; 0 when a human must."""
+    foreign: dict[int, Stranger] = {}
+    """Orders of the account on this market that are not ours, by order id."""
     holds: tuple[Hold, ...] = ()
     """Who holds the market back, by rule; empty while it quotes freely."""
     stage: Stage = Stage.QUOTE
@@ -217,6 +230,11 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def live(self) -> tuple[Order, ...]:
         """Every order that is not closed, asks first."""
         return self.asks + self.bids
+
+    @property
+    def foreign_orders(self) -> tuple[VenueOrder, ...]:
+        """Open orders of the account on this market that are not ours."""
+        return tuple(each.order for each in self.foreign.values() if not each.over)
 
     def order(self, client_order_id: str) -> Order | None:
         """An order of ours, live or closed a moment ago."""
@@ -251,6 +269,8 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True, gc=False):
         rules = [hold.rule for hold in self.holds]
         assert rules == sorted(set(rules)), "holds out of order, or two of one rule"
         assert all(hold.stage for hold in self.holds), "a hold that holds nothing"
+        for order_id, stranger in self.foreign.items():
+            assert stranger.order.order_id == order_id, "a foreign order under another's id"
         self.inventory.check()
         market, target = self.quoted.market, self.quoted.inventory_target
         assert self.position == position_lots(self.inventory, market, target)

@@ -160,6 +160,11 @@ class Settings(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How long a stopping run tries to see its orders gone before it leaves the timer armed."""
     depth_limit: int = 20
     """Levels a side to subscribe, one of 1, 5, 10, 20, 30, 50, 100 (contract 11.4)."""
+    on_restart: str = "cancel"
+    """What becomes of the orders that an earlier run left: `cancel`, or `adopt`, to quote on."""
+    reconcile_every_ns: int = 0
+    """Orders, deals and balances are compared with the venue's this often, at the least; 0 for
+    only when something gives reason to."""
 
 
 class VenueOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -51,6 +51,8 @@ class EngineConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     pong_deadline: str = "10s"
     fresh_after_stall: str = "1s"
     shutdown_deadline: str = "8s"
+    reconcile_every: str = "60s"
+    on_restart: Literal["cancel", "adopt"] = "cancel"
     depth_limit: Literal[1, 5, 10, 20, 30, 50, 100] = 20
 
 
@@ -112,6 +114,7 @@ _BOUNDS_NS: dict[str, tuple[int, int]] = {
     "pong_deadline": (_S, 60 * _S),
     "fresh_after_stall": (_S // 100, 10 * _S),
     "shutdown_deadline": (_S, 600 * _S),
+    "reconcile_every": (5 * _S, 3600 * _S),
 }
 """Shortest and longest of each duration, nanoseconds."""
 
@@ -248,6 +251,7 @@ def to_settings(config: Config) -> Settings:
         raise refused(config.source, "engine.kill_switch_timeout", problem)
     return Settings(
         kill_switch_timeout_s=seconds,
+        on_restart=config.engine.on_restart,
         depth_limit=config.engine.depth_limit,
         **{f"{key}_ns": time_ns for key, time_ns in times.items()},
     )

@@ -58,13 +58,25 @@ def _listed(record: e.Record, before: State, event: e.OpenOrdersListed) -> str |
     market = before.markets.get(event.market)
     if market is None:
         return None
-    foreign = sum(1 for order in event.orders if market.order(order.client_order_id) is None)
-    if not foreign or market.recon.foreign_orders == foreign:
+    found = [o.order_id for o in event.orders if market.order(o.client_order_id) is None]
+    if all(order_id in market.foreign for order_id in found):
         return None
+    return _foreign(event.market, f"{len(found)} open orders of this account are")
+
+
+def _foreign(name: str, what: str) -> str:
     return (
-        f"{event.market} WARNING: {foreign} open orders of this account are not this engine's; "
-        "a stop and the kill-switch cancel them too"
+        f"{name} WARNING: {what} not this engine's; "
+        "a stop and the kill-switch cancel foreign orders too"
     )
+
+
+def _opened(record: e.Record, before: State, event: e.OrderOpened) -> str | None:
+    order = event.order
+    market = before.markets.get(order.market)
+    if market is None or order.order_id in market.foreign or market.order(order.client_order_id):
+        return None
+    return _foreign(order.market, f"the new order {order.order_id} of this account is")
 
 
 def _refusal(refusal: Refusal) -> str:
@@ -127,6 +139,7 @@ _WORDS: dict[type, Callable[[e.Record, State, Any], str | None]] = {
     e.Filled: _filled,
     e.OrdersPlaced: _placed,
     e.OpenOrdersListed: _listed,
+    e.OrderOpened: _opened,
     e.Decided: _decided,
     e.RunStarted: _started,
     e.RunEnded: _ended,

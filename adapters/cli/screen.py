@@ -65,6 +65,7 @@ def status_line(state: State, market: MarketState, now_ns: int) -> str:
         f"position {_position(market)}  P&L {_pnl_words(_pnl(market), market)[0]}  "
         f"fills {market.inventory.fills}  kill-switch {_timer(market, now_ns)}"
         + (f"  no quotes: {gate}" if gate else "")
+        + (f"  {foreign}" if (foreign := _foreign(market)) else "")
     )
 
 
@@ -84,6 +85,8 @@ def _append_market(text: Text, state: State, market: MarketState, now_ns: int) -
     for row in range(max(2, len(bids), len(asks))):
         cells = [_cell(market, side[row]) if row < len(side) else "" for side in (bids, asks)]
         _append_row(text, "" if row else "own", *cells)
+    if foreign := _foreign(market):
+        text.append(f"  {foreign}\n", "yellow")
     inventory = market.inventory
     text.append(
         f"  position  {_position(market)}"
@@ -93,6 +96,11 @@ def _append_market(text: Text, state: State, market: MarketState, now_ns: int) -
     text.append("  P&L       ")
     text.append(total, "red" if total.startswith("-") else "green")
     text.append(f" = {split}\n")
+
+
+def _foreign(market: MarketState) -> str:
+    count = len(market.foreign_orders)
+    return f"{count} foreign orders: a stop and the kill-switch cancel them too" if count else ""
 
 
 def _append_row(text: Text, label: str, bid: str, ask: str) -> None:

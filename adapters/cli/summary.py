@@ -76,6 +76,7 @@ def _market(market: MarketState) -> dict[str, Any]:
         "bought": format_units(inventory.bought_qty, spec.qty_decimals),
         "sold": format_units(inventory.sold_qty, spec.qty_decimals),
         "live_orders": len(market.live),
+        "foreign_orders": len(market.foreign_orders),
         "gaps": market.feed.gaps,
         "breaks": market.breaks,
         "halted": market.halted,

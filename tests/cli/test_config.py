@@ -71,11 +71,19 @@ def test_parameters_are_journaled_with_every_default_filled_in() -> None:
 
 
 def test_durations_become_settings() -> None:
-    assert to_settings(_config()) == Settings(request_deadline_ns=1_500_000_000)
+    expected = Settings(request_deadline_ns=1_500_000_000, reconcile_every_ns=60_000_000_000)
+    assert to_settings(_config()) == expected
 
 
 def test_default_settings_are_the_engines_own() -> None:
-    assert to_settings(default_config()) == Settings()
+    # Journals from before `reconcile_every` are replayed without it.
+    expected = Settings(reconcile_every_ns=60_000_000_000)
+    assert to_settings(default_config()) == expected
+
+
+def test_what_becomes_of_orders_at_a_restart_is_a_choice() -> None:
+    adopting = _config(GOOD.replace('request_deadline = "1500ms"', 'on_restart = "adopt"'))
+    assert to_settings(adopting).on_restart == "adopt"
 
 
 def test_documented_file_is_the_built_in_configuration() -> None:
@@ -139,7 +147,7 @@ REFUSALS = [
         ("request_deadline", "zzz"),
         "my.toml: engine.zzz: unknown key; known here: kill_switch_timeout, request_deadline, "
         "feed_max_age, ping_every, pong_deadline, fresh_after_stall, shutdown_deadline, "
-        "depth_limit",
+        "reconcile_every, on_restart, depth_limit",
     ),
     (
         "missing key",

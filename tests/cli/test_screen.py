@@ -7,11 +7,19 @@ from dataclasses import dataclass
 import pytest
 from msgspec.structs import replace
 
+from adapters.cli.describe import describe
 from adapters.cli.screen import gates, screen, status_line
+from engine import events as e
 from engine.orders import Pending, Status
+from engine.reduce import reduce
 from engine.state import State
-from engine.types import Side
-from tests.cli.kit import NOON, S, order, quoting, started
+from engine.types import OrderStatus, Side, VenueOrder
+from tests.cli.kit import NOON, S, order, quoting, record, started
+
+BY_HAND = VenueOrder(
+    "BTC_USDT", 77, "", Side.BUY, 6_100_000, 10, 10, 0, OrderStatus.OPEN, "OPEN", False, False,
+    "no", 0,
+)  # fmt: skip
 
 LADDER = (
     order(Side.BUY, 6_179_310),
@@ -123,3 +131,26 @@ def test_status_line_says_why_nothing_is_quoted() -> None:
 def test_gates_name_each_market() -> None:
     assert gates(quoting(*LADDER)) == [("BTC_USDT", "")]
     assert gates(started()) == [("BTC_USDT", "no book")]
+
+
+def test_foreign_orders_are_counted_and_warned_of() -> None:
+    state = reduce(started(), record(e.OrderOpened(BY_HAND)))
+    warning = "1 foreign orders: a stop and the kill-switch cancel them too"
+    lines = screen(state, NOON, NOON, 0, [], 24).plain.splitlines()
+    assert f"  {warning}" in lines
+    assert status_line(state, state.markets["BTC_USDT"], NOON).endswith(warning)
+    assert describe(record(e.OrderOpened(BY_HAND)), started()) == (
+        "BTC_USDT WARNING: the new order 77 of this account is not this engine's; "
+        "a stop and the kill-switch cancel foreign orders too"
+    )
+    assert describe(record(e.OrderOpened(BY_HAND), seq=3), state) is None
+
+
+def test_foreign_orders_of_a_listing_are_warned_of_once() -> None:
+    listed = record(e.OpenOrdersListed("BTC_USDT", 0, (BY_HAND,), True))
+    words = describe(listed, started())
+    assert words is not None
+    assert words.startswith("BTC_USDT WARNING: 1 open orders of this account are not this engine's")
+    assert describe(listed, reduce(started(), record(e.OrderOpened(BY_HAND)))) is None
+    assert describe(record(e.OpenOrdersListed("ETH_USDT", 0, (BY_HAND,), True)), started()) is None
+    assert describe(record(e.OrderOpened(replace(BY_HAND, market="E"))), started()) is None

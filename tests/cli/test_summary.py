@@ -51,6 +51,7 @@ def test_summary_holds_what_the_design_promises() -> None:
         "bought": "0.005",
         "sold": "0.002",
         "live_orders": 0,
+        "foreign_orders": 0,
         "gaps": 0,
         "breaks": 0,
         "halted": "",

@@ -205,7 +205,7 @@ def test_an_order_on_a_later_page_is_not_missing() -> None:
     (second,) = (seq for seq, intent in run.act() if intent == i.QueryOpenOrders(NAME, PAGE))
     run.push(e.OpenOrdersListed(NAME, PAGE, (venue_order(CID, 1),), True), second)
     assert run.order(CID).status is Status.OPEN
-    assert run.market.recon.foreign_orders == PAGE
+    assert run.market.foreign_orders == foreign
 
 
 def test_foreign_orders_and_deals_change_no_order_but_the_inventory() -> None:

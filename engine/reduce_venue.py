@@ -1,0 +1,47 @@
+"""Fold what the venue says of itself: its clock, and the markets it trades."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from engine.events import MarketsListed, Record
+from engine.state import InFlight, MarketState, State, with_market
+
+NS_PER_S = 1_000_000_000
+
+
+def server_time(state: State, record: Record, request: InFlight, server_s: int) -> State:
+    """Narrow the bounds of the venue's clock offset."""
+    # The answer is the floor of the venue's time at a moment between sending and receiving.
+    low = server_s * NS_PER_S - record.recv_ns
+    high = (server_s + 1) * NS_PER_S - request.sent_ns
+    if state.offset_low_ns < state.offset_high_ns:
+        both = max(low, state.offset_low_ns), min(high, state.offset_high_ns)
+        if both[0] <= both[1]:
+            low, high = both
+    return replace(state, offset_low_ns=low, offset_high_ns=high)
+
+
+def markets_listed(state: State, record: Record, event: MarketsListed) -> State:
+    """Halt what the venue does not trade as it did, and lift what its list alone had halted."""
+    listed = {market.name: market for market in event.markets}
+    for name, market in state.markets.items():
+        now, then = listed.get(name), market.quoted.market
+        if now is None:
+            after = _unlisted(market, record)
+        elif (now.price_decimals, now.qty_decimals) != (then.price_decimals, then.qty_decimals):
+            reason = market.halted or "the venue changed its precision"
+            after = replace(market, halted=reason, halted_seq=0)
+        elif 0 < market.halted_seq < record.cause_seq:
+            # Asked for after the halt, and it is there again.
+            after = replace(market, halted="", halted_seq=0, touched_seq=record.seq)
+        else:
+            continue
+        state = with_market(state, record, after)
+    return state
+
+
+def _unlisted(market: MarketState, record: Record) -> MarketState:
+    if market.halted:
+        return market
+    return replace(market, halted="the venue does not list it any more", halted_seq=record.seq)

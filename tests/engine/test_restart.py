@@ -1,0 +1,189 @@
+"""A new run on an old journal: what was left behind is looked into, cancelled or adopted."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine import events as e
+from engine import intents as i
+from engine.gates import closed_gate
+from engine.orders import Pending, Status
+from engine.reduce_session import ADOPT_NS
+from engine.state import ReconStage
+from engine.types import Settings, Stp, VenueOrder
+from tests.engine.builders import (
+    NAME,
+    Run,
+    S,
+    fill,
+    fixed,
+    new_order,
+    quoted,
+    quoting,
+    snapshot,
+    venue_order,
+)
+
+QUOTED = quoted(parameters=fixed(((990, 10),), ((1010, 10),)))
+
+
+def restarted(before: Run, on_restart: str = "cancel") -> Run:
+    """A second run on the journal of the first, after a crash without any end."""
+    run = Run(state=before.state)
+    settings = Settings(on_restart=on_restart)
+    run.push(e.RunStarted("r2", "paper", (), "{}", settings, (QUOTED,)))
+    return run
+
+
+def resting(run: Run) -> tuple[VenueOrder, ...]:
+    """What the venue lists of a run whose orders all rest."""
+    return tuple(
+        venue_order(order.client_order_id, order.order_id, side=order.side, price=order.price)
+        for order in run.market.live
+    )
+
+
+def recover(run: Run, listed: tuple[VenueOrder, ...] = ()) -> list[i.Intent]:
+    """Let the run find its feet at a calm venue with a book; returns what it asks of orders."""
+    run.listed = listed
+    wanted: list[i.Intent] = []
+    for _ in range(8):
+        wanted += [intent for _, intent in run.settle(1)]
+        if not run.market.feed.book_ok:
+            run.push(snapshot(at_ns=run.now_ns))
+    return wanted
+
+
+# --- cancel or adopt ----------------------------------------------------------------------------
+
+
+def test_orders_left_behind_are_cancelled_at_once_without_being_asked_for() -> None:
+    before, orders = quoting()
+    run = restarted(before)
+    assert {intent for intent in run.decide() if isinstance(intent, i.CancelOrder)} == {
+        i.CancelOrder(NAME, order.client_order_id) for order in orders
+    }
+
+
+def test_orders_left_behind_are_adopted_with_their_place_in_the_queue() -> None:
+    before, orders = quoting()
+    run = restarted(before, "adopt")
+    assert recover(run, resting(before)) == []
+    assert closed_gate(run.state, run.market) == ""
+    assert [order.client_order_id for order in run.market.live] == [
+        order.client_order_id for order in orders
+    ]
+
+
+def test_adopted_orders_are_cancelled_when_the_new_run_does_not_find_its_feet() -> None:
+    before, orders = quoting()
+    run = restarted(before, "adopt")
+    run.push(e.TimerFired(), after_ns=ADOPT_NS - 1)
+    assert not [intent for intent in run.decide() if isinstance(intent, i.CancelOrder)]
+    run.push(e.TimerFired(), after_ns=1)
+    cancels = [intent for intent in run.decide() if isinstance(intent, i.CancelOrder)]
+    assert len(cancels) == len(orders)
+    assert ADOPT_NS == 3 * S
+
+
+def test_an_adopted_order_that_is_not_wanted_where_it_is_is_moved() -> None:
+    before, _ = quoting(((985, 10),))
+    run = restarted(before, "adopt")
+    (move,) = recover(run, resting(before))
+    assert isinstance(move, i.ModifyOrder)
+    assert move.price == 990
+
+
+# --- unknown outcomes ---------------------------------------------------------------------------
+
+
+def test_what_was_in_flight_is_unknown_and_neither_resent_nor_forgotten() -> None:
+    before, (ask, bid) = quoting()
+    before.ask(
+        i.ModifyOrder(NAME, bid.client_order_id, 991, 5, Stp.CANCEL_NEW),
+        i.CancelOrder(NAME, ask.client_order_id),
+        i.PlaceOrders(NAME, (new_order("r1-new", level=1),)),
+    )
+    run = restarted(before)
+    assert {order.client_order_id: (order.pending, order.unknown) for order in run.market.live} == {
+        ask.client_order_id: (Pending.CANCEL, True),
+        bid.client_order_id: (Pending.MODIFY, True),
+        "r1-new": (Pending.PLACE, True),
+    }
+    assert (run.market.buy_worst, run.market.sell_worst) == (10 + 5 + 10, 10)
+    assert run.state.requests == {}
+    assert not [x for x in run.decide() if isinstance(x, i.PlaceOrders | i.ModifyOrder)]
+
+
+def test_a_place_that_the_crash_overtook_is_cancelled_once_a_listing_shows_it() -> None:
+    before = Run(QUOTED)
+    before.settle()
+    before.ask(i.PlaceOrders(NAME, (new_order("r1-new"),)))
+    run = restarted(before)
+    assert recover(run, (venue_order("r1-new", 5),))[0] == i.CancelOrder(NAME, "r1-new")
+
+
+def test_the_same_journal_gives_the_same_orders_each_time_it_is_recovered() -> None:
+    before, _ = quoting()
+    placed = [
+        next(x for x in recover(restarted(before)) if isinstance(x, i.PlaceOrders))
+        for _ in range(2)
+    ]
+    assert placed[0] == placed[1]
+    names = {order.client_order_id for order in placed[0].orders}
+    assert all(name.startswith("r2-") for name in names), "ids never repeat over runs"
+
+
+# --- deals --------------------------------------------------------------------------------------
+
+
+def test_deals_of_the_time_between_are_counted_once_whoever_tells_of_them() -> None:
+    before, (_, bid) = quoting()
+    before.push(e.Filled(fill(1, qty=4, price=990, client_order_id=bid.client_order_id)))
+    run = restarted(before)
+    deals = [
+        fill(number, qty=3, price=990, client_order_id=bid.client_order_id) for number in (3, 2)
+    ]
+    run.push(e.Filled(deals[1]))
+    run.history = (*deals, fill(1, qty=4, price=990, client_order_id=bid.client_order_id))
+    run.base = "0.010"
+    recover(run)
+    run.push(e.Filled(deals[0]))
+    assert (run.market.position, run.market.inventory.fills) == (10, 3)
+    assert run.order(bid.client_order_id).status is Status.CLOSED
+    assert run.market.recon.stage is ReconStage.DONE
+    assert run.market.breaks == 0
+
+
+# --- now and then -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("waited_ns", "begins"), [(59_999_000_000, False), (60_000_000_000, True)], ids=["early", "due"]
+)
+def test_the_venue_is_asked_again_now_and_then_without_an_end_to_quoting(
+    waited_ns: int, begins: bool
+) -> None:
+    run = Run(quoted(), settings=Settings(reconcile_every_ns=60_000_000_000))
+    recover(run)
+    asked_ns = run.market.recon.orders_asked_ns
+    assert run.market.recon.stage is ReconStage.DONE
+    run.push(e.TimerFired(), after_ns=asked_ns + waited_ns - run.now_ns)
+    assert (run.market.recon.stage is ReconStage.ORDERS) is begins
+    assert not run.market.recon.blind
+    assert begins == (run.market.recon.reason == "it is time")
+
+
+def test_without_a_period_it_is_asked_only_for_a_reason() -> None:
+    run = Run(quoted())
+    recover(run)
+    run.wait(4_000)
+    assert run.market.recon.stage is ReconStage.DONE
+
+
+def test_a_stopping_run_begins_no_periodic_look() -> None:
+    run = Run(quoted(), settings=Settings(reconcile_every_ns=5 * S))
+    recover(run)
+    run.push(e.StopRequested("SIGTERM"))
+    run.wait(6)
+    assert run.market.recon.stage is ReconStage.DONE
