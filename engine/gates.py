@@ -9,10 +9,9 @@ from __future__ import annotations
 from engine.orders import MODIFYING, Pending
 from engine.state import PRIVATE, LinkStatus, MarketState, State
 
-UNKNOWN_ORDER_MAX_NS = 5_000_000_000
 _READY = LinkStatus.READY
-CLOCK_OFFSET_MAX_NS = 4_000_000_000
-"""The venue refuses nonces 5 s off (contract section 2)."""
+PONG_LATE_NS = 2_000_000_000
+"""A venue answers a ping within its round trip; what comes later than this came too late."""
 
 
 def closed_gate(state: State, market: MarketState) -> str:
@@ -29,8 +28,8 @@ def closed_gate(state: State, market: MarketState) -> str:
         return state.halted or market.halted
     if not feed.book_ok:
         return "no book"
-    if feed.distrusted:
-        return "feed not proved fresh after a stall"
+    if feed.doubt:
+        return feed.doubt
     if now_ns - feed.fresh_ns > state.settings.feed_max_age_ns:
         return "feed is stale"
     if market.recon.blind:
@@ -44,16 +43,15 @@ def closed_gate(state: State, market: MarketState) -> str:
     if link.status is not _READY or private.status is not _READY:
         return f"stream {stream if link.status is not _READY else PRIVATE} is down"
     if link.ping_sent_ns or private.ping_sent_ns:
-        deadline_ns = now_ns - state.settings.pong_deadline_ns
+        deadline_ns = now_ns - PONG_LATE_NS
         for name in (stream, PRIVATE):
             if 0 < links[name].ping_sent_ns < deadline_ns:
                 return f"stream {name} does not answer pings"
-    for order in market.asks + market.bids:
-        if order.unknown and now_ns - order.sent_ns > UNKNOWN_ORDER_MAX_NS:
+    if market.unknown_for_long:
+        order = market.orders.get(market.unknown_for_long)
+        if order is not None and order.unknown:
             return f"order {order.client_order_id} has been unknown for too long"
-    if state.offset_low_ns > CLOCK_OFFSET_MAX_NS or state.offset_high_ns < -CLOCK_OFFSET_MAX_NS:
-        return "our clock and the venue's differ by more than 4 s"
-    return ""
+    return state.clock_fault
 
 
 def unsettled(market: MarketState) -> bool:

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from engine.book import Book, apply_delta, from_snapshot
 from engine.events import BestBidOffer, BookDelta, BookSnapshot, PublicTrades, Record
+from engine.freshness import FRAME_EARLY_NS, FRAME_LATE_NS, doubted
 from engine.state import Feed, MarketState, State, advance, with_market
 
 
@@ -18,13 +19,14 @@ def book_snapshot(state: State, record: Record, event: BookSnapshot) -> State:
     feed = market.feed
     if book.crossed:
         return _broken(state, record, market)
+    state, doubt = doubted(state, record, feed, event.venue_us)
     feed = replace(
         feed,
         book=book,
         book_ok=event.update_id != 0,
         resubscribed_ns=0,
         fresh_ns=record.recv_ns,
-        distrusted=feed.distrusted and not _is_fresh(state, record, event.venue_us),
+        doubt=doubt,
     )
     return _fold(state, record, market, feed, event)
 
@@ -50,8 +52,15 @@ def book_delta(state: State, record: Record, event: BookDelta) -> State:
     )
     if book.crossed:
         return _broken(state, record, market)
-    distrusted = feed.distrusted and not _is_fresh(state, record, event.venue_us)
-    feed = replace(feed, book=book, fresh_ns=record.recv_ns, distrusted=distrusted)
+    age_ns, doubt = record.recv_ns - event.venue_us * 1000, feed.doubt
+    # Nearly every frame is in time: `engine/freshness.py` is asked about the others.
+    if (
+        doubt
+        or age_ns + state.offset_low_ns > FRAME_LATE_NS
+        or age_ns + state.offset_high_ns < -FRAME_EARLY_NS
+    ):
+        state, doubt = doubted(state, record, feed, event.venue_us)
+    feed = replace(feed, book=book, fresh_ns=record.recv_ns, doubt=doubt)
     return _fold(state, record, market, feed, event)
 
 
@@ -113,9 +122,3 @@ def _broken(state: State, record: Record, market: MarketState) -> State:
     feed = replace(market.feed, book=Book(), book_ok=False, resubscribed_ns=0, gaps=gaps)
     state = with_market(state, record, replace(market, feed=feed))
     return replace(state, attention_seq=record.seq)
-
-
-def _is_fresh(state: State, record: Record, venue_us: int) -> bool:
-    # After a stall, frames that waited in the socket carry old venue times.
-    age_ns = record.recv_ns + state.clock_offset_ns - venue_us * 1000
-    return age_ns <= state.settings.fresh_after_stall_ns

@@ -9,6 +9,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from engine import orders, reconcile
+from engine.clock import ASK_AGAIN_NS, ASK_EVERY_NS
 from engine.events import (
     AnyEvent,
     FeesListed,
@@ -45,6 +46,7 @@ from engine.intents import (
     QueryOpenOrders,
     QueryPositions,
     QuerySpotBalances,
+    QueryTime,
 )
 from engine.orders import Moved, Order, Status
 from engine.reduce_account import change_order
@@ -278,6 +280,8 @@ def _retry_later(state: State, record: Record, request: InFlight) -> State:
                 return state
             shutdown = replace(market.shutdown, cancel_request_seq=0, retry_at_ns=retry_at_ns)
             return with_market(state, record, replace(market, shutdown=shutdown))
+        case QueryTime():
+            return replace(state, time_asked_ns=record.recv_ns - ASK_EVERY_NS + ASK_AGAIN_NS)
         case _:
             for market in state.markets.values():
                 if market.recon.request_seq == record.cause_seq:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from engine import orders, reconcile
+from engine import freshness, orders, reconcile
 from engine.events import (
     FrameRefused,
     LoopStalled,
@@ -252,6 +252,7 @@ def timer_fired(state: State, record: Record, event: TimerFired) -> State:
             state = lost(replace(state, requests=requests), record, seq, request)
     for market in state.markets.values():
         timed = _doubts(state, _sampled(state, market), record)
+        timed = freshness.at_timer(timed, record)
         if timed.ghosts and timed.ghosts[0].until_ns <= record.recv_ns:
             timed = without_old_ghosts(timed, record)
         if timed is not market:
@@ -318,8 +319,9 @@ def _doubts(state: State, market: MarketState, record: Record) -> MarketState:
 def loop_stalled(state: State, record: Record, event: LoopStalled) -> State:
     """Distrust every feed until the venue's own stamps are fresh, and look at the account."""
     for market in state.markets.values():
-        feed = replace(market.feed, distrusted=True)
+        feed = replace(market.feed, doubt=freshness.STALLED)
         doubted = replace(market, feed=feed, touched_seq=record.seq)
         doubted = reconcile.start(doubted, "the loop stalled", blind=True)
         state = with_market(state, record, doubted)
-    return replace(advance(state, record), attention_seq=record.seq)
+    # A machine that slept may have lost its hold on the time too.
+    return replace(advance(state, record), attention_seq=record.seq, time_asked_ns=0)

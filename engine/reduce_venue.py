@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from engine.clock import clock_fault, narrowed
 from engine.events import MarketsListed, Record
 from engine.state import InFlight, MarketState, State, with_market
 
@@ -12,14 +13,10 @@ NS_PER_S = 1_000_000_000
 
 def server_time(state: State, record: Record, request: InFlight, server_s: int) -> State:
     """Narrow the bounds of the venue's clock offset."""
-    # The answer is the floor of the venue's time at a moment between sending and receiving.
-    low = server_s * NS_PER_S - record.recv_ns
-    high = (server_s + 1) * NS_PER_S - request.sent_ns
-    if state.offset_low_ns < state.offset_high_ns:
-        both = max(low, state.offset_low_ns), min(high, state.offset_high_ns)
-        if both[0] <= both[1]:
-            low, high = both
-    return replace(state, offset_low_ns=low, offset_high_ns=high)
+    before = state.offset_low_ns, state.offset_high_ns
+    low, high = narrowed(*before, server_s, request.sent_ns, record.recv_ns)
+    fault = clock_fault(low, high)
+    return replace(state, offset_low_ns=low, offset_high_ns=high, clock_fault=fault)
 
 
 def markets_listed(state: State, record: Record, event: MarketsListed) -> State:

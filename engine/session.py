@@ -5,6 +5,7 @@ Deadlines, back-off and retries are read from the folded state, so they replay l
 
 from __future__ import annotations
 
+from engine import clock
 from engine.events import RunEnded
 from engine.gates import unsettled
 from engine.intents import (
@@ -33,8 +34,6 @@ NS_PER_S = 1_000_000_000
 # As `engine.types.BUY`: plain names of what is compared most.
 _CLOSED, _OPENING, _READY = LinkStatus.CLOSED, LinkStatus.OPENING, LinkStatus.READY
 _DONE = ReconStage.DONE
-TIME_EVERY_NS = 30 * NS_PER_S
-"""Clock offset is measured this often: `public/time` has whole seconds, so bounds need many."""
 MARKETS_EVERY_NS = 60 * NS_PER_S
 """A market that disappears from the list must stop quoting (contract 4.1)."""
 OPENING_MAX_NS = 20 * NS_PER_S
@@ -100,7 +99,7 @@ def _link_intents(state: State, stream: str, link: Link) -> list[Intent]:
 
 def _account_intents(state: State) -> list[Intent]:
     intents: list[Intent] = []
-    if state.now_ns - state.time_asked_ns >= TIME_EVERY_NS:
+    if state.now_ns - state.time_asked_ns >= clock.ASK_EVERY_NS:
         intents.append(QueryTime())
     if state.now_ns - state.markets_asked_ns >= MARKETS_EVERY_NS:
         intents.append(QueryMarkets())

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from engine import clock
 from engine.book import Book
 from engine.events import BestBidOffer, FeesListed, Record
 from engine.intents import Intent
@@ -74,11 +75,13 @@ class Feed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     last_trade_id: int = 0
     fresh_ns: int = 0
     """When the last depth frame was taken in: it has a keepalive, the ticker has none (11.5)."""
-    distrusted: bool = False
-    """The loop stalled: frames count only once the venue stamped them near now."""
+    doubt: str = ""
+    """Why what it shows may be old, though frames come; empty once one is stamped near now."""
     gaps: int = 0
     trades_seen: bool = False
     """The first trades after subscribing, which are history, have come."""
+    ahead_ns: int = 0
+    """Since when the ticker shows other prices than depth, which is silent; 0 when it does not."""
 
 
 class KillSwitch(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -225,6 +228,8 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Who holds the market back, by rule; empty while it quotes freely."""
     stage: Stage = Stage.QUOTE
     """How far it is held back: the highest stage of its holds."""
+    unknown_for_long: str = ""
+    """An order that was unknown for too long when the timer fired last; empty for none."""
 
     @property
     def live(self) -> tuple[Order, ...]:
@@ -317,6 +322,8 @@ class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """When the run was asked to stop; 0 while it runs."""
     anomalies: int = 0
     last_anomaly: str = ""
+    clock_fault: str = clock.UNKNOWN
+    """Why the bounds of the clock allow no quotes; empty when they do."""
 
     @property
     def measured(self) -> bool:
@@ -332,6 +339,7 @@ class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """Assert every invariant of the state."""
         assert self.decided_seq <= self.seq, "a decision from the future"
         assert self.offset_low_ns <= self.offset_high_ns, "impossible clock offset bounds"
+        assert self.clock_fault == clock.clock_fault(self.offset_low_ns, self.offset_high_ns)
         for market in self.markets.values():
             market.check()
         owned = [o.client_order_id for m in self.markets.values() for o in m.live]

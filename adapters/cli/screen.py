@@ -8,6 +8,7 @@ from rich.text import Text
 
 from adapters.cli.durations import format_clock, format_seconds
 from adapters.cli.figures import fixed_units, rounded, signed_units
+from engine.clock import clock_warning
 from engine.gates import closed_gate
 from engine.inventory import Pnl, pnl
 from engine.money import format_units
@@ -45,6 +46,8 @@ def screen(
     )
     if state.halted:
         text.append(f"HALTED: {state.halted}\n", "bold red")
+    if warning := clock_warning(state.offset_low_ns, state.offset_high_ns):
+        text.append(f"WARNING: {warning}\n", "yellow")
     for market in state.markets.values():
         text.append("\n")
         _append_market(text, state, market, now_ns)

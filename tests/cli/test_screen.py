@@ -112,6 +112,13 @@ def test_halt_is_said_before_anything_else() -> None:
     assert lines[3].startswith("BTC_USDT    HALTED: the key was refused")
 
 
+def test_a_clock_that_is_off_is_warned_of() -> None:
+    state = replace(quoting(*LADDER), offset_low_ns=2 * S, offset_high_ns=3 * S)
+    lines = screen(state, NOON + 10 * S, NOON, 0, [], 24).plain.splitlines()
+    assert lines[1] == "WARNING: our clock is at least 2.0 s behind the venue's"
+    assert "WARNING" not in screen(quoting(*LADDER), NOON + 10 * S, NOON, 0, [], 24).plain
+
+
 def test_status_line_says_it_all_in_one() -> None:
     state = quoting(*LADDER)
     assert status_line(state, state.markets["BTC_USDT"], NOON + 10 * S) == (

@@ -7,15 +7,17 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
+from engine import clock, freshness
 from engine import events as e
 from engine import intents as i
 from engine.gates import closed_gate, unsettled
-from engine.state import PRIVATE, Link, State
+from engine.state import PRIVATE, KillSwitch, Link, LinkStatus, State
 from engine.step import decide
 from engine.types import Stp
-from tests.engine.builders import NAME, Run, S, new_order, quoting, snapshot, started
+from tests.engine.builders import NAME, Run, S, quoting, snapshot, started
 
 Change = Callable[[Run], None]
+DOWN = f"stream {NAME} is down"
 
 
 def feed(**fields: object) -> Change:
@@ -52,7 +54,7 @@ REASONS: dict[str, Change] = {
     "refused key": in_state(halted="refused key"),
     "refused market": lambda run: in_market(run, halted="refused market"),
     "no book": feed(book_ok=False),
-    "feed not proved fresh after a stall": feed(distrusted=True),
+    freshness.STALLED: feed(doubt=freshness.STALLED),
     "feed is stale": feed(fresh_ns=1),
     "reconciling: doubt": lambda run: in_market(
         run, recon=replace(run.market.recon, blind=True, reason="doubt")
@@ -65,9 +67,7 @@ REASONS: dict[str, Change] = {
     ),
     "stream private is down": closed_link,
     f"stream {NAME} does not answer pings": link(NAME, ping_sent_ns=1),
-    "our clock and the venue's differ by more than 4 s": in_state(
-        offset_low_ns=4 * S + 1, offset_high_ns=5 * S
-    ),
+    clock.WRONG: in_state(clock_fault=clock.WRONG),
 }
 
 
@@ -96,16 +96,6 @@ def test_quotes_come_back_by_themselves_when_the_reason_is_gone() -> None:
     assert closed_gate(run.state, run.market) == ""
 
 
-def test_an_order_unknown_for_long_stops_the_market() -> None:
-    run = started()
-    run.ask(i.PlaceOrders(NAME, (new_order("x"),)))
-    run.wait(3.5)
-    run.push(snapshot(update_id=7))
-    assert closed_gate(run.state, run.market) == ""
-    run.wait(2)
-    assert closed_gate(run.state, run.market) == "order x has been unknown for too long"
-
-
 def test_places_and_modifies_are_unsettled_and_cancels_are_not() -> None:
     run, (ask, bid) = quoting()
     assert not unsettled(run.market)
@@ -115,6 +105,51 @@ def test_places_and_modifies_are_unsettled_and_cancels_are_not() -> None:
     assert unsettled(run.market)
     run.push(e.OutcomeUnknown("reset"), request)
     assert unsettled(run.market)
+
+
+NOW_NS = 1_900_000_000 * S
+LATE = f"stream {NAME} does not answer pings"
+EDGES: dict[str, tuple[Change, Change, str]] = {
+    "depth is fresh for 12 s": (
+        feed(fresh_ns=NOW_NS - 12 * S),
+        feed(fresh_ns=NOW_NS - 12 * S - 1),
+        "feed is stale",
+    ),
+    "the timer of the venue still runs": (
+        lambda run: in_market(run, kill_switch=KillSwitch(armed_until_ns=NOW_NS + 1)),
+        lambda run: in_market(run, kill_switch=KillSwitch(armed_until_ns=NOW_NS)),
+        "kill-switch not armed",
+    ),
+    "a pong takes up to 2 s": (
+        link(NAME, ping_sent_ns=NOW_NS - 2 * S),
+        link(NAME, ping_sent_ns=NOW_NS - 2 * S - 1),
+        LATE,
+    ),
+    "a pong of the private stream too": (
+        link(PRIVATE, ping_sent_ns=NOW_NS - 2 * S),
+        link(PRIVATE, ping_sent_ns=NOW_NS - 2 * S - 1),
+        "stream private does not answer pings",
+    ),
+    "one stream's pong is none of the other's": (
+        link(PRIVATE, ping_sent_ns=NOW_NS - S),
+        link(NAME, ping_sent_ns=NOW_NS - 3 * S),
+        LATE,
+    ),
+    "a public stream must be up": (link(NAME), link(NAME, status=LinkStatus.OPENING), DOWN),
+}
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_a_gate_closes_one_step_beyond_its_bound(name: str) -> None:
+    within, beyond, reason = EDGES[name]
+    run = started()
+    armed = KillSwitch(armed_until_ns=NOW_NS + S)
+    in_market(run, kill_switch=armed, feed=replace(run.market.feed, fresh_ns=NOW_NS))
+    in_state(now_ns=NOW_NS)(run)
+    within(run)
+    assert closed_gate(run.state, run.market) == ""
+    beyond(run)
+    assert closed_gate(run.state, run.market) == reason
 
 
 def test_a_live_ticker_does_not_hide_that_depth_is_silent() -> None:

@@ -192,11 +192,11 @@ def test_fees_are_noted() -> None:
 def test_a_stall_distrusts_every_feed_until_the_venue_stamps_near_now() -> None:
     run, _ = quoting()
     run.push(e.LoopStalled(2 * 10**9))
-    assert run.market.feed.distrusted
+    assert run.market.feed.doubt
     run.push(snapshot(update_id=40, at_ns=run.now_ns - 2 * 10**9))
-    assert run.market.feed.distrusted, "a frame that waited only looks fresh"
+    assert run.market.feed.doubt, "a frame that waited only looks fresh"
     run.push(snapshot(update_id=41, at_ns=run.now_ns))
-    assert not run.market.feed.distrusted
+    assert not run.market.feed.doubt
     assert run.market.recon.blind
 
 
