@@ -8,8 +8,6 @@ from engine.clock import clock_fault, narrowed
 from engine.events import MarketsListed, Record
 from engine.state import InFlight, MarketState, State, with_market
 
-NS_PER_S = 1_000_000_000
-
 
 def server_time(state: State, record: Record, request: InFlight, server_s: int) -> State:
     """Narrow the bounds of the venue's clock offset."""

@@ -112,5 +112,6 @@ def quoting(*orders: Order) -> State:
     ready = Link(status=LinkStatus.READY)
     links = {"BTC_USDT": ready, PRIVATE: ready}
     state = replace(state, now_ns=NOON + 10 * S, markets={"BTC_USDT": market}, links=links)
+    state = replace(state, offset_low_ns=-1, offset_high_ns=1, clock_fault="")
     state.check()
     return state
