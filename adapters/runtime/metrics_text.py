@@ -167,7 +167,7 @@ _MARKET_GAUGES: dict[str, tuple[str, _PerMarket]] = {
         "Own orders whose fate a query must settle.",
         lambda m, _: sum(order.unknown for order in m.live),
     ),
-    "foreign_orders": ("Open orders that are not ours.", lambda m, _: m.recon.foreign_orders),
+    "foreign_orders": ("Open orders that are not ours.", lambda m, _: len(m.foreign_orders)),
     "market_halted": ("1 when a human must look.", lambda m, _: bool(m.halted)),
 }
 

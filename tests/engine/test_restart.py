@@ -169,7 +169,8 @@ def test_the_venue_is_asked_again_now_and_then_without_an_end_to_quoting(
     asked_ns = run.market.recon.orders_asked_ns
     assert run.market.recon.stage is ReconStage.DONE
     run.push(e.TimerFired(), after_ns=asked_ns + waited_ns - run.now_ns)
-    assert (run.market.recon.stage is ReconStage.ORDERS) is begins
+    recon = run.market.recon
+    assert (recon.stage is ReconStage.ORDERS) is begins
     assert not run.market.recon.blind
     assert begins == (run.market.recon.reason == "it is time")
 
