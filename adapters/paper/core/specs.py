@@ -178,9 +178,10 @@ class ExchangeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     first_trade_id: int = 7_310_000_000_001
     first_conditional_id: int = 117_703_764_513
     first_position_id: int = 5_000_000_001
-    # Bounds of the per-account histories, the newest are kept. Full they take 12, 5 and 3 MB; at a
-    # hundred fills a second that is after five minutes, and then memory stays as it is [C].
-    deals_max: Count = 20_000
+    # Bounds of the per-account histories, the newest are kept: as many as a client can page through
+    # where the contract limits that (6.5). Full they take 6, 5 and 3 MB, which a busy maker's do
+    # within minutes; then memory stays as it is [C].
+    deals_max: Count = 10_000
     finished_max: Count = 10_000
     position_changes_max: Count = 10_000
     # Payments per account and settled rates per market: a year of three a day.
