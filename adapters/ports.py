@@ -100,6 +100,10 @@ class Fs(Protocol):
         """At most `size` bytes (-1: all) of a file from `start`; raises FileNotFoundError."""
         ...
 
+    def exists(self, path: Path) -> bool:
+        """Say whether there is a file or directory; False where we may not look."""
+        ...
+
     def size(self, path: Path) -> int: ...
 
     def mode(self, path: Path) -> int:
@@ -213,6 +217,9 @@ class SystemFs:
         with open(path, "rb") as file:
             file.seek(start)
             return file.read(size)
+
+    def exists(self, path: Path) -> bool:
+        return os.access(path, os.F_OK)
 
     def size(self, path: Path) -> int:
         return path.stat().st_size

@@ -46,6 +46,9 @@ class SimFs:
         data = self._inode(path).data
         return bytes(data[start:] if size < 0 else data[start : start + size])
 
+    def exists(self, path: Path) -> bool:
+        return path in self._files or path in self._dirs
+
     def size(self, path: Path) -> int:
         return len(self._inode(path).data)
 

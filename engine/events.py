@@ -175,6 +175,12 @@ class OutcomeUnknown(Event, frozen=True, tag="un"):
     reason: str
 
 
+class RequestWithheld(Event, frozen=True, tag="rw"):
+    """The request never left, which is certain: placing was forbidden when its turn came."""
+
+    reason: str
+
+
 class KillSwitchArmed(Event, frozen=True, tag="ka"):
     timer: KillSwitchTimer
 
@@ -325,6 +331,17 @@ class StopRequested(Event, frozen=True, tag="sp"):
     reason: str
 
 
+class PlacingForbidden(Event, frozen=True, tag="px"):
+    """The panic latch was found: nothing may be placed or modified until a human lifts it."""
+
+    reason: str
+    """Never empty."""
+
+
+class PlacingAllowed(Event, frozen=True, tag="pa"):
+    """The panic latch is gone."""
+
+
 class ParametersChanged(Event, frozen=True, tag="pc"):
     market: str
     parameters: str
@@ -395,6 +412,7 @@ AnyEvent = (
     | RequestRefused
     | RequestThrottled
     | OutcomeUnknown
+    | RequestWithheld
     | KillSwitchArmed
     | KillSwitchDisarmed
     | OpenOrdersListed
@@ -418,6 +436,8 @@ AnyEvent = (
     | LoopStalled
     | TailCut
     | StopRequested
+    | PlacingForbidden
+    | PlacingAllowed
     | ParametersChanged
     | Decided
     | RequestSent

@@ -24,6 +24,8 @@ def closed_gate(state: State, market: MarketState) -> str:
         return "stopping"
     if state.mode == "observe":
         return "observing only"
+    if state.latched:
+        return state.latched
     if state.halted or market.halted:
         return state.halted or market.halted
     if not feed.book_ok:

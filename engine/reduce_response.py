@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from engine import orders, reconcile
+from engine import kill_switch, orders, reconcile
 from engine.clock import ASK_AGAIN_NS, ASK_EVERY_NS
 from engine.events import (
     AnyEvent,
@@ -30,6 +30,7 @@ from engine.events import (
     Record,
     RequestRefused,
     RequestThrottled,
+    RequestWithheld,
     ServerTimeReported,
     SpotBalancesListed,
 )
@@ -52,7 +53,7 @@ from engine.orders import Moved, Order, Status
 from engine.reduce_account import change_order
 from engine.reduce_venue import markets_listed, server_time
 from engine.refusals import RefusalKind, classify
-from engine.state import InFlight, KillSwitch, State, advance, with_market
+from engine.state import InFlight, State, advance, unexpected, with_market
 from engine.types import Refusal
 
 NS_PER_S = 1_000_000_000
@@ -82,6 +83,8 @@ def answered(state: State, record: Record, event: AnyEvent) -> State:
         return _failed(state, record, request, event.refusal)
     if isinstance(event, RequestThrottled):
         return _failed(state, record, request, Refusal(429, 0, "", "throttled"))
+    if isinstance(event, RequestWithheld):
+        return _failed(state, record, request, Refusal(0, 0, "", event.reason))
     if isinstance(event, OutcomeUnknown):
         return lost(state, record, record.cause_seq, request)
     return _succeeded(state, record, request, event)
@@ -98,7 +101,7 @@ def _succeeded(state: State, record: Record, request: InFlight, event: AnyEvent)
         case OrdersAllCancelled(name):
             return _all_cancelled(state, record, name)
         case KillSwitchArmed() | KillSwitchDisarmed():
-            return _kill_switch(state, record, request, event)
+            return kill_switch.answered(state, record, request, event)
         case ServerTimeReported(server_s):
             return server_time(state, record, request, server_s)
         case MarketsListed():
@@ -138,7 +141,7 @@ def _recon_answer(state: State, record: Record, event: AnyEvent) -> State:
 def _placed(state: State, record: Record, request: InFlight, event: OrdersPlaced) -> State:
     intent = request.intent
     if not isinstance(intent, PlaceOrders):
-        return _unexpected(state, record, event)
+        return unexpected(state, record, event)
     for index, new in enumerate(intent.orders):
         if index < len(event.results):
             state = _place_result(state, record, intent.market, new, event.results[index])
@@ -182,7 +185,7 @@ def _place_refused(
 def _modified(state: State, record: Record, request: InFlight, event: OrderModified) -> State:
     intent = request.intent
     if not isinstance(intent, ModifyOrder):
-        return _unexpected(state, record, event)
+        return unexpected(state, record, event)
 
     def fact(order: Order) -> Moved:
         return orders.answered(order, event.order, record.cause_seq, record.seq, record.recv_ns)
@@ -194,7 +197,7 @@ def _modified(state: State, record: Record, request: InFlight, event: OrderModif
 def _cancelled(state: State, record: Record, request: InFlight, event: OrderCancelled) -> State:
     intent = request.intent
     if not isinstance(intent, CancelOrder):
-        return _unexpected(state, record, event)
+        return unexpected(state, record, event)
 
     def fact(order: Order) -> Moved:
         return orders.finished(order, event.order, record.seq, record.recv_ns)
@@ -349,36 +352,3 @@ def _unrefused(state: State, name: str) -> State:
         return state
     markets = {**state.markets, name: replace(market, refused_in_row=0)}
     return replace(state, markets=markets)
-
-
-def _unexpected(state: State, record: Record, event: AnyEvent) -> State:
-    return replace(
-        state,
-        anomalies=state.anomalies + 1,
-        last_anomaly=f"seq {record.seq}: {type(event).__name__} answers another kind of request",
-    )
-
-
-# --- kill-switch ------------------------------------------------------------------------------
-
-
-def _kill_switch(
-    state: State,
-    record: Record,
-    request: InFlight,
-    event: KillSwitchArmed | KillSwitchDisarmed,
-) -> State:
-    intent = request.intent
-    if not isinstance(intent, ArmKillSwitch | DisarmKillSwitch):
-        return _unexpected(state, record, event)
-    market = state.markets.get(intent.market)
-    if market is None:
-        return state
-    if isinstance(intent, DisarmKillSwitch):
-        shutdown = replace(market.shutdown, disarmed=True)
-        market = replace(market, kill_switch=KillSwitch(), shutdown=shutdown)
-        return with_market(state, record, market)
-    # The venue counts whole seconds, so it may fire up to one second early by our clock.
-    armed_until_ns = request.sent_ns + (intent.timeout_s - 1) * NS_PER_S
-    timer = KillSwitch(armed_until_ns=armed_until_ns, refreshed_ns=request.sent_ns)
-    return with_market(state, record, replace(market, kill_switch=timer, touched_seq=record.seq))

@@ -9,6 +9,8 @@ from engine.events import (
     FrameRefused,
     LoopStalled,
     ParametersChanged,
+    PlacingAllowed,
+    PlacingForbidden,
     PongReceived,
     Record,
     RunStarted,
@@ -139,6 +141,19 @@ def stop_requested(state: State, record: Record, event: StopRequested) -> State:
         return state
     links = {**state.links, PRIVATE: replace(private, retry_at_ns=record.recv_ns)}
     return replace(state, links=links)
+
+
+def placing_forbidden(state: State, record: Record, event: PlacingForbidden) -> State:
+    """Pull every quote, and let the kill-switch run out, until a human lifts the latch."""
+    return replace(advance(state, record), latched=event.reason, attention_seq=record.seq)
+
+
+def placing_allowed(state: State, record: Record, event: PlacingAllowed) -> State:
+    """Quote again, once the venue was asked what the panic left."""
+    for market in state.markets.values():
+        doubted = reconcile.start(market, "the panic latch was lifted", blind=True)
+        state = with_market(state, record, doubted)
+    return replace(advance(state, record), latched="", attention_seq=record.seq)
 
 
 # --- streams ----------------------------------------------------------------------------------

@@ -116,12 +116,14 @@ def _account_intents(state: State) -> list[Intent]:
 def _kill_switch_intents(state: State, market: MarketState) -> list[Intent]:
     """Arm before the first order and refresh in time; the step loop itself is what refreshes.
 
-    Withheld while the engine cannot see its orders, or a cancel stays unconfirmed: then the venue
-    shall clear them.
+    Withheld while the engine cannot see its orders, a cancel stays unconfirmed, or the panic latch
+    is set: then the venue shall clear them.
     """
     timer = market.kill_switch
     settings = state.settings
     if market.shutdown.disarmed or timer.request_seq or state.now_ns < timer.retry_at_ns:
+        return []
+    if state.latched:
         return []
     every_ns = settings.kill_switch_timeout_s * NS_PER_S // 4
     if timer.refreshed_ns and state.now_ns - timer.refreshed_ns < every_ns:

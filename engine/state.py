@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from engine import clock
 from engine.book import Book
-from engine.events import BestBidOffer, FeesListed, Record
+from engine.events import AnyEvent, BestBidOffer, FeesListed, Record
 from engine.intents import Intent
 from engine.inventory import Inventory, position_lots
 from engine.orders import Order
@@ -324,6 +324,8 @@ class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
     last_anomaly: str = ""
     clock_fault: str = clock.UNKNOWN
     """Why the bounds of the clock allow no quotes; empty when they do."""
+    latched: str = ""
+    """What the panic latch says; empty while there is none."""
 
     @property
     def measured(self) -> bool:
@@ -369,3 +371,12 @@ def with_market(state: State, record: Record, market: MarketState) -> State:
     """Take note of a record that changes one market only."""
     markets = {**state.markets, market.quoted.market.name: market}
     return replace(state, seq=record.seq, now_ns=record.recv_ns, markets=markets)
+
+
+def unexpected(state: State, record: Record, event: AnyEvent) -> State:
+    """Note an answer of a kind that its request cannot have."""
+    return replace(
+        state,
+        anomalies=state.anomalies + 1,
+        last_anomaly=f"seq {record.seq}: {type(event).__name__} answers another kind of request",
+    )

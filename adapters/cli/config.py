@@ -9,6 +9,8 @@ key.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -63,6 +65,14 @@ class JournalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Keep the bytes as received beside the journal."""
 
 
+class OperatorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a human reaches a running engine from outside."""
+
+    directory: str | None = None
+    """Of the panic latch and the control socket, absolute, so that it is the same one wherever a
+    command is called; None is `quotefold` under `XDG_STATE_HOME` or `~/.local/state`."""
+
+
 class MetricsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where a monitoring system may ask for figures of the run (`/metrics`)."""
 
@@ -100,10 +110,11 @@ class Config(Struct, frozen=True, kw_only=True):
     engine: EngineConfig = EngineConfig()
     journal: JournalConfig = JournalConfig()
     metrics: MetricsConfig = MetricsConfig()
+    operator: OperatorConfig = OperatorConfig()
     market: dict[str, MarketConfig]
 
 
-_SECTIONS = ("venue", "engine", "journal", "metrics", "market")
+_SECTIONS = ("venue", "engine", "journal", "metrics", "operator", "market")
 
 _S = NS_PER_S
 _BOUNDS_NS: dict[str, tuple[int, int]] = {
@@ -172,9 +183,11 @@ def parse_config(text: bytes, source: str) -> Config:
         engine=convert(raw.get("engine", {}), EngineConfig, source, "engine"),
         journal=convert(raw.get("journal", {}), JournalConfig, source, "journal"),
         metrics=_metrics(raw.get("metrics", {}), source),
+        operator=convert(raw.get("operator", {}), OperatorConfig, source, "operator"),
         market=_markets(raw.get("market", {}), source),
     )
     _check_urls(config)
+    _check_directory(config)
     to_settings(config)
     return config
 
@@ -225,6 +238,22 @@ def _check_urls(config: Config) -> None:
         if not endpoint.tls and not is_loopback(endpoint.host):
             problem = f"expected {schemes[0]}, found {shown(url)}"
             raise refused(config.source, key, problem, "only this machine is reached without TLS")
+
+
+def _check_directory(config: Config) -> None:
+    directory = config.operator.directory
+    if directory is not None and not Path(directory).is_absolute():
+        problem = f"expected an absolute path, found {shown(directory)}"
+        hint = "a panic called elsewhere must find the same one"
+        raise refused(config.source, "operator.directory", problem, hint)
+
+
+def state_directory(config: Config, env: Mapping[str, str] = os.environ) -> Path:
+    """Return where the panic latch and the control sockets of a configuration are."""
+    if config.operator.directory is not None:
+        return Path(config.operator.directory)
+    home = env.get("XDG_STATE_HOME") or str(Path(env.get("HOME", "/"), ".local", "state"))
+    return Path(home, "quotefold")
 
 
 def is_loopback(host: str) -> bool:

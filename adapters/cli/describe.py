@@ -156,5 +156,10 @@ _WORDS: dict[type, Callable[[e.Record, State, Any], str | None]] = {
         f"{event.segment}: {event.bytes_cut} bytes of a torn write cut off"
     ),
     e.StopRequested: lambda _, __, event: f"stopping: {event.reason}",
+    e.RequestWithheld: lambda record, before, event: (
+        f"{_request(record, before)}: never sent: {event.reason}"
+    ),
+    e.PlacingForbidden: lambda _, __, event: f"PANIC: nothing is placed: {event.reason}",
+    e.PlacingAllowed: lambda _, __, ___: "the panic latch was lifted",
     e.ParametersChanged: lambda _, __, event: f"{event.market} parameters changed",
 }

@@ -154,7 +154,7 @@ def _is_loopback(url: str) -> bool:
 def _plan(options: _Options, address: VenueAddress) -> RunPlan:
     from functools import partial
 
-    from adapters.cli.config import config_json, to_quoted, to_settings
+    from adapters.cli.config import config_json, state_directory, to_quoted, to_settings
     from adapters.runtime.run import RunPlan
 
     config = options.config
@@ -170,6 +170,7 @@ def _plan(options: _Options, address: VenueAddress) -> RunPlan:
         secret=address.secret,
         journal=options.journal,
         raw_capture=config.journal.raw,
+        state_directory=state_directory(config),
     )
 
 

@@ -24,6 +24,8 @@ from adapters.whitebit.signing import Secret
 
 HOST = "127.0.0.1"
 JOURNAL = Path("/journal")
+STATE = Path("/state")
+"""Where the panic latch of a simulated engine is."""
 
 
 class Simulation(msgspec.Struct, frozen=True):
@@ -123,6 +125,7 @@ async def _simulate(
             key=Secret(account.key),
             secret=Secret(account.secret),
             journal=JOURNAL,
+            state_directory=STATE,
         )
 
         async def engine(task_status: trio.TaskStatus[LiveLoop]) -> None:

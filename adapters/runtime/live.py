@@ -11,16 +11,20 @@ from collections import deque
 import trio
 
 from adapters.ports import Clock, Ids, Net
+from adapters.runtime.latch import Latch
 from adapters.runtime.quiet_gc import QuietGc
 from adapters.runtime.sequencer import Outgoing, Sequencer
 from adapters.whitebit.requests import encode
-from adapters.whitebit.rest import RestAnswer, RestClient, RestFailure
+from adapters.whitebit.rest import RestAnswer, RestClient, RestFailure, RestWithheld
 from adapters.whitebit.signing import NonceSource, Secret
 from adapters.whitebit.streams import StreamClient
 from engine.errors import JournalError
 from engine.events import (
     AnyEvent,
     LoopStalled,
+    PlacingAllowed,
+    PlacingForbidden,
+    RequestWithheld,
     RunEnded,
     StopRequested,
     StreamClosed,
@@ -41,9 +45,8 @@ STALL_NS = 600_000_000
 # What waits for the loop: (recv_ns, stream, frame), (recv_ns, request seq, answer) or
 # (recv_ns, "", event). Unbounded in itself, but filled only by tasks that a venue's own limits
 # bound, and emptied whole at every turn.
-Waiting = (
-    tuple[int, str, bytes] | tuple[int, int, RestAnswer | RestFailure] | tuple[int, str, AnyEvent]
-)
+Answer = RestAnswer | RestFailure | RestWithheld
+Waiting = tuple[int, str, bytes] | tuple[int, int, Answer] | tuple[int, str, AnyEvent]
 
 
 class LiveLoop:
@@ -59,8 +62,21 @@ class LiveLoop:
         ids: Ids,
         nonces: NonceSource,
         quiet_gc: QuietGc | None = None,
+        latch: Latch | None = None,
     ) -> None:
-        """Connect the parts of a run; without `quiet_gc`, garbage is collected as Python likes."""
+        """Connect the parts of a run.
+
+        Args:
+            sequencer: Of a run that was started.
+            rest: Asked for everything that is no stream's; looks at `latch` by itself.
+            net: Where streams are opened.
+            ws_url: Of the venue.
+            clock: Stamps what comes in.
+            ids: Draws the jitter of reconnects.
+            nonces: Those of `sequencer`.
+            quiet_gc: Collects garbage; without it, that is done as Python likes.
+            latch: Forbids placing while it is set; None for a run that no panic can reach.
+        """
         self._sequencer = sequencer
         self._rest = rest
         self._net = net
@@ -75,6 +91,7 @@ class LiveLoop:
         self._timer_waits = False
         self._timer_fired = False  # in this turn
         self._quiet_gc = quiet_gc
+        self._latch = latch
 
     def stop(self, reason: str) -> None:
         """Ask for an orderly end: cancel everything, prove it, disarm, return from `run`."""
@@ -134,13 +151,14 @@ class LiveLoop:
         gap_ns = now_ns - self._turned_ns
         if gap_ns > STALL_NS:
             sequencer.take(LoopStalled(gap_ns), min(now_ns, _first_ns(waiting, now_ns)))
+            self._look_at_latch()
         while waiting:
             recv_ns, source, what = waiting.popleft()
             if isinstance(source, int):
                 self._take_answer(recv_ns, source, what)
             elif isinstance(what, bytes):
                 sequencer.take_frame(source, recv_ns, what)
-            elif not isinstance(what, RestAnswer | RestFailure):
+            elif not isinstance(what, Answer):
                 self._take_event(recv_ns, what)
         # From its beginning: a turn that hung, on the disk say, is a stall before the next one.
         self._turned_ns = now_ns
@@ -151,14 +169,28 @@ class LiveLoop:
             self._sequencer.take_answer(request_seq, recv_ns, what.status, what.body)
         elif isinstance(what, RestFailure):
             self._sequencer.take_failure(request_seq, recv_ns, what.reason)
+        elif isinstance(what, RestWithheld):
+            self._sequencer.take(RequestWithheld(what.reason), recv_ns, request_seq)
+            self._look_at_latch()
 
     def _take_event(self, recv_ns: int, event: AnyEvent) -> None:
         self._sequencer.take(event, recv_ns)
         if isinstance(event, TimerFired):
             self._timer_waits = False
             self._timer_fired = True
+            self._look_at_latch()
             # Market data becomes durable at least this often; intents are at once.
             self._sequencer.sync()
+
+    def _look_at_latch(self) -> None:
+        # A panic may happen, or be lifted, at any time and in any other process.
+        latch = self._latch
+        if latch is None or latch.is_set() == bool(self._sequencer.state.latched):
+            return
+        if latch.is_set():
+            self._sequencer.take(PlacingForbidden(latch.reason()))
+        else:
+            self._sequencer.take(PlacingAllowed())
 
     def _hand_over(self, what: Waiting) -> None:
         self._waiting.append(what)

@@ -17,6 +17,7 @@ from adapters.ports import Clock, Fs, Ids, Net
 from adapters.runtime.journal import JournalWriter
 from adapters.runtime.journal_raw import RawWriter
 from adapters.runtime.journal_read import JournalReader
+from adapters.runtime.latch import Latch
 from adapters.runtime.live import LiveLoop
 from adapters.runtime.quiet_gc import QuietGc
 from adapters.runtime.sequencer import Counts, Observer, Sequencer
@@ -24,7 +25,7 @@ from adapters.whitebit.http_backend import make_http_client
 from adapters.whitebit.lanes import Lanes
 from adapters.whitebit.requests import encode
 from adapters.whitebit.responses import normalise_response
-from adapters.whitebit.rest import RestClient, RestFailure
+from adapters.whitebit.rest import RestAnswer, RestClient
 from adapters.whitebit.signing import NonceSource, Secret, Signer
 from adapters.whitebit.urls import parse_url
 from engine.codec import decode_record, schema_hash
@@ -64,6 +65,8 @@ class RunPlan(msgspec.Struct, frozen=True):
     secret: Secret
     journal: Path
     raw_capture: bool = True
+    state_directory: Path | None = None
+    """Where the panic latch is looked for; None for a run that no other process can reach."""
 
 
 class RunOutcome(msgspec.Struct, frozen=True):
@@ -99,14 +102,19 @@ async def run_engine(
     """Run until the loop that `task_status` reports is told to stop.
 
     Raises:
-        ConfigError: a configured market does not exist, or its numbers do not fit it.
+        ConfigError: the panic latch is set, a configured market does not exist, or its numbers do
+            not fit it.
         RemoteProtocolError: the venue does not answer with its market list.
         JournalError: the journal is damaged, held by another writer, or cannot be written.
     """
+    if plan.mode != "observe" and plan.state_directory is not None:
+        Latch(fs, plan.state_directory).refuse()
     nonces = NonceSource(clock.now_ns)
     endpoint = parse_url(plan.rest_url, "https", "http")
     async with make_http_client(net, limits=HTTP_LIMITS) as http, Lanes(net, endpoint) as lanes:
-        rest = RestClient(http, lanes, plan.rest_url, Signer(plan.key, plan.secret))
+        latch = None if plan.state_directory is None else Latch(fs, plan.state_directory)
+        forbidden = None if latch is None else latch.is_set
+        rest = RestClient(http, lanes, plan.rest_url, Signer(plan.key, plan.secret), forbidden)
         markets = await _fetch_markets(rest, plan.market_names)
         quoted = tuple(plan.quote(markets[name]) for name in plan.market_names)
         config_hash = hashlib.sha256(plan.config.encode()).digest()
@@ -128,7 +136,7 @@ async def run_engine(
                 sequencer.take(TailCut(torn.segment, torn.offset, torn.bytes_cut))
             started_ns = clock.now_ns()
             sequencer.start(_run_started(plan, ids, quoted))
-            loop = LiveLoop(sequencer, rest, net, plan.ws_url, clock, ids, nonces, quiet_gc)
+            loop = LiveLoop(sequencer, rest, net, plan.ws_url, clock, ids, nonces, quiet_gc, latch)
             task_status.started(loop)
             ended, digest = await loop.run()
     return RunOutcome(ended, sequencer.state, sequencer.counts, digest, started_ns, clock.now_ns())
@@ -156,12 +164,12 @@ def versions() -> tuple[tuple[str, str], ...]:
 async def _fetch_markets(rest: RestClient, names: tuple[str, ...]) -> dict[str, Market]:
     for pause_s in (*MARKETS_PAUSES_S, None):
         answer = await rest.send(encode(QueryMarkets(), None, 0))
-        passing = isinstance(answer, RestFailure) or answer.status in PASSING_STATUSES
+        passing = not isinstance(answer, RestAnswer) or answer.status in PASSING_STATUSES
         if pause_s is None or not passing:
             break
         # Nothing is at stake yet, so a venue that is busy for a moment is asked again.
         await trio.sleep(pause_s)
-    if isinstance(answer, RestFailure):
+    if not isinstance(answer, RestAnswer):
         raise RemoteProtocolError(
             f"market list: {answer.reason}; check the venue's rest_url and that it is up"
         )

@@ -13,6 +13,7 @@ import httpx
 import trio
 
 from adapters.ports import Net
+from adapters.whitebit.idle import is_readable
 
 _CONNECT_TIMEOUT_S = 5.0
 # Far above any deadline of the engine: these only end calls that would never end, since a call
@@ -113,16 +114,6 @@ class _NetStream(httpcore.AsyncNetworkStream):
         if info == "is_readable":
             return is_readable(stream)
         return None
-
-
-def is_readable(stream: trio.abc.Stream) -> bool:
-    """True if bytes, or the end, wait on an idle connection: then its server has closed it."""
-    layer: Any = stream
-    while isinstance(layer, trio.SSLStream):
-        layer = layer.transport_stream
-    if isinstance(layer, trio.SocketStream):
-        return bool(layer.socket.is_readable())
-    return bool(layer.is_readable())
 
 
 @contextmanager

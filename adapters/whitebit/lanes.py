@@ -7,6 +7,7 @@ Nothing is retried: a request that may have left has an unknown outcome.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -14,7 +15,7 @@ import h11
 import trio
 
 from adapters.ports import Net
-from adapters.whitebit.http_backend import is_readable
+from adapters.whitebit.idle import is_readable
 from adapters.whitebit.urls import Endpoint
 
 LANES_MAX = 32
@@ -39,6 +40,10 @@ ERRORS = (
 """What `post` may raise; their texts can quote headers, and so the key."""
 
 
+class Withheld(Exception):
+    """A request was forbidden to leave at the last moment, and did not."""
+
+
 class Lanes:
     """Connections to one host, opened when needed and kept for the next request."""
 
@@ -61,10 +66,28 @@ class Lanes:
         while self._idle:
             await trio.aclose_forcefully(self._idle.pop().stream)
 
-    async def post(self, path: str, headers: Headers, body: bytes) -> tuple[int, bytes]:
+    async def get(self, path: str) -> tuple[int, bytes]:
+        """Send one GET and return status and body of the answer; raises as `post`."""
+        host = (b"Host", self._endpoint.host_header.encode())
+        return await self._send(h11.Request(method="GET", target=path, headers=[host]), b"", None)
+
+    async def post(
+        self,
+        path: str,
+        headers: Headers,
+        body: bytes,
+        forbidden: Callable[[], bool] | None = None,
+    ) -> tuple[int, bytes]:
         """Send one POST and return status and body of the answer.
 
+        Args:
+            path: On the host of these lanes.
+            headers: All but Host and Content-Length.
+            body: Whole.
+            forbidden: Asked when nothing but the write itself is left to do: True withholds it.
+
         Raises:
+            Withheld: not a byte of it left.
             one of `ERRORS`: the answer did not come, or was no HTTP/1.1.
         """
         head = h11.Request(
@@ -76,21 +99,28 @@ class Lanes:
                 *headers,
             ],
         )
+        return await self._send(head, body, forbidden)
+
+    async def _send(
+        self, head: h11.Request, body: bytes, forbidden: Callable[[], bool] | None
+    ) -> tuple[int, bytes]:
         try:
             # A plain acquire lets every other task run first, though a turn is nearly always free.
             self._turns.acquire_nowait()
         except trio.WouldBlock:
             await self._turns.acquire()
         try:
-            return await self._exchange(head, body)
+            return await self._exchange(head, body, forbidden)
         finally:
             self._turns.release()
 
-    async def _exchange(self, head: h11.Request, body: bytes) -> tuple[int, bytes]:
+    async def _exchange(
+        self, head: h11.Request, body: bytes, forbidden: Callable[[], bool] | None
+    ) -> tuple[int, bytes]:
         lane = await self._kept() or await self._opened()
         try:
             with trio.fail_after(ANSWER_TIMEOUT_S):
-                answer = await lane.exchange(head, body)
+                answer = await lane.exchange(head, body, forbidden)
         except BaseException:
             await trio.aclose_forcefully(lane.stream)
             raise
@@ -121,10 +151,15 @@ class _Lane:
         self.stream = stream
         self._http = h11.Connection(h11.CLIENT)
 
-    async def exchange(self, head: h11.Request, body: bytes) -> tuple[int, bytes]:
+    async def exchange(
+        self, head: h11.Request, body: bytes, forbidden: Callable[[], bool] | None
+    ) -> tuple[int, bytes]:
         http = self._http
         parts = (head, h11.Data(data=body), h11.EndOfMessage())
-        await self.stream.send_all(b"".join([http.send(part) or b"" for part in parts]))
+        data = b"".join([http.send(part) or b"" for part in parts])
+        if forbidden is not None and forbidden():
+            raise Withheld
+        await self.stream.send_all(data)
         status, received = 0, bytearray()
         while True:
             event = http.next_event()

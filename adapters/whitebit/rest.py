@@ -6,14 +6,16 @@ call: a journaled deadline declares the outcome unknown, and the answer counts w
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import httpx
 import msgspec
 
 from adapters.whitebit import lanes
 from adapters.whitebit.envelopes import read_refusal
-from adapters.whitebit.lanes import Lanes
+from adapters.whitebit.lanes import Lanes, Withheld
 from adapters.whitebit.requests import Request, encode_token
-from adapters.whitebit.signing import Secret, Signer
+from adapters.whitebit.signing import TOKEN_PATH, Secret, Signer
 from adapters.whitebit.wire import TokenAnswer
 
 
@@ -30,6 +32,29 @@ class RestFailure(msgspec.Struct, frozen=True):
     reason: str
 
 
+class RestWithheld(msgspec.Struct, frozen=True):
+    """Placing was forbidden at the last moment: it is certain that nothing was sent."""
+
+    reason: str = "placing is forbidden"
+
+
+_ADDS_NO_ORDER: frozenset[str] = frozenset(
+    {
+        TOKEN_PATH,
+        "/api/v4/order/cancel",
+        "/api/v4/order/cancel/all",
+        "/api/v4/order/kill-switch",
+        "/api/v4/order/kill-switch/status",
+        "/api/v4/orders",
+        "/api/v4/trade-account/executed-history",
+        "/api/v4/trade-account/balance",
+        "/api/v4/collateral-account/balance-summary",
+        "/api/v4/collateral-account/positions/open",
+        "/api/v4/market/fee",
+    }
+)
+"""What may always be asked; every other path, one added later too, is taken for placing."""
+
 _NETWORK_ERRORS = (httpx.HTTPError, httpx.StreamError, *lanes.ERRORS)
 
 
@@ -37,7 +62,12 @@ class RestClient:
     """One base URL and one key; any number of calls at once, as the connections allow."""
 
     def __init__(
-        self, http: httpx.AsyncClient, lanes: Lanes, base_url: str, signer: Signer
+        self,
+        http: httpx.AsyncClient,
+        lanes: Lanes,
+        base_url: str,
+        signer: Signer,
+        forbidden: Callable[[], bool] | None = None,
     ) -> None:
         """Ask public data through `http` and everything signed through `lanes`.
 
@@ -46,13 +76,15 @@ class RestClient:
             lanes: Connections to the host of `base_url`; closed by their owner.
             base_url: Scheme and host, like `https://whitebit.com`, without a path.
             signer: Signs every POST.
+            forbidden: Says whether placing is forbidden; asked before each byte that could place.
         """
         self._http = http
         self._lanes = lanes
         self._base_url = base_url.rstrip("/")
         self._signer = signer
+        self._forbidden = forbidden
 
-    async def send(self, request: Request) -> RestAnswer | RestFailure:
+    async def send(self, request: Request) -> RestAnswer | RestFailure | RestWithheld:
         """Send one request; whatever happens on the network is a value, never an exception.
 
         Raises:
@@ -60,10 +92,14 @@ class RestClient:
         """
         try:
             if request.method == "POST":
-                headers = self._signer.headers(request.path, request.body)
-                status, body = await self._lanes.post(request.path, headers, request.body)
+                path, content = request.path, request.body
+                headers = self._signer.headers(path, content)
+                forbidden = None if path in _ADDS_NO_ORDER else self._forbidden
+                status, body = await self._lanes.post(path, headers, content, forbidden)
                 return RestAnswer(status, body)
             response = await self._http.get(self._base_url + request.path)
+        except Withheld:
+            return RestWithheld()
         except _NETWORK_ERRORS as error:
             # The name alone: texts of these errors can quote headers, and so the key.
             return RestFailure(f"no answer: {type(error).__name__}")
@@ -72,7 +108,7 @@ class RestClient:
     async def token(self, nonce: int) -> Secret | RestFailure:
         """Fetch a WebSocket token (contract section 7); at most 10 a minute are given."""
         answer = await self.send(encode_token(nonce))
-        if isinstance(answer, RestFailure):
+        if not isinstance(answer, RestAnswer):
             return RestFailure(f"websocket token: {answer.reason}")
         if answer.status == 200:
             try:

@@ -98,6 +98,8 @@ CASES = [
     ("a run ends well", e.RunEnded(True, "stopped"), "run ended clean: stopped"),
     ("a run ends badly", e.RunEnded(False, "an order"), "run ended NOT CLEAN: an order"),
     ("a stop", e.StopRequested("SIGINT"), "stopping: SIGINT"),
+    ("a panic", e.PlacingForbidden("latch"), "PANIC: nothing is placed: latch"),
+    ("its end", e.PlacingAllowed(), "the panic latch was lifted"),
     ("a stall", e.LoopStalled(1_250_000_000), "the loop stalled for 1.2s"),
     ("a stream up", e.StreamReady("private"), "stream private ready"),
     ("a stream down", e.StreamClosed("private", "EOF", 1), "stream private closed: EOF"),

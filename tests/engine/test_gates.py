@@ -51,6 +51,7 @@ def closed_link(run: Run) -> None:
 REASONS: dict[str, Change] = {
     "stopping": lambda run: in_state(stopping_ns=run.now_ns)(run),
     "observing only": in_state(mode="observe"),
+    "panic latch": in_state(latched="panic latch"),
     "refused key": in_state(halted="refused key"),
     "refused market": lambda run: in_market(run, halted="refused market"),
     "no book": feed(book_ok=False),

@@ -168,9 +168,7 @@ def running_engine(
     """Run the engine against a venue with the demo account; killed if the test leaves it."""
     config = directory / "quotefold.toml"
     config.write_text(settings(venue, **engine_keys))
-    env = {"XDG_CONFIG_HOME": str(directory)}
-    if venue is not None:
-        env |= {"QUOTEFOLD_KEY": venue.key, "QUOTEFOLD_SECRET": venue.secret}
+    env = environment(directory, venue)
     engine = Engine(directory, name, str(config), *arguments, env=env)
     try:
         yield engine
@@ -178,6 +176,14 @@ def running_engine(
         if engine.process.poll() is None:
             engine.process.kill()
             engine.process.wait()
+
+
+def environment(directory: Path, venue: Venue | None) -> dict[str, str]:
+    """Return what sets commands of a test apart from those of the user, with the demo account."""
+    env = {"XDG_CONFIG_HOME": str(directory), "XDG_STATE_HOME": str(directory)}
+    if venue is not None:
+        env |= {"QUOTEFOLD_KEY": venue.key, "QUOTEFOLD_SECRET": venue.secret}
+    return env
 
 
 def read(journal: Path) -> list[Record]:

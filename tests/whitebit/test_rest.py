@@ -15,7 +15,7 @@ from adapters.simulated import SimNet
 from adapters.whitebit.http_backend import make_http_client
 from adapters.whitebit.lanes import Lanes
 from adapters.whitebit.requests import Request, encode
-from adapters.whitebit.rest import RestAnswer, RestClient, RestFailure
+from adapters.whitebit.rest import RestAnswer, RestClient, RestFailure, RestWithheld
 from adapters.whitebit.signing import NonceSource, Secret, Signer
 from adapters.whitebit.urls import parse_url
 from engine.errors import LocalProtocolError
@@ -131,6 +131,53 @@ async def test_key_that_no_header_can_hold_is_not_shown(autojump_clock: MockCloc
         failure = await rest.send(encode(QuerySpotBalances(), None, 1))
         nursery.cancel_scope.cancel()
     assert failure == RestFailure("no answer: LocalProtocolError")
+
+
+ORDER = b'{"market":"BTC_USDT"}'
+
+
+@pytest.mark.parametrize(
+    ("path", "leaves"),
+    [
+        ("/api/v4/order/new", False),
+        ("/api/v4/order/bulk", False),
+        ("/api/v4/order/modify", False),
+        ("/api/v4/order/collateral/limit", False),
+        ("/api/v4/order/collateral/bulk", False),
+        ("/api/v4/order/cancel", True),
+        ("/api/v4/order/cancel/all", True),
+        ("/api/v4/order/kill-switch", True),
+        ("/api/v4/orders", True),
+    ],
+)
+async def test_what_could_place_is_withheld_while_placing_is_forbidden(
+    path: str, leaves: bool, autojump_clock: MockClock
+) -> None:
+    net, server, asked = SimNet(seed=1), Server(lambda head, body: (200, b"[]")), []
+    limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+
+    def forbidden() -> bool:
+        asked.append(path)
+        return True
+
+    async with trio.open_nursery() as nursery, make_http_client(net, limits=limits) as http:
+        await nursery.start(net.serve, server.handle, HOST, 80)
+        url = f"http://{HOST}/"
+        lanes = Lanes(net, parse_url(url))
+        rest = RestClient(http, lanes, url, Signer(KEY, SECRET), forbidden)
+        answer = await rest.send(Request("POST", path, ORDER))
+        nursery.cancel_scope.cancel()
+    assert answer == (RestAnswer(200, b"[]") if leaves else RestWithheld())
+    assert [body for _, body in server.requests] == ([ORDER] if leaves else [])
+    assert bool(asked) is not leaves
+
+
+async def test_an_order_leaves_while_placing_is_allowed(autojump_clock: MockClock) -> None:
+    async with client(lambda head, body: (200, b"{}")) as (rest, server):
+        assert await rest.send(Request("POST", "/api/v4/order/new", ORDER)) == RestAnswer(
+            200, b"{}"
+        )
+        assert len(server.requests) == 1
 
 
 async def test_path_outside_the_allow_list_is_never_sent(autojump_clock: MockClock) -> None:
