@@ -49,8 +49,13 @@ def order(side: str, amount: str, price: str | None = None, **fields: object) ->
     """Describe an order in a few words; the market is spot unless `market` says otherwise."""
     market = fields.pop("market", SPOT)
     request = NewOrder(market=str(market), side=Side[side.upper()], amount=amount, price=price)
-    collateral = market == PERP
-    return msgspec.structs.replace(request, collateral=collateral, **fields)
+    fields.setdefault("collateral", market == PERP)
+    return msgspec.structs.replace(request, **fields)
+
+
+def margin(side: str, amount: str, price: str | None = None, **fields: object) -> NewOrder:
+    """Describe a collateral order on the spot market."""
+    return order(side, amount, price, collateral=True, **fields)
 
 
 def placed(venue: Exchange, account: str, request: NewOrder) -> Order:
@@ -86,7 +91,7 @@ def story(notices: list[Notice], account: str) -> list[str]:
 
 
 def totals(venue: Exchange) -> dict[str, int]:
-    """Return what must never change: assets of all accounts plus collected fees."""
+    """Return what must never change: assets of all accounts and pools plus collected fees."""
     sums: dict[str, int] = {}
     for account in venue.accounts.values():
         for asset, funds in account.spot.items():
@@ -96,6 +101,12 @@ def totals(venue: Exchange) -> dict[str, int]:
             key = f"collateral {asset}"
             sums[key] = sums.get(key, 0) + units
             sums[key] -= sum(seat.cost for seat in account.margin_seats(asset))
+    for market in venue.markets.values():
+        if market.pool is not None:
+            spec, pool = market.spec, market.pool
+            sums[f"spot {spec.base_asset}"] += pool.stock
+            sums[f"spot {spec.quote_asset}"] += pool.money
+            sums[f"collateral {spec.quote_asset}"] -= pool.money
     for (wallet, asset), units in venue.ledger.deposits.items():
         sums[f"{wallet} {asset}"] -= units
     for asset, units in venue.ledger.spot_fees.items():
@@ -108,7 +119,7 @@ def totals(venue: Exchange) -> dict[str, int]:
 
 
 def net_lots(venue: Exchange) -> int:
-    """Return the sum of all positions, which is always zero."""
+    """Return the sum of all positions on the perpetual, which is always zero."""
     return sum(account.seats[PERP].lots for account in venue.accounts.values())
 
 

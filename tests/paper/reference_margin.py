@@ -44,9 +44,27 @@ class ReferenceAccount:
         return Stage.MARGIN_CALL if self.equity(mark) >= needed else Stage.LIQUIDATION
 
 
-def position_side(deal: Deal, orders: list[Order]) -> PositionSide:
-    """Return the position that a fill belongs to, by the order that was filled."""
-    return next(o.position_side for o in orders if o.order_id == deal.order_id)
+@dataclass
+class ReferenceSpot:
+    """Spot funds of one market without decimals, with its base asset and its quote asset."""
+
+    base: Fraction
+    quote: Fraction
+
+    def fill(self, deal: Deal) -> None:
+        sign = 1 if deal.side is Side.BUY else -1
+        self.base += sign * deal.lots
+        self.quote -= sign * deal.lots * deal.ticks
+        fee = Fraction(deal.fee, UNIT)
+        if deal.side is Side.BUY:
+            self.base -= fee
+        else:
+            self.quote -= fee
+
+
+def filled(deal: Deal, orders: list[Order]) -> Order:
+    """Return the order that was filled."""
+    return next(order for order in orders if order.order_id == deal.order_id)
 
 
 def paid(payment: FundingPayment) -> Fraction:

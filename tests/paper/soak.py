@@ -27,11 +27,10 @@ from hypothesis.stateful import RuleBasedStateMachine
 
 from adapters.paper.core.model import PositionSide, Side, Stp
 from tests.paper import test_exchange_margin_stateful as margin
+from tests.paper import test_exchange_pairs_stateful as pairs
 from tests.paper import test_exchange_stateful as matching
 
 ROUND_COMMANDS = 250
-MARGIN_EVERY = 5
-"""One round in so many is of leveraged accounts, the others are of matching."""
 _FLAGS = ("", "", "", "post_only", "ioc", "rpi", "retail")
 
 Draw = Callable[[random.Random], Any]
@@ -45,6 +44,7 @@ def _bulk(rng: random.Random) -> list[tuple[Side, int, int, str, Stp]]:
 # What each parameter of a rule is drawn from, by its name: the same choices as the tests'.
 MATCHING: dict[str, Draw] = {
     "user": lambda rng: rng.choice(matching.USERS).name,
+    "product": lambda rng: rng.choice(list(matching.PRODUCTS)),
     "market": lambda rng: rng.choice((matching.SPOT.name, matching.PERP.name)),
     "side": lambda rng: rng.choice(list(Side)),
     "price": lambda rng: rng.randint(95, 105),
@@ -98,7 +98,13 @@ class Game(NamedTuple):
         return found
 
 
-GAMES = (Game(matching.ExchangeMachine, MATCHING), Game(margin.MarginMachine, MARGIN))
+GAMES = (
+    Game(matching.ExchangeMachine, MATCHING),
+    Game(margin.MarginMachine, MARGIN),
+    Game(pairs.PairMachine, MARGIN),
+)
+# Which of them a seed plays, by what it leaves when divided by the length.
+_TURNS = (1, 0, 2, 0, 0)
 
 
 def play_round(seed: int, commands: int = ROUND_COMMANDS) -> Counter[str]:
@@ -107,7 +113,7 @@ def play_round(seed: int, commands: int = ROUND_COMMANDS) -> Counter[str]:
     Raises:
         Difference: with the seed, the step and what broke.
     """
-    rng, game = random.Random(seed), GAMES[seed % MARGIN_EVERY == 0]
+    rng, game = random.Random(seed), GAMES[_TURNS[seed % len(_TURNS)]]
     rules, invariants = game.members("rule"), [name for name, _ in game.members("invariant")]
     tested: Any = game.machine()
     played: Counter[str] = Counter()

@@ -181,7 +181,6 @@ def test_pairs_end_by_their_id_by_client_id_and_by_cancel_all() -> None:
         ({"amount": "50"}, 10, "amount"),
         ({"client_order_id": "?"}, 36, "clientOrderId"),
         ({"reduce_only": True}, 116, "reduceOnly"),
-        ({"market": "BTC_USDT"}, 31, "market"),
         ({"market": "NOPE"}, 31, "market"),
     ],
 )

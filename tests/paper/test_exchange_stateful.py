@@ -37,6 +37,7 @@ SPOT = MarketSpec(
     stock_prec=0,
     qty_min="1",
     total_min="0",
+    is_margin=True,
 )
 PERP = MarketSpec(
     name="BTC_PERP",
@@ -75,6 +76,13 @@ MONEY_UNIT = to_units("1")
 MONEY_STEP = 73
 users = st.sampled_from([user.name for user in USERS])
 markets = st.sampled_from([SPOT.name, PERP.name])
+# Spot and margin orders share one book.
+PRODUCTS = {
+    "spot": (SPOT.name, False),
+    "margin": (SPOT.name, True),
+    "futures": (PERP.name, True),
+}
+products = st.sampled_from(list(PRODUCTS))
 sides = st.sampled_from(list(Side))
 ticks = st.integers(95, 105)
 lots = st.integers(1, 6)
@@ -92,27 +100,27 @@ class ExchangeMachine(RuleBasedStateMachine):
         self.trades: dict[str, list[tuple[int, int, int, int]]] = {m: [] for m in self.books}
         self.now_us = self.venue.matcher.now_us
 
-    @rule(user=users, market=markets, side=sides, price=ticks, qty=lots, flag=flags, stp=stps)
+    @rule(user=users, product=products, side=sides, price=ticks, qty=lots, flag=flags, stp=stps)
     def place(
-        self, user: str, market: str, side: Side, price: int, qty: int, flag: str, stp: Stp
+        self, user: str, product: str, side: Side, price: int, qty: int, flag: str, stp: Stp
     ) -> None:
-        request = self._request(market, side, price, qty, flag, stp)
+        request = self._request(product, side, price, qty, flag, stp)
         result = self.venue.place(user, request, self.now_us)
         self._mirror(user, request, result)
 
-    @rule(user=users, market=markets, data=st.lists(st.tuples(sides, ticks, lots, flags, stps)))
-    def bulk(self, user: str, market: str, data: list[tuple[Side, int, int, str, Stp]]) -> None:
-        requests = [self._request(market, *item) for item in data]
+    @rule(user=users, product=products, data=st.lists(st.tuples(sides, ticks, lots, flags, stps)))
+    def bulk(self, user: str, product: str, data: list[tuple[Side, int, int, str, Stp]]) -> None:
+        requests = [self._request(product, *item) for item in data]
         results = self.venue.place_bulk(user, requests, False, self.now_us)
         assert len(results) == len(requests)
         for request, result in zip(requests, results, strict=True):
             self._mirror(user, request, result)
 
-    @rule(user=users, market=markets, side=sides, qty=lots, stp=stps, in_stock=st.booleans())
+    @rule(user=users, product=products, side=sides, qty=lots, stp=stps, in_stock=st.booleans())
     def place_market(
-        self, user: str, market: str, side: Side, qty: int, stp: Stp, in_stock: bool
+        self, user: str, product: str, side: Side, qty: int, stp: Stp, in_stock: bool
     ) -> None:
-        collateral = market == PERP.name
+        market, collateral = PRODUCTS[product]
         kind = OrderType.STOCK_MARKET if in_stock and not collateral else OrderType.MARKET
         in_money = kind is OrderType.MARKET and side is Side.BUY and not collateral
         amount = qty * MONEY_STEP if in_money else qty
@@ -140,7 +148,7 @@ class ExchangeMachine(RuleBasedStateMachine):
 
     @rule(
         user=users,
-        market=markets,
+        product=products,
         side=sides,
         price=ticks,
         trigger=ticks,
@@ -151,7 +159,7 @@ class ExchangeMachine(RuleBasedStateMachine):
     def place_stop(
         self,
         user: str,
-        market: str,
+        product: str,
         side: Side,
         price: int,
         trigger: int,
@@ -159,7 +167,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         stp: Stp,
         limited: bool,
     ) -> None:
-        collateral = market == PERP.name
+        market, collateral = PRODUCTS[product]
         in_money = not limited and side is Side.BUY and not collateral
         amount = qty * MONEY_STEP if in_money else qty
         request = NewOrder(
@@ -284,15 +292,16 @@ class ExchangeMachine(RuleBasedStateMachine):
         ]
 
     def _request(
-        self, market: str, side: Side, price: int, qty: int, flag: str, stp: Stp
+        self, product: str, side: Side, price: int, qty: int, flag: str, stp: Stp
     ) -> NewOrder:
+        market, collateral = PRODUCTS[product]
         request = NewOrder(
             market=market,
             side=side,
             amount=str(qty),
             price=str(price),
             stp=stp,
-            collateral=market == PERP.name,
+            collateral=collateral,
         )
         return msgspec.structs.replace(request, **({flag: True} if flag else {}))
 

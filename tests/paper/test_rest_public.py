@@ -93,7 +93,7 @@ NOW_S = START_NS // 1_000_000_000
             "GET",
             "/api/v4/public/collateral/markets",
             200,
-            {"success": True, "message": None, "result": ["BTC_PERP"]},
+            {"success": True, "message": None, "result": ["BTC_USDT", "BTC_PERP"]},
         ),
         ("GET", "/", 404, b""),
         ("GET", "/ws", 404, b""),

@@ -62,12 +62,10 @@ def _accounts(handle: VenueHandle) -> Any:
 
 def _account(handle: VenueHandle, name: str) -> dict[str, Any]:
     exchange, spec = handle.exchange, handle.venue.spec
-    spot, collateral = exchange.spot_balances(name), exchange.collateral(name)
+    spot, collateral = exchange.spot_balances(name), exchange.collateral_balances(name)
     return {
         "spot": {asset: ws_objects.spot_balance(balance) for asset, balance in spot.items()},
-        "collateral": {
-            asset: ws_objects.margin_balance(balance) for asset, balance in collateral.items()
-        },
+        "collateral": {each.asset: ws_objects.margin_balance(each) for each in collateral},
         "positions": [
             rest_objects.position(held, spec(held.market)) for held in exchange.positions(name)
         ],

@@ -197,5 +197,6 @@ class Background:
             leaves_lots=lots,
             ctime_us=self._matcher.now_us,
             mtime_us=self._matcher.now_us,
+            collateral=perpetual,
             source="flow",
         )

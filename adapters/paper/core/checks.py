@@ -173,7 +173,9 @@ def check_bracket(seat: Seat, order: Order, more: int) -> Reject | None:
 
     Code 111 when position and order alone are too big, 112 when other open orders are to blame.
     """
-    limit = seat.market.bracket(seat.leverage) if seat.market.spec.brackets else 0
+    if not (seat.market.spec.brackets and order.collateral):
+        return None
+    limit = seat.market.bracket(seat.leverage)
     if not limit:
         return None
     position = seat.held[order.position_side]

@@ -25,6 +25,7 @@ def closing_order(matcher: Matcher, seat: Seat, position: Position, lots: int) -
         ctime_us=matcher.now_us,
         mtime_us=matcher.now_us,
         ioc=True,
+        collateral=True,
         position_side=position.side,
     )
 

@@ -32,16 +32,16 @@ class CollateralActions(AccountViews):
         """
         self.advance(now_us)
         held = self.accounts[account]
-        seats = [seat for seat in held.seats.values() if seat.market.spec.is_perpetual]
-        engaged = [seat for seat in seats if seat.orders or any(p.lots for p in seat.positions)]
+        seats = [seat for seat in held.seats.values() if seat.market.has_positions]
+        engaged = [seat for seat in seats if seat.engaged()]
         if engaged and self.config.refuse_leverage_change and leverage != held.leverage:
             return rejects.MODE_LOCKED
-        highest = max((seat.market.spec.leverage_max for seat in seats), default=0)
-        lowest = min((seat.market.spec.leverage_max for seat in engaged), default=highest)
+        highest = max((seat.market.leverage_max for seat in seats), default=0)
+        lowest = min((seat.market.leverage_max for seat in engaged), default=highest)
         if leverage > lowest:
             return rejects.LEVERAGE_INVALID
         for seat in engaged:
-            limit = seat.market.bracket(min(leverage, seat.market.spec.leverage_max))
+            limit = seat.market.bracket(min(leverage, seat.market.leverage_max))
             if limit and any(position.worst_notional() > limit for position in seat.positions):
                 return rejects.POSITION_TOO_BIG
         before, held.leverage = held.leverage, leverage
@@ -53,7 +53,9 @@ class CollateralActions(AccountViews):
 
     def _margin_is_covered(self, held: Account) -> bool:
         balances = self.collateral(held.spec.name).values()
-        return all(b.balance + b.unrealized_pnl >= b.margin for b in balances)
+        return all(
+            b.balance + b.unrealized_pnl - b.unrealized_funding >= b.margin for b in balances
+        )
 
     def set_index(self, market: str, price: str | None, now_us: int) -> Reject | None:
         """Fix a perpetual's index price, None to take it from the spot market again.
@@ -81,9 +83,7 @@ class CollateralActions(AccountViews):
         if wanted is held.hedge_mode:
             return None
         for seat in held.seats.values():
-            if seat.market.spec.is_perpetual and (
-                seat.orders or any(position.lots for position in seat.positions)
-            ):
+            if seat.market.spec.is_perpetual and seat.engaged():
                 return rejects.MODE_LOCKED
         held.hedge_mode = wanted
         return None
@@ -111,12 +111,14 @@ class CollateralActions(AccountViews):
         """Return the totals of the collateral account (6.6), each asset counted at 1 [C]."""
         balances = self.collateral(account).values()
         pnl = sum(balance.unrealized_pnl for balance in balances)
-        equity = sum(balance.balance for balance in balances) + pnl
+        funding = sum(balance.unrealized_funding for balance in balances)
+        equity = sum(balance.balance for balance in balances) + pnl - funding
         margin = sum(balance.margin for balance in balances)
         return CollateralSummary(
             equity=equity,
             margin=margin,
             free_margin=max(equity - margin, 0),
             unrealized_pnl=pnl,
+            unrealized_funding=funding,
             leverage=self.leverage(account),
         )

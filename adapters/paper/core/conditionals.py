@@ -100,6 +100,7 @@ class Conditionals:
             leaves_lots=0,
             ctime_us=self._engine.now_us,
             mtime_us=self._engine.now_us,
+            collateral=True,
             reduce_only=True,
             position_side=parent.position_side,
             trigger_ticks=ticks,

@@ -6,7 +6,7 @@ subscribers may see waits, in order, for `drain()`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from adapters.paper.core import rejects
@@ -210,6 +210,7 @@ class Exchange(ConditionalActions):
         self.matcher.conditionals.check(self.matcher.seats)
         for account in self.accounts.values():
             check_account(account)
+        check_pools(self.markets, self.accounts)
 
     def _find_next_timer(self) -> None:
         ends = [t.cancellation_s for a in self.accounts.values() for t in a.timers.values()]
@@ -233,9 +234,12 @@ class Exchange(ConditionalActions):
     def _cancel_seat(
         self, seat: Seat, types: Sequence[str] | None, side: PositionSide | None = None
     ) -> list[Order]:
-        if types is not None and seat.market.product not in types:
-            return []
-        orders = [o for o in seat.orders.values() if side in (None, o.position_side)]
+        product = seat.market.product
+        orders = [
+            order
+            for order in seat.orders.values()
+            if side in (None, order.position_side) and (types is None or product(order) in types)
+        ]
         for order in orders:
             if order.order_id in seat.orders:  # Else gone with the other leg of its pair.
                 self.matcher.cancel(seat, order, Status.CANCELED)
@@ -266,16 +270,24 @@ def check_account(account: Account) -> None:
             continue
         money = dict.fromkeys(((p, s) for p in PositionSide for s in Side), 0)
         for order in holding:
-            if not (spec.is_perpetual and order.reduce_only):
-                money[order.position_side, order.side] += held_money(market, order)
-        if spec.is_perpetual:
-            for p in seat.positions:
-                buys, sells = money[p.side, Side.BUY], money[p.side, Side.SELL]
-                assert (p.open_buys, p.open_sells) == (buys, sells)
-            continue
-        frozen[spec.quote_asset] += money[PositionSide.BOTH, Side.BUY]
-        sold = sum(order.leaves_lots for order in holding if order.side is Side.SELL)
-        frozen[spec.base_asset] += sold * market.lot_unit
+            if order.collateral:
+                held = 0 if order.reduce_only else held_money(market, order)
+                money[order.position_side, order.side] += held
+            elif order.side is Side.BUY:
+                frozen[spec.quote_asset] += held_money(market, order)
+            else:
+                frozen[spec.base_asset] += order.leaves_lots * market.lot_unit
+        for p in seat.positions:
+            buys, sells = money[p.side, Side.BUY], money[p.side, Side.SELL]
+            assert (p.open_buys, p.open_sells) == (buys, sells)
     for asset, funds in account.spot.items():
         assert funds.freeze == frozen[asset], f"{account.spec.name} {asset}"
         assert account.background or funds.available >= 0, f"{account.spec.name} {asset}"
+
+
+def check_pools(markets: Mapping[str, Market], accounts: Mapping[str, Account]) -> None:
+    """Assert that positions add up to nothing, or to the stock that a margin pair's pool holds."""
+    for name, market in markets.items():
+        lots = sum(account.seats[name].lots for account in accounts.values())
+        held = 0 if market.pool is None else market.pool.stock
+        assert lots * market.lot_unit == held, name

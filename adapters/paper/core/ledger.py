@@ -2,8 +2,9 @@
 
 Spot: an order freezes what it may spend, a buy its amount x price without a fee, since the fee
 comes out of the stock received (10.10). Collateral: an order freezes nothing, it uses margin
-(10.9, rule in `ExchangeConfig`). For each asset the sum over all accounts of spot funds plus spot
-fees stays constant, and so does that of collateral minus position cost plus fees.
+(10.9, rule in `ExchangeConfig`). For each asset two sums over all accounts stay constant: that of
+spot funds, spot fees and the pools of margin pairs (`lending.py`), and that of collateral and its
+fees less what positions cost and less the pools' money, which came from or went to spot funds.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Funds:
 
 
 class Seat:
-    """One account on one market: open orders, fee rates and, on a perpetual, the positions."""
+    """One account on one market: open orders, fee rates and positions, where there are any."""
 
     __slots__ = (
         "_hedged",
@@ -66,7 +67,12 @@ class Seat:
         self.reduce_only_orders = 0
         self.held = {side: Position(market, side) for side in PositionSide}
         self._one_way = (self.held[PositionSide.BOTH],)
-        self._hedged = (self.held[PositionSide.LONG], self.held[PositionSide.SHORT])
+        # Margin pairs are always one-way (10.9).
+        self._hedged = (
+            (self.held[PositionSide.LONG], self.held[PositionSide.SHORT])
+            if market.spec.is_perpetual
+            else self._one_way
+        )
 
     def set_rates(self) -> None:
         """Take the fee rates from what market and account say now."""
@@ -100,7 +106,13 @@ class Seat:
     @property
     def leverage(self) -> int:
         """Return the account's leverage, as far as the market allows it [C]."""
-        return min(self.account.leverage, self.market.spec.leverage_max)
+        return min(self.account.leverage, self.market.leverage_max)
+
+    def engaged(self) -> bool:
+        """Say whether a position or a collateral order is open."""
+        return any(position.lots for position in self.positions) or any(
+            order.collateral for order in self.orders.values()
+        )
 
     def margin(self) -> int:
         """Return the margin of positions and open orders in units, each rounded up."""
@@ -115,6 +127,15 @@ class Seat:
         for position in self.positions:
             pnl += position.unrealized_pnl()
         return pnl
+
+    @property
+    def accrued(self) -> int:
+        """Return the borrowing fee that a position on a margin pair still owes, in units."""
+        return self.held[PositionSide.BOTH].accrued
+
+    def floating(self) -> int:
+        """Return what the positions add to the equity (10.12), in units."""
+        return self.unrealized_pnl() - self.accrued
 
     def reducible_lots(self, side: Side, position_side: PositionSide = PositionSide.BOTH) -> int:
         """Return how much of a position an order of `side` can close."""
@@ -143,7 +164,7 @@ class Account:
         for market in config.markets:
             for asset in (market.base_asset, market.quote_asset):
                 self.spot[asset] = Funds(to_units(spec.spot.get(asset, "0")))
-            if market.is_perpetual:
+            if market.is_perpetual or market.is_margin:
                 asset = market.quote_asset
                 self.collateral[asset] = to_units(spec.collateral.get(asset, "0"))
         self.seats: dict[str, Seat] = {}
@@ -159,7 +180,7 @@ class Account:
     def _refuse_unknown_names(self, config: ExchangeConfig) -> None:
         spec = self.spec
         traded = {asset for m in config.markets for asset in (m.base_asset, m.quote_asset)}
-        settled = {m.quote_asset for m in config.markets if m.is_perpetual}
+        settled = {m.quote_asset for m in config.markets if m.is_perpetual or m.is_margin}
         known = (
             ("spot", spec.spot, traded),
             ("collateral", spec.collateral, settled),
@@ -180,7 +201,7 @@ class Account:
             found = self._margin_seats[asset] = [
                 seat
                 for seat in self.seats.values()
-                if seat.market.spec.is_perpetual and seat.market.spec.quote_asset == asset
+                if seat.market.has_positions and seat.market.spec.quote_asset == asset
             ]
         return found
 
@@ -203,36 +224,18 @@ class Ledger:
         account.collateral[asset] = 0
         account.dirty_collateral = True
 
-    def can_afford(
-        self,
-        seat: Seat,
-        side: Side,
-        ticks: int,
-        lots: int,
-        freed: Order | None,
-        position_side: PositionSide = PositionSide.BOTH,
-    ) -> bool:
-        """Say whether an order's funds are there, with those of `freed` given back first (10.5)."""
-        money = ticks * lots * seat.market.notional_unit
-        return self.can_pay(seat, side, money, lots, freed, position_side)
+    def can_pay(self, seat: Seat, order: Order, money: int, lots: int, freed: Order | None) -> bool:
+        """Say whether an order is covered when it trades `lots` for `money` units.
 
-    def can_pay(
-        self,
-        seat: Seat,
-        side: Side,
-        money: int,
-        lots: int,
-        freed: Order | None,
-        position_side: PositionSide,
-    ) -> bool:
-        """Say whether an order of `lots` for `money` units is covered, as `can_afford`."""
+        What `freed` holds is given back first (10.5).
+        """
         if seat.account.background:
             return True
         market = seat.market
         more = money - (held_money(market, freed) if freed is not None else 0)
-        if market.spec.is_perpetual:
-            return self._has_margin(seat, seat.held[position_side], side, more)
-        if side is Side.BUY:
+        if order.collateral:
+            return self._has_margin(seat, seat.held[order.position_side], order.side, more)
+        if order.side is Side.BUY:
             return seat.account.spot[market.spec.quote_asset].available >= more
         freed_lots = freed.leaves_lots if freed is not None else 0
         more = (lots - freed_lots) * market.lot_unit
@@ -246,7 +249,7 @@ class Ledger:
         asset, leverage = seat.market.spec.quote_asset, seat.leverage
         spare = seat.account.collateral[asset]
         for other in seat.account.margin_seats(asset):
-            spare += other.unrealized_pnl() - other.margin()
+            spare += other.floating() - other.margin()
         return spare + initial_margin(before, leverage) >= initial_margin(worst, leverage)
 
     def hold_waiting(self, seat: Seat, order: Order, sign: int) -> None:
@@ -272,7 +275,7 @@ class Ledger:
         if account.background:
             return
         units = order.ticks * lots * market.notional_unit
-        if market.spec.is_perpetual:
+        if order.collateral:
             account.dirty_collateral = True
             if order.reduce_only:
                 return
@@ -302,7 +305,7 @@ class Ledger:
             rate = seat.taker_rate
         else:
             rate = seat.rpi_maker_rate if order.rpi else seat.maker_rate
-        if seat.market.spec.is_perpetual:
+        if order.collateral:
             return self._settle_position(seat, order, rate, ticks, lots, now_us)
         return self._settle_spot(seat, order.side, rate, ticks, lots)
 
@@ -333,6 +336,8 @@ class Ledger:
         asset, position = seat.market.spec.quote_asset, seat.held[order.position_side]
         closing = min(lots, position.reducible_lots(order.side))
         fee_per_lot = ticks * rate * seat.market.notional_fee_unit
+        if seat.market.pool is not None:
+            self._lend(seat, position, order.side, ticks, lots)
         if closing:
             self._exit(seat, position, order, ticks, closing, closing * fee_per_lot, now_us)
         if lots > closing:
@@ -343,6 +348,15 @@ class Ledger:
         self.collateral_fees[asset] = self.collateral_fees.get(asset, 0) + fee
         seat.account.dirty_collateral = True
         return fee, asset
+
+    def _lend(self, seat: Seat, position: Position, side: Side, ticks: int, lots: int) -> None:
+        """Let the pool trade in the position's place; what has accrued is paid (G-22)."""
+        market, asset = seat.market, seat.market.spec.quote_asset
+        assert market.pool is not None
+        market.pool.trade(side, lots * market.lot_unit, ticks * lots * market.notional_unit)
+        paid = position.pay_accrued()
+        seat.account.collateral[asset] -= paid
+        self.collateral_fees[asset] = self.collateral_fees.get(asset, 0) + paid
 
     def _exit(
         self,

@@ -1,14 +1,16 @@
 """Margin calls and liquidation in steps, judged at the mark price once a second (10.12).
 
 Below `margin_call_ratio` x maintenance the account's positions get a margin call, below the
-maintenance they are liquidated: each second a part of the position that needs the most is closed
-at the market, until the equity suffices again or nothing is left. What a closed account still owes
-is paid by the insurance fund, which may itself go below zero, so totals stay conserved.
+maintenance they are liquidated: each second a part of one position is closed at the market, of the
+smallest on a margin pair or else of the perpetual that needs the most, until the equity suffices
+again or nothing is left. What a closed account still owes is paid by the insurance fund, which may
+itself go below zero, so totals stay conserved.
 """
 
 from __future__ import annotations
 
 from adapters.paper.core import closing
+from adapters.paper.core.borrows import borrow_of
 from adapters.paper.core.ledger import Account, Ledger, Seat
 from adapters.paper.core.margin import Position
 from adapters.paper.core.matching import Matcher
@@ -64,13 +66,13 @@ class Liquidator:
         for seat, position in held:
             self._enter_stage(seat, position, stage)
         if stage is Stage.LIQUIDATION:
-            seat = max((seat for seat, _ in held), key=maintenance)
+            seat = _first([seat for seat, _ in held])
             self._liquidate(seat, max(seat.positions, key=lambda each: abs(each.lots)))
         return stage is Stage.LIQUIDATION
 
     def _stage(self, account: Account, asset: str) -> Stage | None:
         seats = account.margin_seats(asset)
-        equity = account.collateral[asset] + sum(seat.unrealized_pnl() for seat in seats)
+        equity = account.collateral[asset] + sum(seat.floating() for seat in seats)
         needed = sum(maintenance(seat) for seat in seats)
         if equity < needed:
             return Stage.LIQUIDATION
@@ -87,12 +89,13 @@ class Liquidator:
             return
         free = collateral_balance(seat.account, seat.market.spec.quote_asset).available
         view = position_view(seat, position, free)
-        event = _EVENTS[stage]
-        self._matcher.outbox.append(PositionEvent(event, seat.account.spec.name, view))
+        event = PositionEvent(_EVENTS[stage], seat.account.spec.name, view, borrow_of(seat))
+        self._matcher.outbox.append(event)
 
     def _liquidate(self, seat: Seat, position: Position) -> None:
         for order in list(seat.orders.values()):
-            if order.order_id in seat.orders:  # Else gone with the other leg of its pair.
+            # Spot orders stay, and a leg may be gone with the other one of its pair.
+            if order.collateral and order.order_id in seat.orders:
                 self._matcher.cancel(seat, order, Status.AUTO_CANCELED_LIQUIDATION)
         self._matcher.finish(seat.market)
         lots = min(position.liquidation_lots, abs(position.lots))
@@ -102,3 +105,9 @@ class Liquidator:
         # Without a book there is nobody to sell to; the next second tries again.
         if seat.market.opposite(order.side)[0].keys:
             closing.submit(self._matcher, seat, order)
+
+
+def _first(seats: list[Seat]) -> Seat:
+    """Return what is liquidated first: margin positions from the smallest on, then futures."""
+    lent = [seat for seat in seats if seat.market.pool is not None]
+    return min(lent, key=maintenance) if lent else max(seats, key=maintenance)

@@ -1,4 +1,4 @@
-"""Positions of one account on one perpetual, and the margin that they and its orders need (10.9).
+"""Positions of one account on one market, and the margin that they and its orders need (10.9).
 
 `lots` and `cost` are signed, negative for a short; money is in units of 10^-18. The rule of the
 margin is in `ExchangeConfig`. One-way accounts use the BOTH position, hedge mode the other two.
@@ -21,9 +21,13 @@ class Position:
     """One position and the orders that may change it.
 
     `open_buys` and `open_sells` are the notional of resting orders that are not reduce-only.
+    `accrued` is the borrowing fee of a margin pair since the last change, `captured` the part of
+    `funding_paid` that the last change paid (G-22).
     """
 
     __slots__ = (
+        "accrued",
+        "captured",
         "cost",
         "entry_lots",
         "entry_money",
@@ -82,8 +86,17 @@ class Position:
         self._forget_life()
 
     def _forget_life(self) -> None:
+        self.accrued = self.captured = 0
         self.realized_pnl = self.funding_paid = self.fees = 0
         self.entry_lots = self.entry_money = self.exit_lots = self.exit_money = 0
+
+    def pay_accrued(self) -> int:
+        """Count the accrued borrowing fee as paid; return it."""
+        paid: int = self.accrued
+        self.accrued = 0
+        self.funding_paid += paid
+        self.captured += paid
+        return paid
 
     def enter(self, opening: int, price: int, fee: int) -> None:
         """Add `opening` signed lots at `price` units per lot, for which `fee` was charged."""

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from adapters.paper.core.book import BookSide
+from adapters.paper.core.lending import Pool
 from adapters.paper.core.model import (
     EXACT,
     RATE_DECIMALS,
@@ -27,6 +28,8 @@ from engine.errors import ConfigError
 if TYPE_CHECKING:
     from adapters.paper.core.marks import Mark
 
+# The highest leverage of margin on a spot market (10.9).
+_MARGIN_LEVERAGE_MAX = 10
 Levels = tuple[tuple[int, int], ...]
 
 
@@ -48,6 +51,8 @@ class Market:
                 f"{spec.name}: money_prec + stock_prec is {total_prec}, expected at most "
                 f"{UNIT_DECIMALS - RATE_DECIMALS}, so that fees are exact; lower one of them"
             )
+        if spec.is_margin and spec.is_perpetual:
+            raise ConfigError(f"{spec.name}: is_margin is for spot markets; leave it out")
         self.spec = spec
         # Units of one tick x lot, of one lot of base, and of those times a rate of 10^-8.
         self.notional_unit: int = 10 ** (UNIT_DECIMALS - total_prec)
@@ -61,6 +66,10 @@ class Market:
         self.rpi_bids, self.rpi_asks = BookSide(Side.BUY), BookSide(Side.SELL)
         self.triggers = Triggers()
         self.last_ticks: int | None = None
+        # What lends to collateral orders on a spot market, None where they may not trade.
+        self.pool = Pool() if spec.is_margin else None
+        most = spec.leverage_max
+        self.leverage_max = most if spec.is_perpetual else min(most, _MARGIN_LEVERAGE_MAX)
         # Set for perpetuals only, once all markets exist.
         self.mark: Mark | None = None
         self.changed_us = now_us
@@ -72,9 +81,15 @@ class Market:
         self._told_best = (0, 0, 0, 0)
 
     @property
-    def product(self) -> str:
-        """Return the kill-switch and cancel-all type of the market's orders (10.8)."""
-        return "futures" if self.spec.is_perpetual else "spot"
+    def has_positions(self) -> bool:
+        """Say whether collateral orders trade here: on a perpetual or a margin pair."""
+        return self.spec.is_perpetual or self.pool is not None
+
+    def product(self, order: Order) -> str:
+        """Return the kill-switch and cancel-all type of an order (10.8)."""
+        if self.spec.is_perpetual:
+            return "futures"
+        return "margin" if order.collateral else "spot"
 
     @property
     def update_id(self) -> int:

@@ -13,7 +13,7 @@ from collections import deque
 from adapters.paper.core import sweep
 from adapters.paper.core.book import BookSide
 from adapters.paper.core.conditionals import Conditionals
-from adapters.paper.core.ledger import Ledger, Seat
+from adapters.paper.core.ledger import Ledger, Seat, held_money
 from adapters.paper.core.market import Market
 from adapters.paper.core.model import (
     RATE_DECIMALS,
@@ -189,9 +189,8 @@ class Matcher:
     def _resolve_price(self, seat: Seat, order: Order) -> bool:
         """Give a stop-limit its `bboRole` price; without one or its funds it is cancelled [C]."""
         order.ticks = seat.market.role_ticks(order.side, order.bbo_role)
-        return order.ticks > 0 and self._ledger.can_afford(
-            seat, order.side, order.ticks, order.leaves_lots, None, order.position_side
-        )
+        money = held_money(seat.market, order)
+        return order.ticks > 0 and self._ledger.can_pay(seat, order, money, order.leaves_lots, None)
 
     def _takes_rpi(self, order: Order) -> bool:
         return not order.rpi and (order.retail or self._rpi_match_all)

@@ -26,6 +26,7 @@ from adapters.paper.core.kinds import (
 )
 from adapters.paper.core.model_collateral import (
     AdlQuantile,
+    Borrow,
     ClosedPosition,
     CollateralBalance,
     CollateralSummary,
@@ -83,6 +84,7 @@ __all__ = [
     "Balance",
     "BboChanged",
     "BookChanged",
+    "Borrow",
     "CancelOrder",
     "ClosedPosition",
     "CollateralBalance",
@@ -139,7 +141,7 @@ class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
 
     `amount` and the prices are decimal text or Decimal as the client wrote them; `amount` is money
     for a spot `MARKET` or `STOP_MARKET` buy. `type` is the spot one; `collateral` says which
-    endpoint it came through: spot endpoints trade spot markets, collateral ones perpetuals.
+    endpoint it came through: spot endpoints trade spot funds, collateral ones open positions.
     """
 
     market: str
@@ -218,7 +220,8 @@ class Order(msgspec.Struct, kw_only=True, gc=False):
     order has no lots of its own. A stop has `trigger_ticks` and waits for a last price at or
     above (`trigger_above`) or below them until `activated_us`; one of 0 lots closes the whole
     position of that moment. While a stop has no limit price of its own, `ticks` are the trigger's:
-    funds are frozen at that price [C]. `oco_id` names the pair that a leg belongs to.
+    funds are frozen at that price [C]. `oco_id` names the pair that a leg belongs to. One with
+    `collateral` settles into a position, any other in spot funds.
     """
 
     order_id: int
@@ -240,6 +243,7 @@ class Order(msgspec.Struct, kw_only=True, gc=False):
     ioc: bool = False
     rpi: bool = False
     retail: bool = False
+    collateral: bool = False
     reduce_only: bool = False
     position_side: PositionSide = PositionSide.BOTH
     stp: Stp = Stp.NO

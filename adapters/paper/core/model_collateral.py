@@ -24,13 +24,36 @@ class Stage(StrEnum):
 
 
 class CollateralBalance(msgspec.Struct, frozen=True, kw_only=True):
-    """Collateral of one asset in units (6.6): `available` = balance + P&L - margin, at least 0."""
+    """Collateral of one asset in units (6.6).
+
+    `available` = balance + P&L - borrowing fees not yet paid - margin, at least 0; `borrow` is what
+    positions on margin pairs have been lent, `with_borrow` what a new one could be worth [C].
+    """
 
     asset: str
     balance: int
     unrealized_pnl: int
     margin: int
     available: int
+    unrealized_funding: int = 0
+    borrow: int = 0
+    with_borrow: int = 0
+
+
+class Borrow(msgspec.Struct, frozen=True, kw_only=True):
+    """What an account has been lent of one asset (`borrowsMargin` in 11.5), in units.
+
+    The fee is in the money of the positions; `liquidation_ticks` are None where several positions
+    borrow, or nothing liquidates.
+    """
+
+    asset: str
+    market: str
+    amount: int
+    opened_us: int
+    modified_us: int
+    unrealized_funding: int
+    liquidation_ticks: int | None
 
 
 class CollateralSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +63,7 @@ class CollateralSummary(msgspec.Struct, frozen=True, kw_only=True):
     margin: int
     free_margin: int
     unrealized_pnl: int
+    unrealized_funding: int
     leverage: int
 
 
@@ -62,6 +86,9 @@ class PositionView(msgspec.Struct, frozen=True, kw_only=True):
     free_margin: int
     opened_us: int
     modified_us: int
+    # Borrowing fees of a margin pair, paid and accrued; 0 on a perpetual (6.5).
+    funding: int
+    unrealized_funding: int
     liquidation_ticks: int | None
     stage: Stage | None
     # Order id and ticks of what closes the position when triggered (10.7).
@@ -82,6 +109,8 @@ class PositionEvent(msgspec.Struct, frozen=True):
     event: PositionEventType
     account: str
     position: PositionView
+    # What was lent for it, on a margin pair.
+    borrow: Borrow | None = None
 
 
 class FundingEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,7 +148,8 @@ class PerpetualView(msgspec.Struct, frozen=True, kw_only=True):
 class PositionChange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one order did to a position (positions/history, 6.5); money in units.
 
-    `lots` and `cost` are what was left after it, `realized_pnl` has `fee` taken off.
+    `lots` and `cost` are what was left after it, `realized_pnl` has `fee` taken off;
+    `funding_fee` is the borrowing fee that was paid with it.
     """
 
     position_id: int
@@ -135,6 +165,7 @@ class PositionChange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     trade_lots: int
     trade_money: int
     fee: int
+    funding_fee: int
     realized_pnl: int
 
 

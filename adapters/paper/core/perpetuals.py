@@ -1,4 +1,4 @@
-"""What happens to perpetuals by the clock: marks each second, and all that follows from them.
+"""What happens to positions by the clock: marks each second, and all that follows from them.
 
 Everything is done at whole seconds of the epoch, one by one, however rarely the exchange is
 called, so the outcome does not depend on how often it is.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from adapters.paper.core.funding import Funding
 from adapters.paper.core.ledger import Account, Ledger
+from adapters.paper.core.lending import Lender
 from adapters.paper.core.liquidation import Liquidator
 from adapters.paper.core.market import Market
 from adapters.paper.core.marks import Mark
@@ -20,7 +21,7 @@ _CATCH_UP_S = 86_400
 
 
 class Perpetuals:
-    """The clockwork of all perpetuals of an exchange."""
+    """The clockwork of all perpetuals and margin pairs of an exchange."""
 
     def __init__(
         self,
@@ -31,16 +32,19 @@ class Perpetuals:
         matcher: Matcher,
     ) -> None:
         """Give every perpetual its mark; raises ConfigError for an unknown index market."""
-        self._markets = [m for m in markets.values() if m.spec.is_perpetual]
+        self._markets = [m for m in markets.values() if m.has_positions]
         self._accounts = accounts
         self._matcher = matcher
         self.funding: dict[str, Funding] = {}
         for market in self._markets:
+            if not market.spec.is_perpetual:
+                continue
             market.mark = Mark(market, _index_market(market, markets), config.mark_window_s)
             funding = Funding(config, market, market.mark, matcher.now_us)
             self.funding[market.spec.name] = funding
         # The marks at which all accounts were judged, None while one is being liquidated.
         self._judged: list[int | None] | None = None
+        self._lender = Lender(config, accounts)
         self._liquidator = Liquidator(config, accounts, ledger, matcher)
         first_s = matcher.now_us // US_PER_S + 1
         self.next_us: int | None = first_s * US_PER_S if self._markets else None
@@ -57,6 +61,7 @@ class Perpetuals:
             if now_us >= funding.next_us:
                 funding.settle(self._accounts, now_us)
                 acted = True
+        acted |= self._lender.sample(now_us)
         marks = [market.mark_ticks() for market in self._markets]
         if acted or marks != self._judged:
             self._judged = None if self._liquidator.check() else marks

@@ -41,7 +41,9 @@ class Placer:
 
     def place(self, seat: Seat, request: NewOrder) -> Order | Reject:
         """Place an order of any type; the answer is the order as the engine left it."""
-        if seat.market.spec.is_perpetual is not request.collateral:
+        market, collateral = seat.market, request.collateral
+        lends = collateral and market.pool is not None
+        if market.spec.is_perpetual is not collateral and not lends:
             return rejects.UNKNOWN_MARKET
         sided = self._sided(seat, request)
         if isinstance(sided, Reject):
@@ -81,7 +83,7 @@ class Placer:
 
     def _build_legs(self, seat: Seat, request: NewOco) -> tuple[Order, Order] | Reject:
         """Return the take-profit and the stop leg, or the first refusal of either."""
-        if not seat.market.spec.is_perpetual:
+        if not seat.market.has_positions:
             return rejects.UNKNOWN_MARKET
         limit = NewOrder(
             market=request.market,
@@ -172,6 +174,7 @@ class Placer:
             rpi=request.rpi,
             # Ignored with postOnly (5.1).
             retail=request.retail and not request.post_only,
+            collateral=request.collateral,
             reduce_only=request.reduce_only and request.collateral,
             position_side=request.position_side,
             stp=request.stp,
@@ -198,11 +201,12 @@ class Placer:
         modify = old is not None
         if (
             self._config.refuse_flip
+            and order.collateral
             and not order.reduce_only
             and 0 < seat.reducible_lots(order.side) < order.lots
         ):
             return rejects.FLIP_REFUSED
-        if order.waiting and old is None and self._too_many_stops(seat):
+        if order.waiting and order.collateral and old is None and self._too_many_stops(seat):
             return rejects.TOO_MANY_STOPS
         lots, money = order.lots, held_money(seat.market, order)
         if order.type in _MARKETS:
@@ -218,19 +222,18 @@ class Placer:
             too_big = checks.check_bracket(seat, order, money)
             if too_big is not None:
                 return too_big
-            side, position_side = order.side, order.position_side
-            if not self._ledger.can_pay(seat, side, money, lots, old, position_side):
+            if not self._ledger.can_pay(seat, order, money, lots, old):
                 return _no_funds(order, modify=modify)
         takes_none = (order.post_only or order.rpi) and not order.waiting
         if takes_none and self._matcher.would_take(seat.market, order.side, order.ticks):
-            return rejects.post_only(collateral=seat.market.spec.is_perpetual, modify=modify)
+            return rejects.post_only(collateral=order.collateral, modify=modify)
         return None
 
     def _too_many_stops(self, seat: Seat) -> bool:
         most = self._config.margin_stops_max
-        if not most or not seat.market.spec.is_perpetual:
+        if not most:
             return False
-        return sum(order.waiting for order in seat.orders.values()) >= most
+        return sum(each.waiting and each.collateral for each in seat.orders.values()) >= most
 
     def _foresee(self, seat: Seat, order: Order) -> tuple[int, int] | Reject:
         """Return the (lots, money) to be covered for a market order, 12 when it trades nothing."""
@@ -243,7 +246,7 @@ class Placer:
             return (0, order.budget) if enough else rejects.no_book()
         lots, notional = self._matcher.market_sweep(seat, order, reach)
         # A spot seller needs all that is offered, a position only what will trade.
-        needed = lots if market.spec.is_perpetual else order.lots
+        needed = lots if order.collateral else order.lots
         return needed, notional * market.notional_unit
 
 

@@ -31,6 +31,7 @@ class PositionLog:
             self.changes.pop()
             lots, money = lots + last.trade_lots, money + last.trade_money
             fee, pnl = fee + last.fee, pnl + last.realized_pnl + last.fee
+            position.captured += last.funding_fee
         self.changes.append(
             PositionChange(
                 position_id=position.position_id,
@@ -46,9 +47,11 @@ class PositionLog:
                 trade_lots=lots,
                 trade_money=money,
                 fee=fee,
+                funding_fee=position.captured,
                 realized_pnl=pnl - fee,
             )
         )
+        position.captured = 0
         if not position.lots:
             self.closed.append(_closed(position, order.market))
 

@@ -36,13 +36,15 @@ def collateral_balance(account: Account, asset: str) -> CollateralBalance:
     """Return the collateral of one asset (6.6)."""
     balance, seats = account.collateral[asset], account.margin_seats(asset)
     pnl = sum(seat.unrealized_pnl() for seat in seats)
+    funding = sum(seat.accrued for seat in seats)
     margin = sum(seat.margin() for seat in seats)
     return CollateralBalance(
         asset=asset,
         balance=balance,
         unrealized_pnl=pnl,
+        unrealized_funding=funding,
         margin=margin,
-        available=max(balance + pnl - margin, 0),
+        available=max(balance + pnl - funding - margin, 0),
     )
 
 
@@ -54,10 +56,10 @@ def liquidation_ticks(seat: Seat) -> int | None:
     """
     account, market = seat.account, seat.market
     asset = market.spec.quote_asset
-    spare = account.collateral[asset] - seat.cost
+    spare = account.collateral[asset] - seat.cost - seat.accrued
     for other in account.margin_seats(asset):
         if other is not seat:
-            spare += other.unrealized_pnl() - maintenance(other)
+            spare += other.floating() - maintenance(other)
     gross = sum(abs(position.lots) for position in seat.positions)
     slope = gross * maintenance_rate(seat.leverage) - seat.lots * _RATE_ONE
     slope *= market.notional_fee_unit
@@ -92,6 +94,8 @@ def position_view(seat: Seat, held: Position, free_margin: int) -> PositionView:
         free_margin=free_margin,
         opened_us=held.opened_us,
         modified_us=held.modified_us,
+        funding=held.funding_paid if seat.market.pool is not None else 0,
+        unrealized_funding=held.accrued,
         liquidation_ticks=liquidation_ticks(seat),
         stage=held.stage,
         take_profit=_trigger(seat, held, above=held.lots > 0),

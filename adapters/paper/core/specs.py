@@ -38,8 +38,11 @@ class MarketSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     total_min: Amount
     total_max: Amount = "0"
     is_perpetual: bool = False
+    # A spot market whose book collateral orders may trade in too, on borrowed funds (6).
+    is_margin: bool = False
     maker_rate: Rate = "0.001"
     taker_rate: Rate = "0.001"
+    # Margin on a spot market never has more than 10 (10.9).
     leverage_max: Leverage = 100
     # What follows is of perpetuals only. The index is the last price of this spot market; without
     # a name, of the one with the same assets [C].
@@ -106,6 +109,7 @@ BTC_USDT = MarketSpec(
     stock_prec=6,
     qty_min="0.00001",
     total_min="5.05",
+    is_margin=True,
 )
 BTC_PERP = MarketSpec(
     name="BTC_PERP",
@@ -137,10 +141,10 @@ class ExchangeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """All settings of the exchange core; every one marked [C] is our choice, not documented.
 
     Choices without a setting, kept here so that they are found in one place, all [C]:
-    margin of a perpetual = worst notional / leverage, where the worst notional is the larger
+    margin of a position = worst notional / leverage, where the worst notional is the larger
     of |position cost + open buys| and |position cost - open sells| at order prices; a new order
     that does not raise it is always accepted, otherwise balance + P&L at the mark price must
-    cover the margin of all perpetuals (10.9); the cost of a part of a position is its share
+    cover the margin of all positions (10.9); the cost of a part of a position is its share
     rounded towards zero at 10^-18, the rest stays with the position; each side of a trade has
     a deal id of its own, so that a self-trade is two deals (10.4) and deals are unique by id;
     the notices of a bulk request come item by item.
@@ -169,8 +173,11 @@ class ExchangeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     # position that one liquidation order closes; there is one such order a second.
     margin_call_ratio: Ratio = "1.25"
     liquidation_step: Share = "0.25"
-    # [C] waiting stops of an account on one perpetual, then code 103 (152 for an OCO); 0 is no
-    # limit. WhiteBIT has one but does not say how high.
+    # [C, G-22] what is charged a day for borrowed funds, as a ratio of the entry value; it accrues
+    # each whole minute and is paid when the position changes.
+    borrow_rate: Share = "0.000585"
+    # [C] waiting collateral stops of an account on one market, then code 103 (152 for an OCO);
+    # 0 is no limit. WhiteBIT has one but does not say how high.
     margin_stops_max: Annotated[int, msgspec.Meta(ge=0)] = 0
     # First order and deal ids lie above 2^32 (contract 3); the spaces are separate.
     first_order_id: int = 1_212_901_344_783

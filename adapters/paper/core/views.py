@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from adapters.paper.core import borrows
 from adapters.paper.core.ledger import Account, Seat
 from adapters.paper.core.margin import Position
 from adapters.paper.core.market import Market
 from adapters.paper.core.model import (
     AdlQuantile,
     Balance,
+    Borrow,
     ClosedPosition,
     CollateralBalance,
     Deal,
@@ -69,7 +71,7 @@ class AccountViews:
         return {asset: Balance(funds.available, funds.freeze) for asset, funds in spot.items()}
 
     def collateral(self, account: str) -> dict[str, CollateralBalance]:
-        """Return the collateral of every asset that perpetuals settle in (6.6)."""
+        """Return the collateral of every asset that positions settle in (6.6)."""
         held = self.accounts[account]
         return {asset: collateral_balance(held, asset) for asset in held.collateral}
 
@@ -78,12 +80,17 @@ class AccountViews:
 
         None for an asset that the exchange does not know.
         """
-        held = self.collateral(account).get(asset)
-        if held is None and asset in self.accounts[account].spot:
-            return CollateralBalance(
-                asset=asset, balance=0, unrealized_pnl=0, margin=0, available=0
-            )
-        return held
+        held = self.accounts[account]
+        return borrows.balance(held, asset) if asset in held.spot else None
+
+    def collateral_balances(self, account: str) -> list[CollateralBalance]:
+        """Return every asset that can be collateral or be borrowed (6.6)."""
+        held = self.accounts[account]
+        return [borrows.balance(held, asset) for asset in borrows.assets(held)]
+
+    def borrows(self, account: str) -> list[Borrow]:
+        """Return what is borrowed, one record for each asset (`borrowsMargin`, 11.5)."""
+        return borrows.borrows(self.accounts[account])
 
     def positions(self, account: str, market: str | None = None) -> list[PositionView]:
         """Return the open positions (6.5)."""
@@ -112,6 +119,8 @@ class AccountViews:
         """
         found = []
         for name, seat in self.accounts[account].seats.items():
+            if not seat.market.spec.is_perpetual:
+                continue
             long = short = None
             for position in seat.positions:
                 if position.lots > 0:

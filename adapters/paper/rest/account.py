@@ -93,7 +93,11 @@ def collateral_balance(venue: Venue, account: str, body: Body) -> Any:
 
 def collateral_summary(venue: Venue, account: str, body: Body) -> Any:
     """POST collateral-account/balance-summary (6.6)."""
-    return [rest_objects.balance_summary(each) for each in _collateral(venue, account, body)]
+    if body.get("ticker") is None:
+        held = venue.exchange.collateral_balances(account)
+    else:
+        held = _collateral(venue, account, body)
+    return [rest_objects.balance_summary(each) for each in held]
 
 
 def _collateral(venue: Venue, account: str, body: Body) -> list[CollateralBalance]:

@@ -62,7 +62,7 @@ def summary(venue: Venue, account: str, body: Body) -> Any:
         "equity": units_text(totals.equity),
         "margin": units_text(totals.margin),
         "freeMargin": units_text(totals.free_margin),
-        "unrealizedFunding": "0",
+        "unrealizedFunding": units_text(totals.unrealized_funding),
         "pnl": units_text(totals.unrealized_pnl),
         "leverage": totals.leverage,
         "marginFraction": _fraction(totals),

@@ -229,7 +229,7 @@ def market(spec: MarketSpec) -> dict[str, Any]:
         "minTotal": spec.total_min,
         "maxTotal": spec.total_max,
         "tradesEnabled": True,
-        "isCollateral": spec.is_perpetual,
+        "isCollateral": spec.is_perpetual or spec.is_margin,
         "type": "futures" if spec.is_perpetual else "spot",
         "isTradFiFutures": False,
         "delistedAt": None,
@@ -280,8 +280,8 @@ def position(held: PositionView, spec: MarketSpec) -> dict[str, Any]:
         "pnlPercent": pnl_percent(held),
         "margin": units_text(held.margin),
         "freeMargin": units_text(held.free_margin),
-        "funding": "0",
-        "unrealizedFunding": "0",
+        "funding": units_text(held.funding),
+        "unrealizedFunding": units_text(held.unrealized_funding),
         "positionSide": held.side,
         "liquidationPrice": None if ticks is None else spec.price_text(ticks),
         "liquidationState": held.stage,
@@ -290,11 +290,11 @@ def position(held: PositionView, spec: MarketSpec) -> dict[str, Any]:
 
 
 def balance_summary(balance: CollateralBalance) -> dict[str, Any]:
-    """One record of collateral-account/balance-summary (6.6); the venue lends nothing."""
+    """One record of collateral-account/balance-summary (6.6)."""
     return {
         "asset": balance.asset,
         "balance": units_text(balance.balance),
-        "borrow": "0",
+        "borrow": units_text(balance.borrow),
         "availableWithoutBorrow": units_text(balance.available),
-        "availableWithBorrow": units_text(balance.available),
+        "availableWithBorrow": units_text(balance.with_borrow),
     }

@@ -82,7 +82,7 @@ def _change(venue: Venue, change: PositionChange) -> dict[str, Any]:
             "tradeAmount": spec.qty_text(change.trade_lots),
             "price": _average(venue, market, change.trade_money, change.trade_lots),
             "tradeFee": units_text(change.fee),
-            "fundingFee": "0",
+            "fundingFee": units_text(change.funding_fee),
             "realizedPnl": units_text(change.realized_pnl),
         },
         "side": change.side,

@@ -142,11 +142,14 @@ class Feeds:
 
     def _position_event(self, notice: PositionEvent) -> None:
         spec = self._exchange.markets[notice.position.market].spec
-        params = [int(notice.event), ws_objects.position(notice.position, spec)]
-        framed = push_frame("positionsAccountMargin_update", params)
-        for session in self.sessions:
-            if session.account == notice.account and "positionsAccountMargin" in session.sets:
-                session.outbox.push(framed)
+        told = {"positionsAccountMargin": ws_objects.position(notice.position, spec)}
+        if notice.borrow is not None:
+            told["borrowsAccountMargin"] = ws_objects.borrow(notice.borrow, spec)
+        for channel, shown in told.items():
+            framed = push_frame(f"{channel}_update", [int(notice.event), shown])
+            for session in self.sessions:
+                if session.account == notice.account and channel in session.sets:
+                    session.outbox.push(framed)
 
     def _trade(self, trade: PublicTrade) -> None:
         framed: bytes | None = None
@@ -206,7 +209,8 @@ class Feeds:
         for session in self.sessions:
             if session.account is None or session.account not in dirty:
                 continue
-            balances = self._exchange.collateral(session.account)
+            held = self._exchange.collateral_balances(session.account)
+            balances = {balance.asset: balance for balance in held}
             wanted = session.chosen("balanceMargin", list(balances))
             if wanted:
                 shown = [ws_objects.margin_balance_update(balances[asset]) for asset in wanted]
@@ -229,12 +233,19 @@ class Feeds:
                 session.owed.add("positionsMargin")
 
     def _tick_borrows(self, now_us: int) -> None:
-        # The venue lends nothing, so all there is to say is that a subscriber owes nothing [C].
+        # As positions: while something is borrowed, and once when nothing is [C].
         for session in self.sessions:
-            if "borrowsMargin" in session.owed:
-                session.owed.discard("borrowsMargin")
-                params = {"total": 0, "records": []}
+            if session.account is None or "borrowsMargin" not in session.sets:
+                continue
+            lent = self._exchange.borrows(session.account)
+            if lent or "borrowsMargin" in session.owed:
+                specs = {each.market: self._exchange.markets[each.market].spec for each in lent}
+                records = [ws_objects.borrow(each, specs[each.market]) for each in lent]
+                params = {"total": len(records), "records": records}
                 session.outbox.push(push_frame("borrowsMargin_update", params))
+            session.owed.discard("borrowsMargin")
+            if lent:
+                session.owed.add("borrowsMargin")
 
     def _tick_quantiles(self, now_us: int) -> None:
         # First what there is, then every change [C].

@@ -8,6 +8,7 @@ from adapters.paper.core import order_texts
 from adapters.paper.core.market import Levels
 from adapters.paper.core.model import (
     Balance,
+    Borrow,
     CollateralBalance,
     Deal,
     MarketSpec,
@@ -121,24 +122,35 @@ def spot_balance(balance: Balance) -> dict[str, str]:
 
 def margin_balance_update(balance: CollateralBalance) -> dict[str, str]:
     """One record of balanceMargin_update, whose short keys differ by case."""
-    available = units_text(balance.available)
     return {
         "a": balance.asset,
         "B": units_text(balance.balance),
-        "b": "0",
-        "av": available,
-        "ab": available,
+        "b": units_text(balance.borrow),
+        "av": units_text(balance.available),
+        "ab": units_text(balance.with_borrow),
     }
 
 
 def margin_balance(balance: CollateralBalance) -> dict[str, str]:
     """One value of the balanceMargin_request answer, which has long keys."""
-    available = units_text(balance.available)
     return {
         "balance": units_text(balance.balance),
-        "borrow": "0",
-        "available_without_borrow": available,
-        "available_with_borrow": available,
+        "borrow": units_text(balance.borrow),
+        "available_without_borrow": units_text(balance.available),
+        "available_with_borrow": units_text(balance.with_borrow),
+    }
+
+
+def borrow(lent: Borrow, spec: MarketSpec) -> dict[str, Any]:
+    """One record of borrowsMargin_update, whose amount is negative; `spec` is its market's."""
+    ticks = lent.liquidation_ticks
+    return {
+        "asset": lent.asset,
+        "ctime": seconds(lent.opened_us),
+        "mtime": seconds(lent.modified_us),
+        "amount": units_text(-lent.amount),
+        "unrealized_funding": units_text(lent.unrealized_funding),
+        "liq_price": "NaN" if ticks is None else spec.price_text(ticks),
     }
 
 
@@ -163,8 +175,8 @@ def position(held: PositionView, spec: MarketSpec) -> dict[str, Any]:
         "pnl": units_text(held.unrealized_pnl),
         "liq_price": spec.price_text(held.liquidation_ticks or 0),
         "liq_stage": held.stage,
-        "unrealized_funding": "0",
-        "funding": "0",
+        "unrealized_funding": units_text(held.unrealized_funding),
+        "funding": units_text(held.funding),
         "margin": units_text(held.margin),
         "free_margin": units_text(held.free_margin),
         "realized_pnl": units_text(held.realized_pnl),

@@ -72,8 +72,12 @@ def spot_subscribe(venue: Venue, session: Session, params: list[Any]) -> Answer:
 
 def margin_request(venue: Venue, session: Session, params: list[Any]) -> Answer:
     account = _account(session)
-    wanted = _margin_assets(venue, account, params) or venue.exchange.collateral(account)
-    held = (venue.exchange.collateral_in(account, asset) for asset in wanted)
+    wanted = _margin_assets(venue, account, params)
+    held = (
+        [venue.exchange.collateral_in(account, asset) for asset in wanted]
+        if wanted
+        else venue.exchange.collateral_balances(account)
+    )
     return Answer({each.asset: ws_objects.margin_balance(each) for each in held if each})
 
 
