@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import socket
 import ssl
 import stat
 import time
@@ -213,6 +214,11 @@ class SystemFs:
         _sync_dir(path.parent)
         return _SystemAppendFile(fd)
 
+    def open_append(self, path: Path) -> AppendFile:
+        """Open a file at its end, or create it, for this user alone."""
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        return _SystemAppendFile(fd)
+
     def read(self, path: Path, start: int = 0, size: int = -1) -> bytes:
         with open(path, "rb") as file:
             file.seek(start)
@@ -257,6 +263,23 @@ class SystemFs:
             os.close(fd)
             raise
         return _SystemLock(fd)
+
+
+class SystemDatagrams:
+    """Datagrams to a socket of this machine, such as that of the service manager."""
+
+    def __init__(self, address: str) -> None:
+        """Send to a path, or to an abstract name when it begins with `@`."""
+        self._address = "\0" + address[1:] if address.startswith("@") else address
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self._socket.setblocking(False)
+
+    def send(self, data: bytes) -> None:
+        """Send without waiting; raises OSError when nobody listens or the queue is full."""
+        self._socket.sendto(data, self._address)
+
+    def close(self) -> None:
+        self._socket.close()
 
 
 def _sync_dir(path: Path) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from adapters.cli.child import VenueAddress
     from adapters.cli.config import Config
-    from adapters.cli.display import Display
+    from adapters.cli.watchers import WatchPlan
     from adapters.ports import Clock, Ids, SystemFs
     from adapters.runtime.live import LiveLoop
     from adapters.runtime.run import RunOutcome, RunPlan
@@ -22,7 +22,7 @@ LIVE_REFUSED = (
     "fills per minute, message rate, fee change, operator stop, panic); quote on paper, or look "
     "on with --observe"
 )
-REFRESH_S = 0.25
+LOG_LEVELS = ("debug", "info", "warning", "error")
 EXIT_UNCLEAN = 1
 
 
@@ -43,6 +43,10 @@ EXIT_UNCLEAN = 1
     help="What moves the paper venue's market: recordings, one a market, or MARKET=FILE.",
 )
 @click.option("--seed", type=int, help="Seed of the paper venue's synthetic flow.")
+@click.option(
+    "--log", metavar="FILE|-", help="Append one JSON object per notable event; - is stderr."
+)
+@click.option("--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, no more.")
 def run(
     config_path: Path | None,
@@ -52,6 +56,8 @@ def run(
     live: bool,
     flow: str | None,
     seed: int | None,
+    log: str | None,
+    log_level: str,
     as_json: bool,
 ) -> int:
     """Quote the markets of CONFIG, journaling every fact and intent.
@@ -80,8 +86,14 @@ def run(
         _check_flow(fs, flow or "synthetic", seed or 1)
     clock, ids = SystemClock(), SystemIds()
     directory = journal or _new_journal(config, clock, ids)
-    options = _Options(config, directory, for_ns, observe, flow, seed, as_json)
+    logging = _Logging(log, log_level)
+    options = _Options(config, directory, for_ns, observe, flow, seed, logging, as_json)
     return trio.run(_main, options, fs, clock, ids)
+
+
+class _Logging(NamedTuple):
+    where: str | None
+    level: str
 
 
 class _Options(NamedTuple):
@@ -91,6 +103,7 @@ class _Options(NamedTuple):
     observe: bool
     flow: str | None
     seed: int | None
+    logging: _Logging
     as_json: bool
 
 
@@ -174,6 +187,19 @@ def _plan(options: _Options, address: VenueAddress) -> RunPlan:
     )
 
 
+def _watch_plan(options: _Options, address: VenueAddress) -> WatchPlan:
+    from adapters.cli.watchers import WatchPlan
+
+    return WatchPlan(
+        journal=options.journal,
+        screen=not options.as_json,
+        log=options.logging.where,
+        log_level=options.logging.level,
+        metrics=options.config.metrics,
+        secrets=(address.key, address.secret),
+    )
+
+
 async def _quote(
     options: _Options, address: VenueAddress, fs: SystemFs, clock: Clock, ids: Ids
 ) -> RunOutcome:
@@ -182,41 +208,32 @@ async def _quote(
 
     import trio
 
-    from adapters.cli.display import Display
+    from adapters.cli.watchers import Watchers
     from adapters.ports import SystemNet
     from adapters.runtime.quiet_gc import QuietGc
     from adapters.runtime.run import run_engine
 
-    plan = _plan(options, address)
-    display = Display(enabled=not options.as_json)
+    plan, net = _plan(options, address), SystemNet()
     outcomes: list[RunOutcome] = []
 
     async def engine(task_status: trio.TaskStatus[LiveLoop]) -> None:
-        start = partial(run_engine, clock=clock, ids=ids, net=SystemNet(), fs=fs)
-        start = partial(start, observer=display.observe, quiet_gc=quiet_gc)
+        start = partial(run_engine, clock=clock, ids=ids, net=net, fs=fs)
+        start = partial(start, observer=watchers.observe, quiet_gc=quiet_gc)
         outcomes.append(await start(plan, task_status=task_status))
         nursery.cancel_scope.cancel()
 
     with (
         QuietGc() as quiet_gc,
-        display,
+        Watchers(_watch_plan(options, address), fs, clock) as watchers,
         trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals,
     ):
         async with trio.open_nursery() as nursery:
+            await watchers.start(nursery, net)
             loop: LiveLoop = await nursery.start(engine)
-            nursery.start_soon(_show, display, clock)
             nursery.start_soon(_stop_on_signal, loop, signals)
             if options.for_ns is not None:
                 nursery.start_soon(_stop_after, loop, options.for_ns / 1e9)
     return outcomes[0]
-
-
-async def _show(display: Display, clock: Clock) -> None:
-    import trio
-
-    while True:
-        display.refresh(clock.now_ns())
-        await trio.sleep(REFRESH_S)
 
 
 async def _stop_after(loop: LiveLoop, seconds: float) -> None:

@@ -168,6 +168,7 @@ _MARKET_GAUGES: dict[str, tuple[str, _PerMarket]] = {
         lambda m, _: sum(order.unknown for order in m.live),
     ),
     "foreign_orders": ("Open orders that are not ours.", lambda m, _: len(m.foreign_orders)),
+    "stage": ("How far it is held back: 0 quotes freely, 6 is off.", lambda m, _: m.stage),
     "market_halted": ("1 when a human must look.", lambda m, _: bool(m.halted)),
 }
 
@@ -188,6 +189,10 @@ def _markets(state: State, now_ns: int) -> Iterator[Metric]:
     for name, (what, read) in _MARKET_COUNTERS.items():
         values = {(each,): read(market, now_ns) for each, market in markets.items()}
         yield _counter(name, what, values, "market")
+    holds: _Values = {
+        (each, hold.rule): hold.stage for each, market in markets.items() for hold in market.holds
+    }
+    yield _gauges("hold", "Stage at which a rule holds a market.", holds, "market", "rule")
     yield from _sides(state)
     yield from _money(state)
 

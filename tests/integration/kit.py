@@ -163,11 +163,19 @@ class Engine:
 
 @contextmanager
 def running_engine(
-    directory: Path, venue: Venue | None, *arguments: str, name: str = "run", **engine_keys: str
+    directory: Path,
+    venue: Venue | None,
+    *arguments: str,
+    name: str = "run",
+    text: str = "",
+    **engine_keys: str,
 ) -> Iterator[Engine]:
-    """Run the engine against a venue with the demo account; killed if the test leaves it."""
+    """Run the engine against a venue with the demo account; killed if the test leaves it.
+
+    `text` is added to the configuration, and `engine_keys` change its [engine].
+    """
     config = directory / "quotefold.toml"
-    config.write_text(settings(venue, **engine_keys))
+    config.write_text(settings(venue, **engine_keys) + text)
     env = environment(directory, venue)
     engine = Engine(directory, name, str(config), *arguments, env=env)
     try:

@@ -1,0 +1,96 @@
+"""Log, metrics and service manager of a real run, and that none of them is in its way."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from tests.integration.kit import quotefold, running_engine, running_venue, settings
+
+pytestmark = pytest.mark.slow
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def scraped(port: int) -> dict[str, float]:
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    return {name: float(value) for name, value in pairs}
+
+
+def test_a_run_is_logged_measured_and_watched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, path, address = free_port(), tmp_path / "run.log", str(tmp_path / "notify")
+    monkeypatch.setenv("NOTIFY_SOCKET", address)
+    monkeypatch.setenv("WATCHDOG_USEC", "400000")
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
+        running_venue() as venue,
+    ):
+        manager.bind(address)
+        manager.settimeout(20)
+        metrics = f"\n[metrics]\nport = {port}\n"
+        with running_engine(tmp_path, venue, "--log", str(path), text=metrics) as engine:
+            assert manager.recv(1_000).startswith(b"READY=1")
+            venue.wait_quotes()
+            found = scraped(port)
+            assert found['quotefold_quotes{market="BTC_USDT",side="buy"}'] >= 1
+            with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
+                assert answer.status == 200
+            summary = engine.finish()
+        manager.setblocking(False)
+        said = b""
+        while b"ended" not in said:
+            said += manager.recv(1_000)
+    assert b"WATCHDOG=1" in said
+    assert b"STOPPING=1" in said
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    names = [line["event"] for line in lines]
+    assert names[0] == "run_started"
+    assert "quoting" in names
+    assert names[-1] == "run_ended"
+    assert names.count("filled") == summary["fills"]
+
+
+def test_the_log_can_go_to_standard_error(tmp_path: Path) -> None:
+    code, out, err = quotefold(
+        *("run", "--json", "--for", "1s", "--log", "-", "--log-level", "debug"),
+        *("--journal", str(tmp_path / "journal")),
+    )
+    assert code == 0
+    assert json.loads(out)["clean"]
+    levels = {json.loads(line)["level"] for line in err.splitlines()}
+    assert {"debug", "info"} <= levels
+
+
+REFUSALS = [
+    ("a log that cannot be written", "", ("--log", "/proc/none"), "--log /proc/none"),
+    ("a port that is taken", "\n[metrics]\nport = {port}\n", (), "metrics: cannot listen on"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "problem"), [pytest.param(*case[1:], id=case[0]) for case in REFUSALS]
+)
+def test_what_cannot_be_watched_as_asked_is_refused_before_a_journal_exists(
+    tmp_path: Path, text: str, arguments: tuple[str, ...], problem: str
+) -> None:
+    config, journal = tmp_path / "my.toml", tmp_path / "journal"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        config.write_text(settings() + text.format(port=taken.getsockname()[1]))
+        given = ("run", str(config), "--journal", str(journal), *arguments)
+        code, out, err = quotefold(*given)
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert problem in err
+    assert not journal.exists()
