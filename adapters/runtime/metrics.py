@@ -35,10 +35,11 @@ HEALTHY_NS = 5 * NS_PER_S
 def gate_kind(gate: str) -> str:
     """Return what kind of gate it is: its words without what differs from time to time."""
     kind = gate.partition(":")[0]
-    return _ORDER_ID.sub("order", kind)
+    return _FIGURE.sub("N", _ORDER_ID.sub("order", kind))
 
 
-_ORDER_ID = re.compile(r"order \S+")
+_ORDER_ID = re.compile(r"\border \S+")
+_FIGURE = re.compile(r"\d[\d.,]*")
 
 
 class Latency(msgspec.Struct):

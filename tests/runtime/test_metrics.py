@@ -195,6 +195,7 @@ def test_a_request_counts_by_what_became_of_it() -> None:
         ("reconciling: private stream closed", "reconciling"),
         ("order 5f-12 has been unknown for too long", "order has been unknown for too long"),
         ("no book", "no book"),
+        ("behind by 1.25 s, limit 1", "behind by N s, limit N"),
         ("", ""),
     ],
 )
