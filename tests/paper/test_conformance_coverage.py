@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -160,9 +161,12 @@ CHANNELS: dict[str, tuple[list[Any] | None, list[Any]]] = {
     "premiumIndex": (None, []),
     "ADLQuantile": (None, []),
 }
-# Channels that have nothing to say on a good day: the first one has its bad day below, and nothing
-# is lent (docs/venue.md).
+# Channels that have nothing to say on a good day; they have their bad day below.
 SILENT = {"positionsAccountMargin", "borrowsAccountMargin"}
+MARGIN_CHANNELS = (
+    *("positionsMargin", "positionsAccountMargin", "borrowsMargin", "borrowsAccountMargin"),
+    "balanceMargin",
+)
 # Channels of later pages, which no official schema describes (11.3 [L]).
 WITHOUT_SCHEMA = {"premiumIndex", "ADLQuantile"}
 
@@ -219,19 +223,22 @@ async def test_every_channel_works(nursery: trio.Nursery, autojump_clock: MockCl
     assert ws.pushes == []
 
 
-async def test_pushes_of_a_liquidation(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("market", [PERP, MARKET])
+async def test_pushes_of_a_liquidation(
+    nursery: trio.Nursery, autojump_clock: MockClock, market: str
+) -> None:
     run = await bench(nursery, POOR)
     ws = await run.alice.open_ws(authorize=True)
-    for channel in ("positionsAccountMargin", "positionsMargin", "deals", "ordersExecuted"):
+    for channel in (*MARGIN_CHANNELS, "deals", "ordersExecuted"):
         await ws.call(f"{channel}_subscribe", *CHANNELS[channel][1])
 
     async def trade(price: str, amount: str, buyer: Client) -> None:
-        body = {"market": PERP, "price": price, "amount": amount}
+        body = {"market": market, "price": price, "amount": amount}
         await run.bob.ok("order/collateral/limit", side="sell", **body)
         await buyer.ok("order/collateral/limit", side="buy", **body)
 
     await trade("60000", "0.15", run.alice)
-    bid = {"market": PERP, "side": "buy", "price": "54000", "amount": "10"}
+    bid = {"market": market, "side": "buy", "price": "54000", "amount": "10"}
     await run.bob.ok("order/collateral/limit", **bid)
     for price in ("55400", "55000"):
         run.handle.exchange.set_index(PERP, price, run.handle.venue.now_us())
@@ -242,7 +249,9 @@ async def test_pushes_of_a_liquidation(nursery: trio.Nursery, autojump_clock: Mo
         check_push(message)
     events = [m["params"][0] for m in ws.pushes if m["method"] == "positionsAccountMargin_update"]
     assert events[:2] == [1, 2]
-    for path in ("positions/open", "positions/history", "summary", "balance"):
+    lent = [m["params"][0] for m in ws.pushes if m["method"] == "borrowsAccountMargin_update"]
+    assert lent == ([] if market == PERP else events)
+    for path in ("positions/open", "positions/history", "summary", "balance", "balance-summary"):
         status, answer = await run.alice.post(f"collateral-account/{path}")
         check_answer(f"/api/v4/collateral-account/{path}", "post", status, answer)
 

@@ -116,12 +116,13 @@ def _private(path: str, found: dict[str, Any], whole: Any) -> st.SearchStrategy[
 
 
 def _of_product(path: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Let most orders name a market of the product that their endpoint trades."""
+    """Let most orders name a market that their endpoint trades; collateral has both."""
     orders = body.get("orders")
     items = [body, *(orders if isinstance(orders, list) else [])]
     for item in items:
-        if isinstance(item, dict) and "side" in item and item.get("market") in MARKETS:
-            item["market"] = MARKETS["collateral" in path]
+        spot = "collateral" not in path and isinstance(item, dict) and "side" in item
+        if spot and item.get("market") == "BTC_PERP":
+            item["market"] = "BTC_USDT"
     return body
 
 

@@ -128,6 +128,7 @@ def picture(venue: Venue) -> dict[str, Any]:
                 held.timers,
                 list(held.funding),
                 exchange.positions(name),
+                exchange.collateral_balances(name),
                 (held.spec, held.leverage, held.hedge_mode),
             )
         ]
@@ -144,9 +145,10 @@ def trade(run: Run, rng: Random, actions: int) -> Counter[tuple[str, int]]:
         bid, _, ask, _ = book.best()
         price = book.spec.price_text((bid + ask) // 2 + rng.randint(-20, 20))
         order = {"market": market, "side": rng.choice(("buy", "sell")), "amount": "0.01"}
-        prefix = "order/" if market == SPOT else "order/collateral/"
-        limit = "order/new" if market == SPOT else "order/collateral/limit"
-        stop = prefix + ("stop_limit" if market == SPOT else "stop-limit")
+        spot = market == SPOT and rng.random() < 0.7
+        prefix = "order/" if spot else "order/collateral/"
+        limit = "order/new" if spot else "order/collateral/limit"
+        stop = prefix + ("stop_limit" if spot else "stop-limit")
         calls: list[tuple[str, dict[str, Any]]] = [
             (limit, {**order, "price": price}),
             (limit, {**order, "price": price}),
