@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help run test thirdparty lint bench cov venue-soak lock clean
+.PHONY: help run test thirdparty lint bench cov soak venue-soak lock clean
 
 # Arguments for `quotefold run`, `pytest` or the benchmarks, as in: make run ARGS="--for 30s"
 ARGS ?=
@@ -50,6 +50,9 @@ cov: .venv/dev.done  ## branch coverage of engine and strategies, at least 95 %
 	@exec $(BIN)/python -m pytest -n auto --dist worksteal --cov \
 	    --cov-report term-missing:skip-covered --cov-fail-under 95 \
 	    --deselect tests/test_simulated.py::test_virtual_time_outruns_real_time $(ARGS)
+
+soak: .venv/dev.done  ## a simulated day of quoting, proved (ARGS="--hours 2")
+	@exec $(BIN)/python -m tests.soak $(ARGS)
 
 venue-soak: .venv/dev.done  ## a million random commands through the venue's exchange core
 	@exec $(BIN)/python -m tests.paper.soak $(ARGS)
