@@ -148,16 +148,28 @@ def statistics_of(*trades: Trade) -> tuple[Statistics, Market]:
     return made, market
 
 
-def test_a_trade_leaves_the_rolling_day_to_the_second() -> None:
+def test_a_trade_leaves_the_rolling_hour_to_the_second() -> None:
     made, market = statistics_of((START_S, 100, 1), (START_S + 5, 104, 2), (START_S + 6, 102, 4))
-    last_us = (START_S + DAY_S - 1) * 1_000_000 + 999_999
-    assert made.day(market, last_us).lots == 7
-    assert change_hundredths(made.day(market, last_us)) == 200
-    later = made.day(market, last_us + 1)
+    last_us = (START_S + HOUR_S - 1) * 1_000_000 + 999_999
+    assert made.period(market, HOUR_S, last_us).lots == 7
+    assert change_hundredths(made.period(market, HOUR_S, last_us)) == 200
+    later = made.period(market, HOUR_S, last_us + 1)
     assert (later.lots, later.money, later.open_ticks) == (6, 2 * 104 + 4 * 102, 104)
     assert change_hundredths(later) == -192
-    quiet = made.day(market, last_us + 6_000_001)
+    quiet = made.period(market, HOUR_S, last_us + 6_000_001)
     assert (quiet.lots, quiet.open_ticks, quiet.high_ticks, quiet.close_ticks) == (0, 102, 102, 102)
+
+
+def test_a_trade_leaves_the_rolling_day_with_its_minute() -> None:
+    minute_s = START_S + 30
+    made, market = statistics_of(
+        (minute_s, 100, 1), (minute_s + 59, 104, 2), (minute_s + 60, 102, 4)
+    )
+    last_us = (minute_s + DAY_S) * 1_000_000 - 1
+    assert made.day(market, last_us).lots == 7
+    assert made.day(market, last_us + 1).lots == 4
+    assert made.day(market, last_us + 60_000_000).lots == 4
+    assert made.day(market, last_us + 60_000_001).lots == 0
 
 
 def test_today_starts_at_midnight() -> None:

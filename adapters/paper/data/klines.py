@@ -15,9 +15,10 @@ import msgspec
 SECOND_S, MINUTE_S, HOUR_S, DAY_S = 1, 60, 3600, 86_400
 WEEK_S, MONTH_S = 604_800, 2_592_000
 LONG_INTERVALS = (DAY_S, 2 * DAY_S, 3 * DAY_S, WEEK_S, MONTH_S)
-# Parts kept with trades in them, finest first: seconds for the rolling day, minutes for a month,
-# hours for three years. One part is about 300 bytes, so a market needs at most 45 MB.
-KEPT = ((SECOND_S, DAY_S), (MINUTE_S, 43_200), (HOUR_S, 26_280), (DAY_S, 3_650))
+# Parts kept with trades in them, finest first: seconds for an hour, minutes for a month, hours for
+# three years [C]. One part is about 300 bytes, so a market needs at most 24 MB, most of them after
+# weeks, and its first hour fills 1.
+KEPT = ((SECOND_S, HOUR_S), (MINUTE_S, 43_200), (HOUR_S, 26_280), (DAY_S, 3_650))
 # As many as the older kline path gives at most; the WebSocket method states no limit [C].
 CANDLES_MAX = 1440
 _EPOCH = date(1970, 1, 1)
@@ -145,7 +146,8 @@ class Klines:
     def span(self, start_s: int, end_s: int) -> Candle | None:
         """Return what traded in [start_s, end_s), None for nothing.
 
-        Exact for the last day, and for any whole minutes, hours or days that are still kept.
+        Exact for the last hour, and for any whole minutes, hours or days that are still kept; of
+        a longer time the part of a minute at its beginning is left out [C].
         """
         merged: Candle | None = None
         for part in self._parts(start_s, end_s, len(self._tiers) - 1):

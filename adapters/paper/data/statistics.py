@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from adapters.paper.core.market import Market
 from adapters.paper.core.model import US_PER_S, Notice, PublicTrade
-from adapters.paper.data.klines import DAY_S, Candle, Klines, flat, start_of
+from adapters.paper.data.klines import DAY_S, HOUR_S, MINUTE_S, Candle, Klines, flat, start_of
 
 
 class Statistics:
@@ -25,10 +25,15 @@ class Statistics:
     def period(self, market: Market, period_s: int, now_us: int) -> Candle:
         """Return what traded in the last `period_s` seconds, the running one included.
 
+        A period above an hour begins with the first whole minute in it, since seconds are kept
+        no longer [C].
         `open_ticks` is the first price of the period; where nothing traded, all prices are the
         last one known (0 before the first trade ever) [C].
         """
-        return self._since(market, self.now_s(market.spec.name, now_us) - period_s + 1, now_us)
+        start_s = self.now_s(market.spec.name, now_us) - period_s + 1
+        if period_s > HOUR_S:
+            start_s = -(-start_s // MINUTE_S) * MINUTE_S
+        return self._since(market, start_s, now_us)
 
     def day(self, market: Market, now_us: int) -> Candle:
         """Return what traded in the last 24 hours."""
