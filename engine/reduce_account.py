@@ -20,13 +20,23 @@ from engine.events import (
     SpotBalancesChanged,
 )
 from engine.foreign import told
-from engine.inventory import add_fill, base_total, position_lots
+from engine.inventory import Inventory, add_fill, base_total, position_lots
 from engine.money import add, from_units
 from engine.order_changes import with_order
 from engine.orders import Moved, Order
 from engine.state import MarketState, Mismatch, State, advance, with_market
 from engine.top import mid2
-from engine.types import OrderStatus, Position, Product, SpotBalance, VenueFill, VenueOrder
+from engine.types import (
+    NO_LIMIT,
+    OrderStatus,
+    Position,
+    Product,
+    SpotBalance,
+    VenueFill,
+    VenueOrder,
+)
+from engine.watch import Watch, marked
+from engine.watch import filled as watch_filled
 
 # A report races the deals around it; one that no deal has explained after this long is looked into.
 MISMATCH_GRACE_NS = 3_000_000_000
@@ -112,6 +122,7 @@ def apply_fill(state: State, record: Record, fill: VenueFill) -> State:
     market = replace(
         market,
         inventory=inventory,
+        watch=_watched(market, inventory, fill, record.recv_ns),
         position=position,
         memory=memory,
         past_totals=_past_totals(market, record.recv_ns),
@@ -124,6 +135,13 @@ def apply_fill(state: State, record: Record, fill: VenueFill) -> State:
         return orders.dealt(order, fill, record.seq, record.recv_ns)
 
     return change_order(state, record, fill.market, fill.client_order_id, fact)
+
+
+def _watched(market: MarketState, inventory: Inventory, fill: VenueFill, now_ns: int) -> Watch:
+    watch, fills_max = market.watch, market.quoted.limits.fills_per_minute_max
+    if fills_max < NO_LIMIT:
+        watch = watch_filled(watch, fill.side, fills_max, now_ns)
+    return marked(watch, inventory, market.quoted.market, mid2(market), now_ns)
 
 
 def spot_balances(

@@ -20,6 +20,7 @@ from engine.intents import (
     OpenStream,
     Ping,
     PlaceOrders,
+    QueryFees,
     QueryFills,
     QueryMarginBalances,
     QueryMarkets,
@@ -117,6 +118,10 @@ def _recon_asked(
     return reconcile.asked(market, record)
 
 
+def _fees_asked(market: MarketState, record: Record, intent: QueryFees) -> MarketState:
+    return replace(market, fees_asked_ns=record.recv_ns)
+
+
 _MARKETS: dict[type, Callable[[MarketState, Record, Any], MarketState]] = {
     PlaceOrders: _placed,
     ModifyOrder: _modify_sent,
@@ -127,6 +132,7 @@ _MARKETS: dict[type, Callable[[MarketState, Record, Any], MarketState]] = {
     QueryOpenOrders: _recon_asked,
     QueryFills: _recon_asked,
     QueryPositions: _recon_asked,
+    QueryFees: _fees_asked,
 }
 
 

@@ -51,7 +51,7 @@ from engine.intents import (
 )
 from engine.orders import Moved, Order, Status
 from engine.reduce_account import change_order
-from engine.reduce_venue import markets_listed, server_time
+from engine.reduce_venue import fees_listed, markets_listed, server_time
 from engine.refusals import RefusalKind, classify
 from engine.state import InFlight, State, advance, unexpected, with_market
 from engine.types import Refusal
@@ -106,11 +106,8 @@ def _succeeded(state: State, record: Record, request: InFlight, event: AnyEvent)
             return server_time(state, record, request, server_s)
         case MarketsListed():
             return markets_listed(state, record, event)
-        case FeesListed(name):
-            market = state.markets.get(name)
-            if market is None:
-                return state
-            return with_market(state, record, replace(market, fees=event))
+        case FeesListed():
+            return fees_listed(state, record, event)
         case KillSwitchesListed():
             return state
         case _:

@@ -41,6 +41,7 @@ from engine.state import (
 from engine.strategy import load_strategy
 from engine.top import mid2
 from engine.types import BUY, Quoted, Settings
+from engine.watch import marked
 
 NS_PER_S = 1_000_000_000
 BACKOFF_MAX_S = 30
@@ -102,7 +103,14 @@ def _market_started(
         return fresh
     target = quoted.inventory_target
     position = position_lots(before.inventory, quoted.market, target)
-    kept = replace(fresh, inventory=before.inventory, position=position, breaks=before.breaks)
+    kept = replace(
+        fresh,
+        inventory=before.inventory,
+        position=position,
+        breaks=before.breaks,
+        watch=before.watch,
+        fees_base=before.fees_base,
+    )
     for hold in before.holds:
         # A restart is no human who looked.
         kept = held(kept, hold) if hold.human else kept
@@ -266,13 +274,22 @@ def timer_fired(state: State, record: Record, event: TimerFired) -> State:
             requests = {**state.requests, seq: replace(request, expired=True)}
             state = lost(replace(state, requests=requests), record, seq, request)
     for market in state.markets.values():
-        timed = _doubts(state, _sampled(state, market), record)
+        timed = _doubts(state, _marked(_sampled(state, market), record), record)
         timed = freshness.at_timer(timed, record)
         if timed.ghosts and timed.ghosts[0].until_ns <= record.recv_ns:
             timed = without_old_ghosts(timed, record)
         if timed is not market:
             state = with_market(state, record, timed)
     return state
+
+
+def _marked(market: MarketState, record: Record) -> MarketState:
+    # A feed that is not trusted marks nothing; the day still turns.
+    feed = market.feed
+    middle2 = mid2(market) if feed.book_ok and not feed.doubt else 0
+    spec = market.quoted.market
+    watch = marked(market.watch, market.inventory, spec, middle2, record.recv_ns)
+    return market if watch is market.watch else replace(market, watch=watch)
 
 
 def _sampled(state: State, market: MarketState) -> MarketState:

@@ -16,6 +16,7 @@ from engine.intents import (
     Intent,
     OpenStream,
     Ping,
+    QueryFees,
     QueryFills,
     QueryMarginBalances,
     QueryMarkets,
@@ -36,6 +37,9 @@ _CLOSED, _OPENING, _READY = LinkStatus.CLOSED, LinkStatus.OPENING, LinkStatus.RE
 _DONE = ReconStage.DONE
 MARKETS_EVERY_NS = 60 * NS_PER_S
 """A market that disappears from the list must stop quoting (contract 4.1)."""
+FEES_EVERY_NS = 600 * NS_PER_S
+"""Fees change with the tier, which the venue works out once a day."""
+FEES_RETRY_NS = 30 * NS_PER_S
 OPENING_MAX_NS = 20 * NS_PER_S
 """Connecting, authorising and subscribing take one second at most around the world; each of the
 client's own steps gives up after 10 s."""
@@ -55,6 +59,7 @@ def session_intents(state: State) -> list[Intent]:
         if state.mode != "observe":
             intents += _kill_switch_intents(state, market)
             intents += _recon_intents(state, market)
+            intents += _fees_intents(state, market)
             if state.stopping_ns:
                 intents += _shutdown_intents(state, market)
     return _one_of_each(intents)
@@ -108,6 +113,13 @@ def _account_intents(state: State) -> list[Intent]:
     if any(isinstance(r.intent, QueryTime | QueryMarkets) for r in state.requests.values()):
         return []
     return intents
+
+
+def _fees_intents(state: State, market: MarketState) -> list[Intent]:
+    every_ns = FEES_RETRY_NS if market.fees is None else FEES_EVERY_NS
+    if state.stopping_ns or state.now_ns - market.fees_asked_ns < every_ns:
+        return []
+    return [QueryFees(market.quoted.market.name)]
 
 
 # --- kill-switch ------------------------------------------------------------------------------

@@ -41,8 +41,8 @@ class Stage(IntEnum):
 
 
 # As `engine.types.BUY`: plain names of what is compared most.
-QUOTE, WIDEN, STOP, CANCEL = Stage.QUOTE, Stage.WIDEN, Stage.STOP, Stage.CANCEL
-FLATTEN, OFF = Stage.FLATTEN, Stage.OFF
+QUOTE, WIDEN, ONE_SIDE, STOP = Stage.QUOTE, Stage.WIDEN, Stage.ONE_SIDE, Stage.STOP
+CANCEL, FLATTEN, OFF = Stage.CANCEL, Stage.FLATTEN, Stage.OFF
 
 
 class SideOff(StrEnum):

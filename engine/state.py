@@ -34,6 +34,7 @@ from engine.types import (
     VenueFill,
     VenueOrder,
 )
+from engine.watch import Watch
 from engine.working import Ghost, Shown, is_live, is_owing, is_whole, place_of, visible
 
 PRIVATE = "private"
@@ -230,6 +231,14 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How far it is held back: the highest stage of its holds."""
     unknown_for_long: str = ""
     """An order that was unknown for too long when the timer fired last; empty for none."""
+    watch: Watch = Watch()
+    fees_base: FeesListed | None = None
+    """Fees that this market is quoted by: the first listed, or those a human accepted."""
+    fees_risen: str = ""
+    """How the fees rose since; empty when they did not."""
+    fees_asked_ns: int = 0
+    delist_ns: int = 0
+    """When the venue means to delist the market; 0 when it does not."""
 
     @property
     def live(self) -> tuple[Order, ...]:
@@ -270,6 +279,7 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True, gc=False):
         assert (self.buy_worst, self.sell_worst) == (sum(bids), sum(asks)), "worst cases differ"
         owing = sorted((o for o in known if is_owing(o)), key=place_of)
         assert sorted(self.owing, key=place_of) == owing, "owing orders differ from the orders"
+        self.watch.check()
         assert self.stage is highest(self.holds), "the stage is not that of the holds"
         rules = [hold.rule for hold in self.holds]
         assert rules == sorted(set(rules)), "holds out of order, or two of one rule"

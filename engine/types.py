@@ -30,6 +30,10 @@ BUY = Side.BUY
 SELL = Side.SELL
 
 
+NO_LIMIT = 1 << 62
+"""A limit that nothing reaches; it still fits a 64-bit integer."""
+
+
 class Role(IntEnum):
     """Role in a fill, numbered as on the wire (contract 5.8)."""
 
@@ -80,6 +84,10 @@ class Market(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Ratio (0.001 is 0.1 %); negative is a rebate."""
     taker_fee_rate: Decimal
     """Ratio, as `maker_fee_rate`."""
+    enabled: bool = True
+    """Whether the venue lets it be traded."""
+    delist_s: int = 0
+    """When the venue means to delist it, Unix seconds; 0 when it does not."""
 
     @property
     def notional_decimals(self) -> int:
@@ -122,6 +130,22 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Most live orders on the market."""
     widen_bps: int = 10
     """How much further from the mid a market quotes at stage WIDEN, basis points of price."""
+    order_qty_max: int = NO_LIMIT
+    """Largest quantity of one order, lots."""
+    position_notional_max: int = NO_LIMIT
+    """Largest inventory either way, ticks x lots at the mid, counted as `position_max`."""
+    fills_per_minute_max: int = NO_LIMIT
+    """Most fills of one side within a minute; one more takes the side off."""
+    loss_day_max: int = NO_LIMIT
+    """Loss since the UTC day began at which the market stops, ticks x lots."""
+    drawdown_max: int = NO_LIMIT
+    """Loss since the highest P&L at which the market stops, ticks x lots."""
+    loss_flattens: bool = False
+    """Whether those two also bring the inventory to its target, after cancelling."""
+    flatten_collar_bps: int = 50
+    """Furthest from the mid that flattening may take, basis points."""
+    flatten_patience_ns: int = 30_000_000_000
+    """How long flattening waits as a maker before it takes."""
 
 
 class Quoted(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -16,6 +16,8 @@ _PRODUCTS: Mapping[str, Product] = {
     "tradfiFutures": Product.PERPETUAL,
 }
 _DECIMALS_MAX = 18
+_UNIX_S_MAX = 1 << 33
+"""Year 2242; its nanoseconds still fit 64 bits."""
 
 
 def read_market(item: MarketItem) -> Market:
@@ -43,6 +45,8 @@ def read_market(item: MarketItem) -> Market:
         notional_max=min(notional_max, UNITS_MAX - 1),
         maker_fee_rate=ratio(item.makerFee),
         taker_fee_rate=ratio(item.takerFee),
+        enabled=item.tradesEnabled,
+        delist_s=_unix_s(item.delistedAt),
     )
 
 
@@ -63,3 +67,11 @@ def _fitting(units: int) -> int:
     if units >= UNITS_MAX:
         raise ValueError(f"expected a limit below 2^62 units, found {units}")
     return units
+
+
+def _unix_s(time_s: int | None) -> int:
+    if time_s is None:
+        return 0
+    if not 0 <= time_s < _UNIX_S_MAX:
+        raise ValueError(f"expected a time in seconds, found {time_s}")
+    return time_s

@@ -266,6 +266,8 @@ class MarketItem(Struct):
     minTotal: Decimal  # noqa: N815
     maxTotal: Decimal  # noqa: N815
     type: str
+    tradesEnabled: bool = True  # noqa: N815
+    delistedAt: int | None = None  # noqa: N815
 
 
 class ServerTime(Struct):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from engine import events as e
 from engine import intents as i
@@ -88,8 +90,9 @@ def limits(
     order_notional_max: int = 10**9,
     collar_bps: int = 5_000,
     open_orders_max: int = 40,
+    **more: Any,
 ) -> Limits:
-    return Limits(position_max, order_notional_max, collar_bps, open_orders_max)
+    return Limits(position_max, order_notional_max, collar_bps, open_orders_max, **more)
 
 
 def quoted(
@@ -201,6 +204,7 @@ def margin(asset: str = "USDT", balance: str = "100") -> MarginBalance:
     return MarginBalance(asset, amount, Decimal(0), amount, amount)
 
 
+FEES = e.FeesListed(NAME, Decimal("0.001"), Decimal("0.001"), Decimal(0))
 NOT_FOUND = Refusal(400, 2, "orderId", "Unexecuted order was not found.")
 WOULD_TAKE = Refusal(422, 13, "postOnly", "This order couldn't be executed as a maker order")
 UNAUTHORISED = Refusal(401, 10, "", "Unauthorized request.")
@@ -299,6 +303,8 @@ class Run:
                 return e.PongReceived(stream)
             case i.Resubscribe(stream):
                 return snapshot(market=stream, at_ns=self.now_ns)
+            case i.QueryFees(market):
+                return FEES if market == NAME else replace(FEES, market=market)
             case i.QueryTime():
                 return e.ServerTimeReported(now_s)
             case i.QueryMarkets():

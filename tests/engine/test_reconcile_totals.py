@@ -165,6 +165,7 @@ def test_a_restart_makes_what_was_in_flight_unknown_and_resends_nothing() -> Non
         i.OpenStream,
         i.QueryTime,
         i.QueryMarkets,
+        i.QueryFees,
         i.CancelOrder,
     }
     run.base = "-0.004"

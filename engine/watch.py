@@ -1,0 +1,129 @@
+"""The figures that the limits watch over time: P&L of the day, its peak, fills of the last minute.
+
+Folded from fills and timers, so that a decision has only to compare. P&L is in half units: halves
+of a tick x lot of the market, as integers. It is marked at the mid, and what is not whole (a fee
+may have more decimals than the market) is rounded against us.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, Decimal
+
+import msgspec
+from msgspec.structs import replace
+
+from engine.inventory import Inventory
+from engine.money import EXACT, add, multiply
+from engine.types import BUY, Market, Side
+
+NS_PER_DAY = 86_400 * 1_000_000_000
+FILLS_SPAN_NS = 60 * 1_000_000_000
+"""Fills are counted over the last minute."""
+
+
+class Watch(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Figures of one market over time."""
+
+    day: int = 0
+    """UTC day of `day_pnl2`, days since the Unix epoch; 0 before the first mark."""
+    pnl2: int = 0
+    """P&L at the last mark, half units."""
+    day_pnl2: int = 0
+    """P&L at which the day began, half units."""
+    peak_pnl2: int = 0
+    """Highest P&L seen, half units."""
+    buy_fills_ns: tuple[int, ...] = ()
+    """When our bids were filled in the last minute, oldest first; as many as the limit needs."""
+    sell_fills_ns: tuple[int, ...] = ()
+
+    @property
+    def loss2(self) -> int:
+        """Lost since the day began, half units; negative when won."""
+        return self.day_pnl2 - self.pnl2
+
+    @property
+    def drawdown2(self) -> int:
+        """Lost since the highest P&L, half units, >= 0."""
+        return self.peak_pnl2 - self.pnl2
+
+    def check(self) -> None:
+        """Assert every invariant."""
+        assert self.pnl2 <= self.peak_pnl2, "P&L above its peak"
+
+
+def pnl2(inventory: Inventory, market: Market, mid2: int) -> int:
+    """Return the P&L of the deals counted so far, half units, rounded down.
+
+    Fees in a further asset than the market's two are not in it.
+
+    Args:
+        inventory: The fold of the deals.
+        market: Its market.
+        mid2: Twice the mid, ticks, > 0.
+    """
+    gross2 = 2 * inventory.cash + inventory.net_qty * mid2
+    if not (inventory.quote_fees or inventory.base_fees):
+        return gross2
+    quote = multiply(inventory.quote_fees, Decimal(2).scaleb(market.notional_decimals))
+    base = multiply(inventory.base_fees, Decimal(mid2).scaleb(market.qty_decimals))
+    fees2 = add(quote, base)
+    return gross2 - int(fees2.to_integral_value(ROUND_CEILING, context=EXACT))
+
+
+def marked(watch: Watch, inventory: Inventory, market: Market, mid2: int, now_ns: int) -> Watch:
+    """Return the figures at a new mark; the first of a UTC day is what the day began with.
+
+    Args:
+        watch: The figures before.
+        inventory: The fold of the deals.
+        market: Its market.
+        mid2: Twice the mid, ticks; 0 without a two-sided market, which leaves the last P&L.
+        now_ns: State time.
+    """
+    day = now_ns // NS_PER_DAY
+    value2 = pnl2(inventory, market, mid2) if mid2 else watch.pnl2
+    if day <= watch.day:
+        if value2 == watch.pnl2:
+            return watch
+        return replace(watch, pnl2=value2, peak_pnl2=max(watch.peak_pnl2, value2))
+    if not watch.day:
+        if not mid2:
+            return watch
+        return replace(watch, day=day, pnl2=value2, day_pnl2=value2, peak_pnl2=value2)
+    # The day began with what the last one ended with.
+    return replace(
+        watch,
+        day=day,
+        pnl2=value2,
+        day_pnl2=watch.pnl2,
+        peak_pnl2=max(watch.peak_pnl2, value2),
+    )
+
+
+def filled(watch: Watch, side: Side, fills_max: int, now_ns: int) -> Watch:
+    """Count a fill.
+
+    Args:
+        watch: The figures before.
+        side: Of our order.
+        fills_max: The limit: one more than this are remembered.
+        now_ns: State time.
+    """
+    before = watch.buy_fills_ns if side is BUY else watch.sell_fills_ns
+    oldest_ns = now_ns - FILLS_SPAN_NS
+    recent = tuple([fill_ns for fill_ns in before if fill_ns > oldest_ns])
+    fills_ns = (*recent, now_ns)[-fills_max - 1 :]
+    if side is BUY:
+        return replace(watch, buy_fills_ns=fills_ns)
+    return replace(watch, sell_fills_ns=fills_ns)
+
+
+def forgiven(watch: Watch) -> Watch:
+    """Begin anew, as after a human re-enabled: losses and fills count from now on."""
+    return replace(
+        watch,
+        day_pnl2=watch.pnl2,
+        peak_pnl2=watch.pnl2,
+        buy_fills_ns=(),
+        sell_fills_ns=(),
+    )
