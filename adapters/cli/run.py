@@ -164,11 +164,16 @@ def _is_loopback(url: str) -> bool:
     return is_loopback(parse_url(url, "https", "http").host)
 
 
-def _plan(options: _Options, address: VenueAddress) -> RunPlan:
+def _plan(options: _Options, address: VenueAddress, fs: SystemFs) -> RunPlan:
     from functools import partial
 
+    import engine
+    import strategies
     from adapters.cli.config import config_json, state_directory, to_quoted, to_settings
     from adapters.runtime.run import RunPlan
+    from adapters.runtime.snapshots import code_hash
+
+    core = [Path(package.__path__[0]) for package in (engine, strategies)]
 
     config = options.config
     return RunPlan(
@@ -184,6 +189,7 @@ def _plan(options: _Options, address: VenueAddress) -> RunPlan:
         journal=options.journal,
         raw_capture=config.journal.raw,
         state_directory=state_directory(config),
+        code=code_hash(fs, core),
     )
 
 
@@ -213,7 +219,7 @@ async def _quote(
     from adapters.runtime.quiet_gc import QuietGc
     from adapters.runtime.run import run_engine
 
-    plan, net = _plan(options, address), SystemNet()
+    plan, net = _plan(options, address, fs), SystemNet()
     outcomes: list[RunOutcome] = []
 
     async def engine(task_status: trio.TaskStatus[LiveLoop]) -> None:

@@ -126,6 +126,8 @@ async def _simulate(
             secret=Secret(account.secret),
             journal=JOURNAL,
             state_directory=STATE,
+            code=b"simulated",
+            threaded=False,
         )
 
         async def engine(task_status: trio.TaskStatus[LiveLoop]) -> None:

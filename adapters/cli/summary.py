@@ -53,6 +53,8 @@ def summarize(outcome: RunOutcome, journal: str) -> dict[str, Any]:
         "last_anomaly": state.last_anomaly,
         "halted": state.halted,
         "fingerprint": outcome.fingerprint.hex(),
+        "snapshot_seq": outcome.recovery.snapshot_seq,
+        "notes": list(outcome.recovery.notes),
         "markets": markets,
     }
 
@@ -119,6 +121,7 @@ def summary_text(summary: dict[str, Any]) -> str:
         for name, market in summary["markets"].items()
         if market["halted"]
     ]
+    lines += [f"note: {note}" for note in summary["notes"]]
     if summary["anomalies"]:
         lines.append(f"{summary['anomalies']:,} anomalies, the last: {summary['last_anomaly']}")
     return "\n".join([*lines, "", *next_commands(summary["journal"])])

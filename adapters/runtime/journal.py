@@ -200,6 +200,7 @@ class JournalWriter(SegmentWriter):
         config_hash: bytes,
         *,
         segment_bytes: int = SEGMENT_BYTES,
+        trusted_seq: int = 0,
     ) -> tuple[Self, Recovered]:
         """Lock a journal, repair what a crash left of its last segment, begin a new segment.
 
@@ -208,6 +209,7 @@ class JournalWriter(SegmentWriter):
             schema_hash: sha256 of the record types.
             config_hash: sha256 of the configuration of the run that begins.
             segment_bytes: Size at which a segment is closed; a single batch may exceed it.
+            trusted_seq: Segments that end before this record are not checked: `prove_older` does.
 
         Returns:
             The writer, and what was found: a `TornTail` there must become an event.
@@ -216,7 +218,7 @@ class JournalWriter(SegmentWriter):
             JournalError: if another writer holds the journal, or it is damaged.
         """
         with taken_lock(fs, directory) as lock:
-            found = recover(fs, directory, Kind.EVENTS)
+            found = recover(fs, directory, Kind.EVENTS, trusted_seq)
             header = found.next_header(Kind.EVENTS, found.next_seq, schema_hash, config_hash)
             return cls(fs, directory, lock, header, segment_bytes), found
 

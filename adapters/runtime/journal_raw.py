@@ -52,6 +52,7 @@ class RawWriter(SegmentWriter):
         *,
         first_seq: int,
         segment_bytes: int = SEGMENT_BYTES,
+        trusted_seq: int = 0,
     ) -> tuple[Self, TornTail | None]:
         """Begin a raw segment beside the journal in `directory`.
 
@@ -62,13 +63,14 @@ class RawWriter(SegmentWriter):
             first_seq: The journal writer's `next_seq` at its opening. Raw records of earlier
                 writers from there on belong to events that a crash took: readers skip them.
             segment_bytes: Size at which a segment is closed.
+            trusted_seq: As of the journal.
 
         Raises:
             JournalError: if another writer holds the raw capture, or it is damaged.
         """
         raw = directory / RAW_DIR
         with taken_lock(fs, raw) as lock:
-            found = recover(fs, raw, Kind.RAW)
+            found = recover(fs, raw, Kind.RAW, trusted_seq)
             header = found.next_header(Kind.RAW, first_seq, schema_hash, config_hash)
             return cls(fs, raw, lock, header, segment_bytes), found.torn
 

@@ -77,13 +77,20 @@ class SegmentFile:
             raise damage_error(self.path, damage)
 
 
-def read_segments(fs: Fs, directory: Path, kind: Kind = Kind.EVENTS) -> Iterator[SegmentFile]:
+def read_segments(
+    fs: Fs, directory: Path, kind: Kind = Kind.EVENTS, from_seq: int = FIRST_SEQ
+) -> Iterator[SegmentFile]:
     """Read the segments of a journal one after the other, oldest first.
+
+    Those that end before `from_seq` are not read.
 
     Raises:
         JournalError: if there is no segment, one is missing, or a header is damaged.
     """
+    first = first_needed(fs, directory, kind, from_seq)
     for path, number, is_last in _segment_paths(fs, directory):
+        if number < first:
+            continue
         with _readable(path):
             data = fs.read(path)
         header = decode_header(data, number, kind)
@@ -91,6 +98,17 @@ def read_segments(fs: Fs, directory: Path, kind: Kind = Kind.EVENTS) -> Iterator
             yield SegmentFile(path, data, header, is_last=is_last)
         elif not (is_last and is_unborn(data, header)):
             raise damage_error(path, header)
+
+
+def first_needed(fs: Fs, directory: Path, kind: Kind, from_seq: int) -> int:
+    """Number of the segment that `from_seq` is in, by the headers; 1 where they do not tell."""
+    for number in reversed(list_segments(fs, directory) if from_seq > FIRST_SEQ else []):
+        path = directory / segment_name(number)
+        with _readable(path):
+            header = decode_header(fs.read(path, 0, HEADER_SIZE), number, kind)
+        if isinstance(header, Header) and header.first_seq <= from_seq:
+            return number
+    return 1
 
 
 def read_headers(fs: Fs, directory: Path, kind: Kind = Kind.EVENTS) -> Iterator[Header]:
@@ -135,7 +153,7 @@ class JournalReader:
         Raises:
             JournalError: where the journal is damaged, after all records before the place.
         """
-        segments = read_segments(self._fs, self._directory)
+        segments = read_segments(self._fs, self._directory, from_seq=from_seq)
         for segment, follower in pairwise(chain(segments, (None,))):
             assert segment is not None
             if follower is not None and follower.header.first_seq <= from_seq:

@@ -10,6 +10,7 @@ import msgspec
 from adapters.ports import Fs
 from adapters.runtime.journal_format import (
     FIRST_SEQ,
+    HEADER_SIZE,
     NO_HASH,
     Damage,
     Header,
@@ -19,8 +20,10 @@ from adapters.runtime.journal_format import (
     decode_header,
     segment_name,
 )
-from adapters.runtime.journal_read import damage_error, is_unborn, list_segments
+from adapters.runtime.journal_read import damage_error, first_needed, is_unborn, list_segments
 from engine.errors import JournalError
+
+HASH_PIECE = 1 << 20
 
 
 class Recovered(msgspec.Struct, frozen=True):
@@ -53,10 +56,16 @@ class Recovered(msgspec.Struct, frozen=True):
         )
 
 
-def recover(fs: Fs, directory: Path, kind: Kind) -> Recovered:
+def recover(fs: Fs, directory: Path, kind: Kind, trusted_seq: int = 0) -> Recovered:
     """Check the chain of all segments and every frame of the last; cut its torn tail.
 
     The hash of an older segment proves it: whoever wrote that hash had walked the segment.
+
+    Args:
+        fs: Where the journal is.
+        directory: Of the segments.
+        kind: What they hold.
+        trusted_seq: Segments that end before this record are left to `prove_older`.
 
     Raises:
         JournalError: with file, offset and seq of damage that no crash can explain.
@@ -65,20 +74,49 @@ def recover(fs: Fs, directory: Path, kind: Kind) -> Recovered:
     if numbers != list(range(1, len(numbers) + 1)):
         raise JournalError(f"{directory}: expected segments 1 to {len(numbers)}, found {numbers}")
     unborn = _remove_unborn(fs, directory, kind, numbers)
-    prev_hash = NO_HASH
-    for number in numbers:
+    first = first_needed(fs, directory, kind, trusted_seq)
+    prev_hash = None if first > 1 else NO_HASH
+    for number in numbers[first - 1 :]:
         path = directory / segment_name(number)
         data = fs.read(path)
         header = decode_header(data, number, kind)
         if isinstance(header, Damage):
             raise damage_error(path, header)
-        if header.prev_hash != prev_hash:
+        if prev_hash is not None and header.prev_hash != prev_hash:
             raise chain_error(fs, directory, kind, header, prev_hash)
         if number == numbers[-1]:
             found = _recover_last(fs, path, data, header)
             return msgspec.structs.replace(found, torn=found.torn or unborn)
         prev_hash = hashlib.sha256(data).digest()
     return Recovered(torn=unborn)
+
+
+def prove_older(fs: Fs, directory: Path, kind: Kind, trusted_seq: int) -> None:
+    """Check the chain of the segments that `recover` left out.
+
+    Raises:
+        JournalError: as `recover`.
+    """
+    prev_hash, last = NO_HASH, first_needed(fs, directory, kind, trusted_seq)
+    for number in range(1, last + 1 if last > 1 else 1):
+        path = directory / segment_name(number)
+        header = decode_header(fs.read(path, 0, HEADER_SIZE), number, kind)
+        if isinstance(header, Damage):
+            raise damage_error(path, header)
+        if header.prev_hash != prev_hash:
+            raise chain_error(fs, directory, kind, header, prev_hash)
+        if number < last:
+            prev_hash = _file_hash(fs, path)
+
+
+def _file_hash(fs: Fs, path: Path) -> bytes:
+    # Piece by piece: this runs beside the loop, which shall not wait for memory.
+    digest = hashlib.sha256()
+    at = 0
+    while piece := fs.read(path, at, HASH_PIECE):
+        digest.update(piece)
+        at += len(piece)
+    return digest.digest()
 
 
 def _remove_unborn(fs: Fs, directory: Path, kind: Kind, numbers: list[int]) -> TornTail | None:

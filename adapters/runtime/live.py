@@ -11,6 +11,7 @@ from collections import deque
 import trio
 
 from adapters.ports import Clock, Ids, Net
+from adapters.runtime.chores import Chores
 from adapters.runtime.latch import Latch
 from adapters.runtime.quiet_gc import QuietGc
 from adapters.runtime.sequencer import Outgoing, Sequencer
@@ -61,6 +62,7 @@ class LiveLoop:
         clock: Clock,
         ids: Ids,
         nonces: NonceSource,
+        chores: Chores,
         quiet_gc: QuietGc | None = None,
         latch: Latch | None = None,
     ) -> None:
@@ -74,6 +76,7 @@ class LiveLoop:
             clock: Stamps what comes in.
             ids: Draws the jitter of reconnects.
             nonces: Those of `sequencer`.
+            chores: Done beside the loop.
             quiet_gc: Collects garbage; without it, that is done as Python likes.
             latch: Forbids placing while it is set; None for a run that no panic can reach.
         """
@@ -90,6 +93,7 @@ class LiveLoop:
         self._turned_ns = clock.now_ns()
         self._timer_waits = False
         self._timer_fired = False  # in this turn
+        self._chores = chores
         self._quiet_gc = quiet_gc
         self._latch = latch
 
@@ -109,6 +113,7 @@ class LiveLoop:
             self._sequencer.take(ended)
             digest = self._sequencer.fingerprint()
             self._sequencer.sync()
+            await self._chores.at_end(self._sequencer.vouched)
         except* JournalError as group:
             await self._abandon()
             raise _first(group) from None
@@ -129,6 +134,7 @@ class LiveLoop:
     async def _run(self) -> RunEnded:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._tick)
+            nursery.start_soon(self._chores.at_start)
             ended = None
             while ended is None:
                 await self._wake.wait()
@@ -140,6 +146,9 @@ class LiveLoop:
                     self._timer_fired = False
                     if self._quiet_gc is not None:
                         self._quiet_gc.after_timer(busy=bool(outgoing))
+                    vouched = self._sequencer.vouched
+                    if self._chores.is_due(vouched):
+                        nursery.start_soon(self._chores.now_and_then, vouched)
                 ended = ending(self._sequencer.state)
             nursery.cancel_scope.cancel()
         return ended

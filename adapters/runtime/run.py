@@ -14,13 +14,15 @@ import msgspec
 import trio
 
 from adapters.ports import Clock, Fs, Ids, Net
+from adapters.runtime.chores import Chores
 from adapters.runtime.journal import JournalWriter
+from adapters.runtime.journal_format import TornTail
 from adapters.runtime.journal_raw import RawWriter
-from adapters.runtime.journal_read import JournalReader
 from adapters.runtime.latch import Latch
 from adapters.runtime.live import LiveLoop
 from adapters.runtime.quiet_gc import QuietGc
 from adapters.runtime.sequencer import Counts, Observer, Sequencer
+from adapters.runtime.snapshots import Recovery, SnapshotKeeper, fold_rest, from_snapshot
 from adapters.whitebit.http_backend import make_http_client
 from adapters.whitebit.lanes import Lanes
 from adapters.whitebit.requests import encode
@@ -28,11 +30,10 @@ from adapters.whitebit.responses import normalise_response
 from adapters.whitebit.rest import RestAnswer, RestClient
 from adapters.whitebit.signing import NonceSource, Secret, Signer
 from adapters.whitebit.urls import parse_url
-from engine.codec import decode_record, schema_hash
+from engine.codec import schema_hash
 from engine.errors import ConfigError, RemoteProtocolError
 from engine.events import MarketsListed, RunEnded, RunStarted, TailCut
 from engine.intents import QueryMarkets
-from engine.reduce import reduce
 from engine.state import State
 from engine.types import Market, Quoted, Settings
 
@@ -67,6 +68,10 @@ class RunPlan(msgspec.Struct, frozen=True):
     raw_capture: bool = True
     state_directory: Path | None = None
     """Where the panic latch is looked for; None for a run that no other process can reach."""
+    code: bytes = b""
+    """The `code_hash` of this program, for snapshots of the state; empty to do without them."""
+    threaded: bool = True
+    """Snapshots and checks are done in threads, beside the loop; a simulation has none."""
 
 
 class RunOutcome(msgspec.Struct, frozen=True):
@@ -78,14 +83,8 @@ class RunOutcome(msgspec.Struct, frozen=True):
     fingerprint: bytes
     started_ns: int
     ended_ns: int
-
-
-def recover_state(fs: Fs, journal: Path) -> State:
-    """Fold what a journal holds already; the state of a new one is empty."""
-    state = State()
-    for _, payload in JournalReader(fs, journal).payloads():
-        state = reduce(state, decode_record(payload))
-    return state
+    recovery: Recovery
+    """How the state of an earlier run was come by; without that state."""
 
 
 async def run_engine(
@@ -117,29 +116,69 @@ async def run_engine(
         rest = RestClient(http, lanes, plan.rest_url, Signer(plan.key, plan.secret), forbidden)
         markets = await _fetch_markets(rest, plan.market_names)
         quoted = tuple(plan.quote(markets[name]) for name in plan.market_names)
-        config_hash = hashlib.sha256(plan.config.encode()).digest()
-        schema = schema_hash()
-        journal, found = JournalWriter.open(fs, plan.journal, schema, config_hash)
         with ExitStack() as files:
-            files.enter_context(journal)
-            state = recover_state(fs, plan.journal)
-            raw = None
-            if plan.raw_capture:
-                # A torn tail of raw bytes is cut without a word: events do not depend on it.
-                raw, _ = RawWriter.open(
-                    fs, plan.journal, schema, config_hash, first_seq=journal.next_seq
-                )
-                files.enter_context(raw)
-            sequencer = Sequencer(state, journal, raw, clock, nonces, observer)
-            if found.torn is not None:
-                torn = found.torn
+            opened = _open(plan, fs, files)
+            sequencer = Sequencer(opened.state, opened.journal, opened.raw, clock, nonces, observer)
+            if opened.torn is not None:
+                torn = opened.torn
                 sequencer.take(TailCut(torn.segment, torn.offset, torn.bytes_cut))
             started_ns = clock.now_ns()
             sequencer.start(_run_started(plan, ids, quoted))
-            loop = LiveLoop(sequencer, rest, net, plan.ws_url, clock, ids, nonces, quiet_gc, latch)
+            chores = _chores(plan, fs, opened.recovery.snapshot_seq)
+            loop = LiveLoop(
+                sequencer, rest, net, plan.ws_url, clock, ids, nonces, chores, quiet_gc, latch
+            )
             task_status.started(loop)
             ended, digest = await loop.run()
-    return RunOutcome(ended, sequencer.state, sequencer.counts, digest, started_ns, clock.now_ns())
+    return RunOutcome(
+        ended=ended,
+        state=sequencer.state,
+        counts=sequencer.counts,
+        fingerprint=digest,
+        started_ns=started_ns,
+        ended_ns=clock.now_ns(),
+        recovery=opened.recovery,
+    )
+
+
+class _Opened(msgspec.Struct):
+    journal: JournalWriter
+    raw: RawWriter | None
+    torn: TornTail | None
+    state: State
+    recovery: Recovery
+
+
+def _open(plan: RunPlan, fs: Fs, files: ExitStack) -> _Opened:
+    # Take the journal, and fold what it holds from the newest snapshot on.
+    config_hash = hashlib.sha256(plan.config.encode()).digest()
+    schema = schema_hash()
+    recovery = from_snapshot(fs, plan.journal, plan.code)
+    trusted_seq = recovery.snapshot_seq
+    journal, found = JournalWriter.open(
+        fs, plan.journal, schema, config_hash, trusted_seq=trusted_seq
+    )
+    files.enter_context(journal)
+    state = fold_rest(fs, plan.journal, recovery.state)
+    raw = None
+    if plan.raw_capture:
+        # A torn tail of raw bytes is cut without a word: events do not depend on it.
+        raw, _ = RawWriter.open(
+            fs,
+            plan.journal,
+            schema,
+            config_hash,
+            first_seq=journal.next_seq,
+            trusted_seq=trusted_seq,
+        )
+        files.enter_context(raw)
+    recovery = msgspec.structs.replace(recovery, state=State())
+    return _Opened(journal, raw, found.torn, state, recovery)
+
+
+def _chores(plan: RunPlan, fs: Fs, snapshot_seq: int) -> Chores:
+    keeper = SnapshotKeeper(fs, plan.journal, plan.code, snapshot_seq)
+    return Chores(fs, plan.journal, keeper, snapshot_seq, threaded=plan.threaded)
 
 
 def _run_started(plan: RunPlan, ids: Ids, quoted: tuple[Quoted, ...]) -> RunStarted:

@@ -67,6 +67,7 @@ class Sequencer:
 
     Attributes:
         state: After the last record.
+        vouched: The last state whose fingerprint this run journaled.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Sequencer:
             observer: Told of every record after it is folded; must not keep the loop.
         """
         self.state = state
+        self.vouched = state
         self._before_seq = state.seq
         self._decisions = self._requests = self._fingerprints = 0
         self._journal = journal
@@ -168,6 +170,7 @@ class Sequencer:
     def fingerprint(self) -> bytes:
         """Journal the fingerprint of the state, and return it."""
         digest = fingerprint(self.state)
+        self.vouched = self.state
         self._append(Fingerprint(digest), self.state.now_ns, self.state.seq)
         self._fingerprints += 1
         self._next_fingerprint = self.state.seq + FINGERPRINT_EVERY

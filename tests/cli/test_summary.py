@@ -14,6 +14,7 @@ from adapters.cli.main import cli
 from adapters.cli.summary import next_commands, print_summary, summarize, summary_text
 from adapters.runtime.run import RunOutcome
 from adapters.runtime.sequencer import Counts
+from adapters.runtime.snapshots import Recovery
 from engine.events import RunEnded
 from engine.state import State
 from tests.cli.kit import NOON, S, quoting
@@ -21,7 +22,7 @@ from tests.cli.kit import NOON, S, quoting
 JOURNAL = "journals/my run"
 
 
-def _outcome(state: State, *, clean: bool = True) -> RunOutcome:
+def _outcome(state: State, *, clean: bool = True, notes: tuple[str, ...] = ()) -> RunOutcome:
     reason = "stopped" if clean else "orders not proved gone: kill-switch left armed"
     return RunOutcome(
         ended=RunEnded(clean, reason),
@@ -30,6 +31,7 @@ def _outcome(state: State, *, clean: bool = True) -> RunOutcome:
         fingerprint=bytes(range(16)),
         started_ns=NOON,
         ended_ns=NOON + 30_500 * S,
+        recovery=Recovery(State(), 7, notes),
     )
 
 
@@ -73,6 +75,8 @@ def test_summary_holds_what_the_design_promises() -> None:
         "last_anomaly": "",
         "halted": "",
         "fingerprint": "000102030405060708090a0b0c0d0e0f",
+        "snapshot_seq": 7,
+        "notes": [],
         "markets": {},
     }
 
@@ -125,7 +129,8 @@ def test_summary_in_words_says_what_went_wrong() -> None:
     state = quoting()
     market = replace(state.markets["BTC_USDT"], halted="a frame was refused")
     state = replace(state, markets={"BTC_USDT": market}, anomalies=2, last_anomaly="seq 9: odd")
-    text = summary_text(summarize(_outcome(state, clean=False), JOURNAL))
+    text = summary_text(summarize(_outcome(state, clean=False, notes=("it is old",)), JOURNAL))
+    assert "\nnote: it is old\n" in text
     assert "NOT CLEAN: orders not proved gone: kill-switch left armed" in text
     assert "BTC_USDT HALTED: a frame was refused" in text
     assert "2 anomalies, the last: seq 9: odd" in text

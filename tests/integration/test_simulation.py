@@ -10,7 +10,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from adapters.cli.simulate import Simulation, World
+from adapters.cli.simulate import JOURNAL, Simulation, World
+from adapters.runtime.snapshots import list_snapshots, snapshot_name
 from adapters.simulated import SimFs, SimNet, SimStream
 from adapters.simulated_fs import SimAppendFile
 from engine.errors import JournalError
@@ -86,6 +87,24 @@ def test_another_seed_gives_another_journal() -> None:
     assert files_of(runs[0].fs) != files_of(runs[1].fs)
     for run in runs:
         assert_ended_well(run)
+
+
+# --- a journal that is continued ----------------------------------------------------------------
+
+
+def test_a_run_goes_on_from_a_snapshot_and_is_proved_from_the_first_record() -> None:
+    first = run_quiet(SHORT_S)
+    last = first.outcome.state.seq
+    assert list_snapshots(first.fs, JOURNAL) == [last - 1], "the state before its fingerprint"
+    second = run_quiet(SHORT_S, seed=2, fs=first.fs)
+    assert second.outcome.recovery.snapshot_seq == last - 1
+    assert second.outcome.recovery.notes == ()
+    assert_proved(second)
+    for seq in list_snapshots(first.fs, JOURNAL):
+        first.fs.remove(JOURNAL / snapshot_name(seq))
+    third = run_quiet(SHORT_S, seed=3, fs=first.fs)
+    assert third.outcome.recovery.snapshot_seq == 0
+    assert_proved(third)
 
 
 # --- faults -----------------------------------------------------------------------------------

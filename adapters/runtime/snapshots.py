@@ -1,0 +1,176 @@
+"""Snapshots of the state beside a journal, so that a start folds only what came after the last.
+
+They are caches: any of them may be deleted at any time. One is used only if the code that folds is
+the code that made it, and its state has the fingerprint that the journal recorded at its place;
+else it is passed over, with a note that says why.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+from crc32c import crc32c
+
+from adapters.ports import Fs
+from adapters.runtime.journal_read import JournalReader
+from engine.codec import decode_record
+from engine.errors import JournalError
+from engine.events import Fingerprint
+from engine.reduce import reduce
+from engine.snapshot import decode_state, encode_state
+from engine.state import State, fingerprint
+
+EVERY = 20_000
+"""Records between two snapshots, at least; a fifth of a second to fold."""
+CRC_SIZE = 4
+_PREFIX, _SUFFIX = "snapshot-", ".qfs"
+
+
+class Snapshot(msgspec.Struct, frozen=True, array_like=True):
+    """What a file holds, behind the CRC-32C of its bytes."""
+
+    code_hash: bytes
+    state: bytes
+
+
+def encode_snapshot(kept: Snapshot) -> bytes:
+    body = msgspec.msgpack.encode(kept)
+    return crc32c(body).to_bytes(CRC_SIZE, "little") + body
+
+
+def decode_snapshot(data: bytes) -> Snapshot:
+    """Read a file; raises JournalError unless it is whole."""
+    body = data[CRC_SIZE:]
+    if not body or data[:CRC_SIZE] != crc32c(body).to_bytes(CRC_SIZE, "little"):
+        raise JournalError("it is damaged")
+    return msgspec.msgpack.decode(body, type=Snapshot)
+
+
+class Recovery(msgspec.Struct, frozen=True):
+    """The state of a journal, and how it was come by."""
+
+    state: State
+    snapshot_seq: int = 0
+    """Record up to which a snapshot told it; 0 when all was folded."""
+    notes: tuple[str, ...] = ()
+    """Why snapshots were passed over."""
+
+
+def code_hash(fs: Fs, directories: Iterable[Path]) -> bytes:
+    """Hash the code that makes a state of a journal: the modules in some directories; 32 bytes."""
+    digest = hashlib.sha256(f"{sys.version} msgspec {msgspec.__version__}".encode())
+    for directory in directories:
+        for name in fs.list_dir(directory):
+            if name.endswith((".py", ".so")):
+                data = fs.read(directory / name)
+                digest.update(f"{name} {len(data)} ".encode() + data)
+    return digest.digest()
+
+
+def snapshot_name(seq: int) -> str:
+    return f"{_PREFIX}{seq:016d}{_SUFFIX}"
+
+
+def list_snapshots(fs: Fs, journal: Path) -> list[int]:
+    """Return after which records there are snapshots, oldest first."""
+    stems = [
+        name.removeprefix(_PREFIX).removesuffix(_SUFFIX)
+        for name in fs.list_dir(journal)
+        if name.startswith(_PREFIX) and name.endswith(_SUFFIX)
+    ]
+    return sorted(int(stem) for stem in stems if stem.isascii() and stem.isdigit())
+
+
+def from_snapshot(fs: Fs, journal: Path, code: bytes) -> Recovery:
+    """Return the state of the newest snapshot that fits; the empty state if none does.
+
+    Args:
+        fs: Where the journal is.
+        journal: Its directory.
+        code: The `code_hash` of this program; empty to use no snapshot.
+    """
+    notes: list[str] = []
+    for seq in reversed(_listed(fs, journal, notes) if code else []):
+        try:
+            state = _load(fs, journal, seq, code)
+        except (OSError, JournalError, msgspec.MsgspecError) as error:
+            notes.append(f"{snapshot_name(seq)} is not used: {error}")
+        else:
+            return Recovery(state, seq, tuple(notes))
+    return Recovery(State(), 0, tuple(notes))
+
+
+def _listed(fs: Fs, journal: Path, notes: list[str]) -> list[int]:
+    try:
+        return list_snapshots(fs, journal)
+    except OSError as error:
+        notes.append(f"no snapshot is used: {error}")
+        return []
+
+
+def _load(fs: Fs, journal: Path, seq: int, code: bytes) -> State:
+    kept = decode_snapshot(fs.read(journal / snapshot_name(seq)))
+    if kept.code_hash != code:
+        raise JournalError("other code made it")
+    state = decode_state(kept.state)
+    digest = fingerprint(state)
+    recorded = next(JournalReader(fs, journal).payloads(seq + 1), None)
+    event = None if recorded is None else decode_record(recorded[1]).event
+    if state.seq != seq or not isinstance(event, Fingerprint) or event.digest != digest:
+        raise JournalError(f"the journal has no such fingerprint at seq {seq + 1}")
+    return state
+
+
+def fold_rest(fs: Fs, journal: Path, state: State) -> State:
+    """Return the state after what a journal holds beyond the one given."""
+    for _, payload in JournalReader(fs, journal).payloads(state.seq + 1):
+        state = reduce(state, decode_record(payload))
+    return state
+
+
+class SnapshotKeeper:
+    """Writes the snapshots of one run."""
+
+    def __init__(self, fs: Fs, journal: Path, code: bytes, last_seq: int) -> None:
+        """Keep snapshots beside a journal.
+
+        Args:
+            fs: Where the journal is.
+            journal: Its directory.
+            code: The `code_hash` of this program; empty to keep none.
+            last_seq: Record of the snapshot that this run began from; 0 for none.
+        """
+        self._fs = fs
+        self._journal = journal
+        self._code = code
+        self._last_seq = self._good_seq = last_seq
+
+    def is_due(self, state: State, every: int = EVERY) -> bool:
+        """Say whether a state is worth a snapshot: `every` records on from the last one."""
+        return bool(self._code) and state.seq >= self._last_seq + every
+
+    def keep(self, state: State) -> None:
+        """Write a snapshot of a state whose fingerprint the journal records.
+
+        The one before is kept, should this one not fit; all others go. What the disk refuses is
+        done without.
+        """
+        self._last_seq = state.seq
+        data = encode_snapshot(Snapshot(self._code, encode_state(state)))
+        try:
+            for seq in list_snapshots(self._fs, self._journal):
+                if seq != self._good_seq:
+                    self._fs.remove(self._journal / snapshot_name(seq))
+            file = self._fs.open_new(self._journal / snapshot_name(state.seq))
+            try:
+                file.write(data)
+            finally:
+                file.close()
+        except OSError:
+            # Its absence costs time at the next start, and nothing else.
+            return
+        self._good_seq = state.seq
