@@ -40,31 +40,26 @@ def net_top(market: MarketState) -> Top:
 def _next(price: int, qty: int, book: Book, own: Shown, sign: int) -> tuple[int, int]:
     # The first level, from the best on, on which somebody else has something; `sign` is +1 for
     # bids, whose prices fall.
-    rest = qty
-    for own_price, own_qty in own:
-        if own_price == price:
-            rest -= own_qty
-        elif (price - own_price) * sign > 0:
-            break
+    rest = _others(price, qty, own)
     if rest > 0:
         return price, rest
-    held = _by_price(own)
     prices, qtys = book.bid_prices, book.bid_qtys
     if sign < 0:
         prices, qtys = book.ask_prices, book.ask_qtys
     for level, level_qty in zip(prices, qtys, strict=True):
         if (price - level) * sign > 0:
-            rest = level_qty - held.get(level, 0)
+            rest = _others(level, level_qty, own)
             if rest > 0:
                 return level, rest
     return 0, 0
 
 
-def _by_price(own: Shown) -> dict[int, int]:
-    held: dict[int, int] = {}
-    for price, qty in own:
-        held[price] = held.get(price, 0) + qty
-    return held
+def _others(price: int, qty: int, own: Shown) -> int:
+    # What is not ours of a level; ours are few, so looking through them beats a dict of them.
+    for own_price, own_qty in own:
+        if own_price == price:
+            qty -= own_qty
+    return qty
 
 
 def view_of(market: MarketState, now_ns: int) -> View | None:
