@@ -245,6 +245,9 @@ def _change_refused(
             # It filled, or ended otherwise, before the request reached it.
             return order, ""
         if not orders.awaits(order, record.cause_seq):
+            # A listing that still had the order settled a cancel; a modify, only its own success.
+            if isinstance(intent, CancelOrder):
+                return order, ""
             return order, f"{order.client_order_id}: settled, then refused: {refusal.text}"
         if kind is RefusalKind.NOT_FOUND:
             return orders.gone(order, "not found at the venue", record.seq, record.recv_ns)

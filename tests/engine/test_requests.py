@@ -219,6 +219,26 @@ def test_a_late_refusal_of_a_settled_request_leaves_the_next_one_in_flight() -> 
     assert run.order(name).status is Status.CLOSED
 
 
+@pytest.mark.parametrize("refusal", [BUSY, NOT_FOUND])
+def test_a_late_refusal_of_a_cancel_that_a_listing_settled_is_no_surprise(
+    refusal: Refusal,
+) -> None:
+    run, (ask, _) = quoting()
+    (request,) = run.ask(i.CancelOrder(NAME, ask.client_order_id))
+    run.wait(3.5)
+    assert run.order(ask.client_order_id).unknown
+    run.listed = tuple(
+        venue_order(o.client_order_id, o.order_id, side=o.side, price=o.price)
+        for o in run.market.live
+    )
+    run.settle()
+    settled = run.order(ask.client_order_id)
+    assert (settled.pending, settled.unknown) == (Pending.NONE, False)
+    run.push(e.RequestRefused(refusal), request)
+    assert run.order(ask.client_order_id) == settled
+    assert run.state.anomalies == 0
+
+
 def test_an_answer_of_another_kind_is_an_anomaly_and_changes_nothing_else() -> None:
     run, (ask, _) = quoting()
     venue = venue_order(ask.client_order_id, 2)
