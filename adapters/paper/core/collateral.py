@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from adapters.paper.core import checks, rejects
 from adapters.paper.core.closing import closing_order
-from adapters.paper.core.ledger import Account
+from adapters.paper.core.ledger import Account, Seat
 from adapters.paper.core.matching import Matcher
 from adapters.paper.core.model import (
     CollateralSummary,
@@ -33,7 +33,7 @@ class CollateralActions(AccountViews):
         self.advance(now_us)
         held = self.accounts[account]
         seats = [seat for seat in held.seats.values() if seat.market.has_positions]
-        engaged = [seat for seat in seats if seat.engaged()]
+        engaged = [seat for seat in seats if _is_engaged(seat)]
         if engaged and self.config.refuse_leverage_change and leverage != held.leverage:
             return rejects.MODE_LOCKED
         highest = max((seat.market.leverage_max for seat in seats), default=0)
@@ -83,7 +83,7 @@ class CollateralActions(AccountViews):
         if wanted is held.hedge_mode:
             return None
         for seat in held.seats.values():
-            if seat.market.spec.is_perpetual and seat.engaged():
+            if seat.market.spec.is_perpetual and _is_engaged(seat):
                 return rejects.MODE_LOCKED
         held.hedge_mode = wanted
         return None
@@ -122,3 +122,10 @@ class CollateralActions(AccountViews):
             unrealized_funding=funding,
             leverage=self.leverage(account),
         )
+
+
+def _is_engaged(seat: Seat) -> bool:
+    """Say whether a position or a collateral order is open."""
+    if any(order.collateral for order in seat.orders.values()):
+        return True
+    return any(position.lots for position in seat.positions)

@@ -108,12 +108,6 @@ class Seat:
         """Return the account's leverage, as far as the market allows it [C]."""
         return min(self.account.leverage, self.market.leverage_max)
 
-    def engaged(self) -> bool:
-        """Say whether a position or a collateral order is open."""
-        return any(position.lots for position in self.positions) or any(
-            order.collateral for order in self.orders.values()
-        )
-
     def margin(self) -> int:
         """Return the margin of positions and open orders in units, each rounded up."""
         leverage, margin = self.leverage, 0
@@ -136,6 +130,15 @@ class Seat:
     def floating(self) -> int:
         """Return what the positions add to the equity (10.12), in units."""
         return self.unrealized_pnl() - self.accrued
+
+    def spare(self) -> int:
+        """Return what the seat adds to the equity less its margin: `floating` - `margin`."""
+        spare = 0
+        for position in self.positions:
+            if position.lots or position.open_buys or position.open_sells:
+                spare += position.unrealized_pnl() - position.accrued
+                spare -= initial_margin(position.worst_notional(), self.leverage)
+        return spare
 
     def reducible_lots(self, side: Side, position_side: PositionSide = PositionSide.BOTH) -> int:
         """Return how much of a position an order of `side` can close."""
@@ -249,7 +252,7 @@ class Ledger:
         asset, leverage = seat.market.spec.quote_asset, seat.leverage
         spare = seat.account.collateral[asset]
         for other in seat.account.margin_seats(asset):
-            spare += other.floating() - other.margin()
+            spare += other.spare()
         return spare + initial_margin(before, leverage) >= initial_margin(worst, leverage)
 
     def hold_waiting(self, seat: Seat, order: Order, sign: int) -> None:
@@ -336,27 +339,21 @@ class Ledger:
         asset, position = seat.market.spec.quote_asset, seat.held[order.position_side]
         closing = min(lots, position.reducible_lots(order.side))
         fee_per_lot = ticks * rate * seat.market.notional_fee_unit
-        if seat.market.pool is not None:
-            self._lend(seat, position, order.side, ticks, lots)
+        pool, owed = seat.market.pool, 0
+        if pool is not None:
+            # What has accrued is paid with every change (G-22).
+            owed = position.pay_accrued()
+            pool.trade(seat.market, order.side, ticks, lots)
         if closing:
             self._exit(seat, position, order, ticks, closing, closing * fee_per_lot, now_us)
         if lots > closing:
             opening = lots - closing
             self._enter(seat, position, order, ticks, opening, opening * fee_per_lot, now_us)
         fee = lots * fee_per_lot
-        seat.account.collateral[asset] -= fee
-        self.collateral_fees[asset] = self.collateral_fees.get(asset, 0) + fee
+        seat.account.collateral[asset] -= fee + owed
+        self.collateral_fees[asset] = self.collateral_fees.get(asset, 0) + fee + owed
         seat.account.dirty_collateral = True
         return fee, asset
-
-    def _lend(self, seat: Seat, position: Position, side: Side, ticks: int, lots: int) -> None:
-        """Let the pool trade in the position's place; what has accrued is paid (G-22)."""
-        market, asset = seat.market, seat.market.spec.quote_asset
-        assert market.pool is not None
-        market.pool.trade(side, lots * market.lot_unit, ticks * lots * market.notional_unit)
-        paid = position.pay_accrued()
-        seat.account.collateral[asset] -= paid
-        self.collateral_fees[asset] = self.collateral_fees.get(asset, 0) + paid
 
     def _exit(
         self,

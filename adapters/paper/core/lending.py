@@ -24,6 +24,7 @@ from adapters.paper.core.model import (
 
 if TYPE_CHECKING:
     from adapters.paper.core.ledger import Account
+    from adapters.paper.core.market import Market
 
 _RATE_ONE: int = 10**RATE_DECIMALS
 _MINUTE_US = 60 * US_PER_S
@@ -38,11 +39,11 @@ class Pool:
     def __init__(self) -> None:
         self.stock = self.money = 0
 
-    def trade(self, side: Side, stock: int, money: int) -> None:
+    def trade(self, market: Market, side: Side, ticks: int, lots: int) -> None:
         """Trade in place of a margin order of `side`."""
-        sign = 1 if side is Side.BUY else -1
-        self.stock += sign * stock
-        self.money -= sign * money
+        signed = lots if side is Side.BUY else -lots
+        self.stock += signed * market.lot_unit
+        self.money -= signed * ticks * market.notional_unit
 
 
 class Lender:
