@@ -20,28 +20,31 @@ UNIT = 10**UNIT_DECIMALS
 
 @dataclass
 class ReferenceAccount:
-    """Cash of all that was bought, sold, charged and paid; lots by position side."""
+    """Cash of all that was bought, sold, charged and paid; lots by market and position side."""
 
     cash: Fraction
-    lots: dict[PositionSide, int] = field(default_factory=dict)
+    lots: dict[tuple[str, PositionSide], int] = field(default_factory=dict)
 
     def fill(self, deal: Deal, side: PositionSide) -> None:
         sign = 1 if deal.side is Side.BUY else -1
         self.cash -= sign * deal.lots * deal.ticks + Fraction(deal.fee, UNIT)
-        self.lots[side] = self.lots.get(side, 0) + sign * deal.lots
+        key = deal.market, side
+        self.lots[key] = self.lots.get(key, 0) + sign * deal.lots
 
-    def equity(self, mark: int) -> Fraction:
-        """Return what is left when everything is sold at the mark."""
-        return self.cash + mark * sum(self.lots.values())
+    def equity(self, marks: dict[str, int]) -> Fraction:
+        """Return what is left when everything is sold at the marks."""
+        return self.cash + sum(marks[market] * lots for (market, _), lots in self.lots.items())
 
-    def stage(self, mark: int, leverage: int) -> Stage | None:
+    def stage(self, marks: dict[str, int], leverages: dict[str, int]) -> Stage | None:
         """Return what section 10.12 says of the account."""
-        gross = sum(abs(lots) for lots in self.lots.values())
-        rate = min(Fraction(3, 100), Fraction(1, 2) / leverage)
-        needed = gross * mark * rate
-        if not gross or self.equity(mark) >= needed * Fraction(5, 4):
+        needed = Fraction(0)
+        for (market, _), lots in self.lots.items():
+            rate = min(Fraction(3, 100), Fraction(1, 2) / leverages[market])
+            needed += abs(lots) * marks[market] * rate
+        equity = self.equity(marks)
+        if not any(self.lots.values()) or equity >= needed * Fraction(5, 4):
             return None
-        return Stage.MARGIN_CALL if self.equity(mark) >= needed else Stage.LIQUIDATION
+        return Stage.MARGIN_CALL if equity >= needed else Stage.LIQUIDATION
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import ClassVar
 
 import msgspec
 import pytest
@@ -71,7 +72,8 @@ REFUSALS = {10, 12, 14, 111, 112, 114, 116}
 
 
 class MarginMachine(RuleBasedStateMachine):
-    config, market, leverage_max = CONFIG, PERP.name, 50
+    config, market = CONFIG, PERP.name
+    leverage_max: ClassVar[dict[str, int]] = {PERP.name: 50}
     # Refusals of a leverage: too little margin, too large a position.
     leverage_refusals: tuple[int, ...] = (17, 111)
 
@@ -147,8 +149,9 @@ class MarginMachine(RuleBasedStateMachine):
         for held in self.venue.positions(user):
             # Closing one may fill an order of the same account that closes the other.
             still = {each.position_id for each in self.venue.positions(user)}
-            answer = self.venue.close_position(user, self.market, held.position_id, self.now_us)
-            expected = 12 if held.position_id in still else 104
+            number = held.position_id
+            answer = self.venue.close_position(user, held.market, number, self.now_us)
+            expected = 12 if number in still else 104
             assert isinstance(answer, Order) or answer.code == expected
 
     @rule(side=sides, price=st.integers(70, 130), qty=lots)
@@ -164,11 +167,14 @@ class MarginMachine(RuleBasedStateMachine):
     @rule(user=users, side=sides, price=ticks, qty=st.integers(10, 150))
     def bet(self, user: str, side: Side, price: int, qty: int) -> None:
         """Open as much as the margin allows, against the background."""
-        self.background.set_level(side.opposite, price, qty, self.now_us)
+        self._bet(self.background, user, side, price, qty)
+
+    def _bet(self, background: Background, user: str, side: Side, price: int, qty: int) -> None:
+        background.set_level(side.opposite, price, qty, self.now_us)
         hedge = self.venue.hedge_mode(user)
         long_or_short = PositionSide.LONG if side is Side.BUY else PositionSide.SHORT
         request = NewOrder(
-            market=self.market,
+            market=background.market.spec.name,
             side=side,
             amount=str(qty),
             price=str(price),
@@ -208,16 +214,21 @@ class MarginMachine(RuleBasedStateMachine):
         """Do to the reference what a second does besides payments of funding."""
 
     def _check_stages(self, news: list[Notice]) -> None:
-        mark = self.venue.markets[self.market].mark_ticks()
-        if mark is None or any(isinstance(each, Deal) for each in news):
+        marks = self._marks()
+        if any(isinstance(each, Deal) for each in news):
             return  # Liquidations have moved prices since the stages were decided.
         for name, account in self.accounts.items():
-            expected = account.stage(mark, min(self.venue.leverage(name), self.leverage_max))
+            leverage = self.venue.leverage(name)
+            leverages = {market: min(leverage, most) for market, most in self.leverage_max.items()}
+            expected = account.stage(marks, leverages)
             for held in self.venue.positions(name):
                 assert held.stage is expected
         for each in news:
             if isinstance(each, PositionEvent):
                 assert each.position.stage is not None
+
+    def _marks(self) -> dict[str, int]:
+        return {name: market.mark_ticks() or 0 for name, market in self.venue.markets.items()}
 
     def _collect(self) -> None:
         """Tell the reference all fills, payments and insurance since the last time."""
@@ -251,14 +262,14 @@ class MarginMachine(RuleBasedStateMachine):
     @invariant()
     def accounts_agree_with_the_reference(self) -> None:
         self._collect()
-        mark = self.venue.markets[self.market].mark_ticks() or 0
+        marks = self._marks()
         for name, account in self.accounts.items():
-            seat = self.venue.accounts[name].seats[self.market]
-            for position in seat.positions:
-                assert position.lots == account.lots.get(position.side, 0)
+            for market, seat in self.venue.accounts[name].seats.items():
+                for position in seat.positions:
+                    assert position.lots == account.lots.get((market, position.side), 0)
             held = self.venue.collateral(name)["USDT"]
             equity = held.balance + held.unrealized_pnl - held.unrealized_funding
-            assert Fraction(equity, UNIT) == account.equity(mark)
+            assert Fraction(equity, UNIT) == account.equity(marks)
             if not self.venue.open_orders(name) and not any(account.lots.values()):
                 assert held.margin == 0
 

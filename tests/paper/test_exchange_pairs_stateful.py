@@ -1,22 +1,26 @@
-"""Random margin and spot orders in one book, fees of borrowing, liquidations: the reference."""
+"""Random margin, spot and futures orders of the same accounts, against a naive reference."""
 
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import ClassVar
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
+from adapters.paper.core.background import Background
 from adapters.paper.core.model import (
     FLOW_ACCOUNTS,
     US_PER_S,
     AccountSpec,
     Deal,
     ExchangeConfig,
+    Executed,
     MarketSpec,
     NewOrder,
+    Notice,
     Order,
     PositionSide,
     Reject,
@@ -25,6 +29,7 @@ from adapters.paper.core.model import (
 )
 from tests.paper.reference_margin import UNIT, ReferenceSpot
 from tests.paper.test_exchange_margin_stateful import (
+    PERP,
     SPECS,
     MarginMachine,
     lots,
@@ -47,14 +52,14 @@ PAIR = MarketSpec(
 )
 SPOT_FUNDS = {"BTC": "300", "USDT": "30000"}
 CONFIG = ExchangeConfig(
-    markets=(PAIR,),
+    markets=(PAIR, PERP),
     accounts=(
         *(
             AccountSpec(
                 name=spec.name,
                 spot=SPOT_FUNDS,
                 collateral=spec.collateral,
-                leverage=min(spec.leverage, 10),
+                leverage=spec.leverage,
                 hedge_mode=spec.hedge_mode,
             )
             for spec in SPECS
@@ -68,16 +73,25 @@ BORROW_RATE = to_rate(CONFIG.borrow_rate)
 
 
 class PairMachine(MarginMachine):
-    """The rules of the perpetual's machine on a margin pair, whose flow trades on spot funds."""
+    """The rules of the perpetual's machine on a margin pair, whose flow trades on spot funds.
 
-    config, market, leverage_max = CONFIG, PAIR.name, 10
+    Bets on the perpetual share the collateral.
+    """
+
+    config, market = CONFIG, PAIR.name
+    leverage_max: ClassVar[dict[str, int]] = {PAIR.name: 10, PERP.name: 50}
     # Above 10x there is no margin on a spot market.
-    leverage_refusals = (17, 30)
+    leverage_refusals = (17, 30, 111)
 
     def __init__(self) -> None:
         super().__init__()
         base, quote = (Fraction(SPOT_FUNDS[asset]) for asset in ("BTC", "USDT"))
         self.spot = {spec.name: ReferenceSpot(base, quote) for spec in SPECS}
+        self.futures = Background(self.venue, PERP.name)
+
+    @rule(user=users, side=sides, price=ticks, qty=st.integers(10, 150))
+    def bet_on_futures(self, user: str, side: Side, price: int, qty: int) -> None:
+        self._bet(self.futures, user, side, price, qty)
 
     @rule(user=users, side=sides, price=ticks, qty=lots)
     def place_spot(self, user: str, side: Side, price: int, qty: int) -> None:
@@ -94,7 +108,9 @@ class PairMachine(MarginMachine):
     @rule(user=users, wanted=st.booleans())
     def set_hedge_mode(self, user: str, wanted: bool) -> None:
         """Margin pairs are always one-way, so they forbid no change of the mode."""
-        assert self.venue.set_hedge_mode(user, wanted, self.now_us) is None
+        changed = self.venue.hedge_mode(user) is not wanted
+        answer = self.venue.set_hedge_mode(user, wanted, self.now_us)
+        assert (answer is not None) == (changed and bool(self.venue.positions(user, PERP.name)))
 
     @rule(price=st.one_of(st.none(), st.integers(70, 130)))
     def set_index(self, price: int | None) -> None:
@@ -103,7 +119,16 @@ class PairMachine(MarginMachine):
         if price is not None:
             self.background_trades(Side.SELL, price, 1)
 
+    def _check_stages(self, news: list[Notice]) -> None:
+        """Of an account in liquidation the pair goes first."""
+        super()._check_stages(news)
+        for each in news:
+            if isinstance(each, Executed) and each.order.source == "liquidation":
+                name, market = each.order.account, each.order.market
+                assert market == PAIR.name or name not in self.holders
+
     def _before_a_second(self) -> None:
+        self.holders = [n for n in self.accounts if self.venue.positions(n, PAIR.name)]
         if self.now_us // US_PER_S % 60:
             return
         for name, account in self.accounts.items():
