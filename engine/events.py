@@ -355,6 +355,9 @@ class RiskRefusal(msgspec.Struct, frozen=True, array_like=True, gc=False):
     rule: str
     reason: str
     """What was found and what is allowed, in words with figures."""
+    found: int = 0
+    """The figure that was found, in the limit's own unit."""
+    limit: int = 0
 
 
 class Decided(Event, frozen=True, tag="de"):

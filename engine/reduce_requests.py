@@ -53,6 +53,7 @@ def decided(state: State, record: Record, event: Decided) -> State:
         now_ns=record.recv_ns,
         decided_seq=record.seq,
         decided=event.intents,
+        sent=state.sent + len(event.intents),
     )
     for refusal in event.refusals:
         market = state.markets[refusal.market]

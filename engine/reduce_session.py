@@ -24,6 +24,7 @@ from engine.inventory import position_lots
 from engine.order_changes import with_orders, without_old_ghosts
 from engine.orders import OPEN
 from engine.reduce_account import MISMATCH_GRACE_NS
+from engine.reduce_limits import at_mark, own_room, paced
 from engine.reduce_response import lost
 from engine.state import (
     PRIVATE,
@@ -41,7 +42,6 @@ from engine.state import (
 from engine.strategy import load_strategy
 from engine.top import mid2
 from engine.types import BUY, Quoted, Settings
-from engine.watch import marked
 
 NS_PER_S = 1_000_000_000
 BACKOFF_MAX_S = 30
@@ -83,6 +83,7 @@ def run_started(state: State, record: Record, event: RunStarted) -> State:
         run_id=event.run_id,
         mode=event.mode,
         settings=event.settings,
+        sent_max=event.settings.requests_max,
         anomalies=anomalies,
         last_anomaly=last_anomaly,
     )
@@ -100,7 +101,7 @@ def _market_started(
         touched_seq=record.seq,
     )
     if before is None or _precision(before.quoted) != _precision(quoted):
-        return fresh
+        return own_room(fresh)
     target = quoted.inventory_target
     position = position_lots(before.inventory, quoted.market, target)
     kept = replace(
@@ -111,6 +112,7 @@ def _market_started(
         watch=before.watch,
         fees_base=before.fees_base,
     )
+    kept = own_room(kept)
     for hold in before.holds:
         # A restart is no human who looked.
         kept = held(kept, hold) if hold.human else kept
@@ -267,29 +269,20 @@ def frame_refused(state: State, record: Record, event: FrameRefused) -> State:
 
 def timer_fired(state: State, record: Record, event: TimerFired) -> State:
     """Let deadlines pass, sample uptime, and look into what stays unexplained."""
-    state = replace(advance(state, record), attention_seq=record.seq)
+    state = paced(replace(advance(state, record), attention_seq=record.seq), record.recv_ns)
     overdue_ns = record.recv_ns - state.settings.request_deadline_ns
     for seq, request in state.requests.items():
         if request.sent_ns <= overdue_ns and not request.expired:
             requests = {**state.requests, seq: replace(request, expired=True)}
             state = lost(replace(state, requests=requests), record, seq, request)
     for market in state.markets.values():
-        timed = _doubts(state, _marked(_sampled(state, market), record), record)
+        timed = _doubts(state, at_mark(state, _sampled(state, market), record), record)
         timed = freshness.at_timer(timed, record)
         if timed.ghosts and timed.ghosts[0].until_ns <= record.recv_ns:
             timed = without_old_ghosts(timed, record)
         if timed is not market:
             state = with_market(state, record, timed)
     return state
-
-
-def _marked(market: MarketState, record: Record) -> MarketState:
-    # A feed that is not trusted marks nothing; the day still turns.
-    feed = market.feed
-    middle2 = mid2(market) if feed.book_ok and not feed.doubt else 0
-    spec = market.quoted.market
-    watch = marked(market.watch, market.inventory, spec, middle2, record.recv_ns)
-    return market if watch is market.watch else replace(market, watch=watch)
 
 
 def _sampled(state: State, market: MarketState) -> MarketState:

@@ -9,9 +9,19 @@ from __future__ import annotations
 import msgspec
 
 from engine.events import RiskRefusal
-from engine.state import MarketState
+from engine.intents import CancelOrder, Intent, ModifyOrder
+from engine.state import MarketState, State
 from engine.top import mid2
-from engine.types import BUY, Side
+from engine.types import BUY, NO_LIMIT, Limits, Side
+
+
+def position_most(limits: Limits, mid2: int) -> int:
+    """Return the largest inventory either way that a market's own limits allow at a mid, lots."""
+    if limits.position_notional_max == NO_LIMIT:
+        return limits.position_max
+    if not mid2:
+        return 0
+    return min(limits.position_max, 2 * limits.position_notional_max // mid2)
 
 
 class Exposure(msgspec.Struct, gc=False):
@@ -36,9 +46,9 @@ class Exposure(msgspec.Struct, gc=False):
         market, middle2, price2 = self.market, self.middle2, 2 * price
         spec, limits, last2 = market.quoted.market, market.quoted.limits, 2 * market.feed.last_trade
         if side is BUY:
-            worst = market.position + self.buy_qty + qty
+            worst, most = market.position + self.buy_qty + qty, market.long_max
         else:
-            worst = self.sell_qty + qty - market.position
+            worst, most = self.sell_qty + qty - market.position, market.short_max
         # Written as one condition, since nearly every order passes; `_why` finds what failed.
         # Without a two-sided market the middle is 0, and every price too far from it.
         if (
@@ -46,7 +56,8 @@ class Exposure(msgspec.Struct, gc=False):
             or qty <= 0
             or qty < spec.qty_min
             or not spec.notional_min <= price * qty <= limits.order_notional_max
-            or worst > limits.position_max
+            or worst > most
+            or qty > limits.order_qty_max
             or abs(price2 - middle2) * 10_000 > limits.collar_bps * middle2
             or (last2 and abs(price2 - last2) * 10_000 > limits.collar_bps * last2)
             or (added and self.orders >= limits.open_orders_max)
@@ -63,15 +74,15 @@ class Exposure(msgspec.Struct, gc=False):
     def _why(self, side: Side, price: int, qty: int, added: int) -> RiskRefusal:
         refusal = (
             self._open_orders(added)
-            or self._notional(price, qty)
+            or self._size(price, qty)
             or self._collar(price)
             or self._position(side, qty)
         )
         assert refusal is not None, "an order was refused for no reason"
         return refusal
 
-    def _refuse(self, rule: str, reason: str) -> RiskRefusal:
-        return RiskRefusal(self.market.quoted.market.name, rule, reason)
+    def _refuse(self, rule: str, reason: str, found: int, limit: int) -> RiskRefusal:
+        return RiskRefusal(self.market.quoted.market.name, rule, reason, found, limit)
 
     def _open_orders(self, added: int) -> RiskRefusal | None:
         if not added or self.orders < self.market.quoted.limits.open_orders_max:
@@ -79,31 +90,38 @@ class Exposure(msgspec.Struct, gc=False):
         return self._refuse(
             "open_orders",
             f"{self.orders} orders live, limit {self.market.quoted.limits.open_orders_max}",
+            self.orders + added,
+            self.market.quoted.limits.open_orders_max,
         )
 
-    def _notional(self, price: int, qty: int) -> RiskRefusal | None:
+    def _size(self, price: int, qty: int) -> RiskRefusal | None:
         notional = price * qty
         if price <= 0 or qty <= 0:
-            return self._refuse("positive", f"price {price} and qty {qty}, both must be above 0")
-        market = self.market.quoted.market
-        if notional > self.market.quoted.limits.order_notional_max:
-            return self._refuse(
-                "order_notional",
-                f"price {price} x qty {qty} is {notional}, "
-                f"limit {self.market.quoted.limits.order_notional_max} (ticks x lots)",
-            )
+            reason = f"price {price} and qty {qty}, both must be above 0"
+            return self._refuse("positive", reason, min(price, qty), 1)
+        market, limits = self.market.quoted.market, self.market.quoted.limits
+        if notional > limits.order_notional_max:
+            reason = f"price {price} x qty {qty} is {notional}, limit {limits.order_notional_max}"
+            reason += " (ticks x lots)"
+            return self._refuse("order_notional", reason, notional, limits.order_notional_max)
+        if qty > limits.order_qty_max:
+            reason = f"qty {qty} lots, limit {limits.order_qty_max}"
+            return self._refuse("order_qty", reason, qty, limits.order_qty_max)
         if qty < market.qty_min or notional < market.notional_min:
             return self._refuse(
                 "venue_minimum",
                 f"qty {qty} and notional {notional}, the venue's minimum is "
                 f"{market.qty_min} and {market.notional_min}",
+                notional,
+                market.notional_min,
             )
         return None
 
     def _collar(self, price: int) -> RiskRefusal | None:
         middle2 = self.middle2
         if not middle2:
-            return self._refuse("collar", "no two-sided market to measure the price against")
+            reason = "no two-sided market to measure the price against"
+            return self._refuse("collar", reason, 0, self.market.quoted.limits.collar_bps)
         if refusal := self._too_far(price, middle2, "mid"):
             return refusal
         return self._too_far(price, 2 * self.market.feed.last_trade, "last trade")
@@ -115,19 +133,21 @@ class Exposure(msgspec.Struct, gc=False):
             return None
         # Whole basis points, rounded up.
         apart = -(-abs(2 * price - reference2) * 10_000 // reference2)
-        return self._refuse(
-            "collar", f"price {price} is {apart} bps from the {name}, limit {limit}"
-        )
+        reason = f"price {price} is {apart} bps from the {name}, limit {limit}"
+        return self._refuse("collar", reason, apart, limit)
 
     def _position(self, side: Side, qty: int) -> RiskRefusal | None:
         pending = self.buy_qty if side is BUY else self.sell_qty
         worst = self.market.position * side.sign + pending + qty
-        if worst <= self.market.quoted.limits.position_max:
+        most = self.market.long_max if side is BUY else self.market.short_max
+        if worst <= most:
             return None
         return self._refuse(
             "position",
             f"{side.name.lower()} of {qty} could bring the position to {worst * side.sign} lots, "
-            f"limit {self.market.quoted.limits.position_max}",
+            f"limit {most}",
+            worst,
+            most,
         )
 
 
@@ -135,3 +155,41 @@ def exposure_of(market: MarketState) -> Exposure:
     """Return what a market's live orders may come to, before anything is added."""
     orders = len(market.asks) + len(market.bids)
     return Exposure(market, orders, mid2(market), market.buy_worst, market.sell_worst)
+
+
+def within_rate(
+    state: State, market: MarketState, intents: list[Intent], planned: int
+) -> tuple[list[Intent], list[RiskRefusal]]:
+    """Leave out what exceeds the message rate: cancels always pass, and stand in for modifies.
+
+    Args:
+        state: The state the plan was made in.
+        market: Whose plan it is.
+        intents: The plan.
+        planned: Requests that the decision holds before these.
+    """
+    found = state.sent + planned + len(intents)
+    if found <= state.sent_max:
+        return intents, []
+    cancels = sum([isinstance(intent, CancelOrder) for intent in intents])
+    left = state.sent_max - state.sent - planned - cancels
+    kept: list[Intent] = []
+    for intent in intents:
+        if isinstance(intent, CancelOrder):
+            kept.append(intent)
+        elif left > 0:
+            left -= 1
+            kept.append(intent)
+        elif isinstance(intent, ModifyOrder):
+            # It is not where it is wanted any more.
+            order = market.orders[intent.client_order_id]
+            if state.now_ns >= order.cancel_at_ns:
+                kept.append(CancelOrder(intent.market, intent.client_order_id))
+    if kept == intents:
+        return kept, []
+    most = state.settings.requests_max
+    over = found - state.sent_max
+    reason = f"{over} requests more than the {most} allowed within "
+    reason += f"{state.settings.requests_span_ns // 1_000_000} ms"
+    name = market.quoted.market.name
+    return kept, [RiskRefusal(name, "message_rate", reason, most + over, most)]

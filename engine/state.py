@@ -25,6 +25,7 @@ from engine.strategy import Strategy
 from engine.tombstones import Closed, every, find
 from engine.types import (
     BUY,
+    NO_LIMIT,
     SELL,
     MarginBalance,
     Position,
@@ -232,6 +233,12 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     unknown_for_long: str = ""
     """An order that was unknown for too long when the timer fired last; empty for none."""
     watch: Watch = Watch()
+    long_max: int = 0
+    """Largest long inventory that the market's own limits allow at the last mark, lots."""
+    short_max: int = 0
+    """As `long_max`, short."""
+    inventory_max: int = 1
+    """What its strategy may aim for either way, lots, > 0."""
     fees_base: FeesListed | None = None
     """Fees that this market is quoted by: the first listed, or those a human accepted."""
     fees_risen: str = ""
@@ -332,6 +339,12 @@ class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """When the run was asked to stop; 0 while it runs."""
     anomalies: int = 0
     last_anomaly: str = ""
+    sent: int = 0
+    """Requests decided on in this run."""
+    sent_max: int = NO_LIMIT
+    """Places and modifies that would bring `sent` above this exceed the message rate."""
+    sent_marks: tuple[tuple[int, int], ...] = ()
+    """Past values of `sent`, oldest first: (at ns, sent)."""
     clock_fault: str = clock.UNKNOWN
     """Why the bounds of the clock allow no quotes; empty when they do."""
     latched: str = ""

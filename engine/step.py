@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from engine.account import confined, counted
 from engine.events import Decided, Record, RiskRefusal
 from engine.gates import closed_gate
 from engine.guards import stage_changes, with_stages
 from engine.intents import Intent
 from engine.planner import NOTHING, plan
 from engine.reduce import reduce
+from engine.risk import within_rate
 from engine.session import session_intents
 from engine.stages import StageChange, staged
 from engine.state import MarketState, State
@@ -37,13 +39,22 @@ def decide(state: State) -> Decided:
             # What is held back is held back from this decision on.
             state = with_stages(state, stages)
     refusals: list[RiskRefusal] = []
+    limited = state.settings.account_limits
     # The shutdown cancels everything of a market at once; with a refused key nothing can.
     if not (state.stopping_ns or state.halted):
         for market in state.markets.values():
             if attention or market.touched_seq > decided_seq:
+                if limited:
+                    market = confined(state, market)
                 quoting, refused = plan(state, market, wanted_quote(state, market))
-                intents += quoting
                 refusals += refused
+                if quoting:
+                    if state.sent + len(intents) + len(quoting) > state.sent_max:
+                        quoting, refused = within_rate(state, market, quoting, len(intents))
+                        refusals += refused
+                    if limited:
+                        state = counted(state, market, quoting)
+                    intents += quoting
     if not (intents or refusals or stages):
         return NOTHING_TO_DO
     return Decided(tuple(intents), tuple(refusals), stages)

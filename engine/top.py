@@ -76,7 +76,7 @@ def view_of(market: MarketState, now_ns: int) -> View | None:
         ask,
         ask_qty,
         market.position,
-        quoted.limits.position_max,
+        market.inventory_max,
         market.memory,
     )
 

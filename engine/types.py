@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import IntEnum, StrEnum
+from typing import ClassVar
 
 import msgspec
 
@@ -166,6 +167,19 @@ class Quoted(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A side counts as quoted while an acknowledged order is this close to the mid."""
 
 
+class AccountLimit(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A limit over all markets of the run, counted at the worst of whatever is in flight."""
+
+    DECIMALS: ClassVar[int] = 8
+
+    asset: str
+    most: int
+    """Either way, units of 10^-8 of the asset."""
+    gross: bool
+    """False: the net position in a base asset. True: the sum of the notionals of every market of a
+    quote asset, each at its mid and at its worse way."""
+
+
 class Settings(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Engine settings of a run, the same for every market. Durations are nanoseconds."""
 
@@ -189,6 +203,10 @@ class Settings(msgspec.Struct, frozen=True, array_like=True, gc=False):
     reconcile_every_ns: int = 0
     """Orders, deals and balances are compared with the venue's this often, at the least; 0 for
     only when something gives reason to."""
+    requests_max: int = NO_LIMIT
+    """Most requests within `requests_span_ns`; only cancels and queries may exceed it."""
+    requests_span_ns: int = 10_000_000_000
+    account_limits: tuple[AccountLimit, ...] = ()
 
 
 class VenueOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -35,6 +35,8 @@ class Watch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     buy_fills_ns: tuple[int, ...] = ()
     """When our bids were filled in the last minute, oldest first; as many as the limit needs."""
     sell_fills_ns: tuple[int, ...] = ()
+    mid2: int = 0
+    """Twice the mid of the last mark, ticks; 0 before the first."""
 
     @property
     def loss2(self) -> int:
@@ -81,23 +83,15 @@ def marked(watch: Watch, inventory: Inventory, market: Market, mid2: int, now_ns
         now_ns: State time.
     """
     day = now_ns // NS_PER_DAY
-    value2 = pnl2(inventory, market, mid2) if mid2 else watch.pnl2
-    if day <= watch.day:
-        if value2 == watch.pnl2:
-            return watch
-        return replace(watch, pnl2=value2, peak_pnl2=max(watch.peak_pnl2, value2))
+    if not mid2:
+        turned = 0 < watch.day < day
+        return replace(watch, day=day, day_pnl2=watch.pnl2) if turned else watch
+    value2 = pnl2(inventory, market, mid2)
     if not watch.day:
-        if not mid2:
-            return watch
-        return replace(watch, day=day, pnl2=value2, day_pnl2=value2, peak_pnl2=value2)
-    # The day began with what the last one ended with.
-    return replace(
-        watch,
-        day=day,
-        pnl2=value2,
-        day_pnl2=watch.pnl2,
-        peak_pnl2=max(watch.peak_pnl2, value2),
-    )
+        return replace(watch, day=day, pnl2=value2, day_pnl2=value2, peak_pnl2=value2, mid2=mid2)
+    after = replace(watch, pnl2=value2, peak_pnl2=max(watch.peak_pnl2, value2), mid2=mid2)
+    # A day begins with what the last one ended with.
+    return replace(after, day=day, day_pnl2=watch.pnl2) if day > watch.day else after
 
 
 def filled(watch: Watch, side: Side, fills_max: int, now_ns: int) -> Watch:

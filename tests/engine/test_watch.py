@@ -50,7 +50,7 @@ def test_the_first_mark_begins_the_day() -> None:
     start = marked(Watch(), Inventory(), MARKET, 0, 5 * NS_PER_DAY)
     assert start == Watch(), "no market, no mark"
     first = marked(start, long_since(1000), MARKET, 1980, 5 * NS_PER_DAY)
-    assert first == Watch(day=5, pnl2=-200, day_pnl2=-200, peak_pnl2=-200)
+    assert first == Watch(day=5, pnl2=-200, day_pnl2=-200, peak_pnl2=-200, mid2=1980)
     assert (first.loss2, first.drawdown2) == (0, 0)
 
 
@@ -61,7 +61,7 @@ def test_loss_counts_from_the_day_and_drawdown_from_the_peak() -> None:
     assert (watch.pnl2, watch.loss2, watch.drawdown2) == (200, -200, 0)
     watch = marked(watch, held, MARKET, 1990, now + 2)
     assert (watch.pnl2, watch.loss2, watch.drawdown2) == (-100, 100, 300)
-    assert marked(watch, held, MARKET, 1990, now + 3) is watch
+    assert marked(watch, held, MARKET, 1990, now + 3) == watch
     assert marked(watch, held, MARKET, 0, now + 4) is watch, "without a market the last mark counts"
 
 
