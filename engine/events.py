@@ -173,6 +173,8 @@ class OutcomeUnknown(Event, frozen=True, tag="un"):
     """The request ended without an answer that proves anything (contract section 9)."""
 
     reason: str
+    http_status: int = 0
+    """Of a 5xx; 0 where no answer came, or one that cannot be read."""
 
 
 class RequestWithheld(Event, frozen=True, tag="rw"):
@@ -358,6 +360,8 @@ class RiskRefusal(msgspec.Struct, frozen=True, array_like=True, gc=False):
     found: int = 0
     """The figure that was found, in the limit's own unit."""
     limit: int = 0
+    key: str = ""
+    """Endpoint or endpoint group whose limit towards the venue it is; empty for a risk rule."""
 
 
 class Decided(Event, frozen=True, tag="de"):

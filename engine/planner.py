@@ -12,10 +12,12 @@ from __future__ import annotations
 from engine.events import RiskRefusal
 from engine.intents import CancelOrder, Intent, ModifyOrder, NewOrder, PlaceOrders
 from engine.orders import IDLE, MODIFYING, Order
+from engine.rates import MODIFY, allowance, place_endpoint
+from engine.repricing import bounded
 from engine.risk import Exposure, exposure_of
 from engine.stages import STOP
 from engine.state import MarketState, State
-from engine.types import BUY, SELL, Level, Side, TwoSidedQuote
+from engine.types import BUY, SELL, Level, Placement, Product, Side, TwoSidedQuote
 
 NOTHING = TwoSidedQuote()
 
@@ -141,12 +143,18 @@ def _move(
 ) -> tuple[list[Intent], list[RiskRefusal]]:
     name = market.quoted.market.name
     refusals: list[RiskRefusal] = []
+    if len(moves) > state.slack:
+        moves = _affordable(state, market, moves, intents)
     for order, want in moves:
         side, price, qty = order.side, want.price, want.qty
         if price > order.price if side is BUY else price < order.price:
             # Most go further away from the market, and cannot come to cross anything.
             if crossing is None:
                 crossing = _Crossing(market)
+            if market.would_take:
+                price = bounded(market, side, price, state.now_ns) or order.price
+                if not _is_nearer(order, price) and qty >= order.leaves_qty:
+                    continue
             if not crossing.allows(side, price):
                 continue
         refusal = exposure.approve(side, price, qty, 0)
@@ -164,6 +172,32 @@ def _move(
     return intents, refusals
 
 
+def _is_nearer(order: Order, price: int) -> bool:
+    return price > order.price if order.side is BUY else price < order.price
+
+
+def _affordable(
+    state: State, market: MarketState, moves: list[tuple[Order, Level]], intents: list[Intent]
+) -> list[tuple[Order, Level]]:
+    # Few modifies may go now, or none: those most in danger first. What is in danger beyond them is
+    # cancelled, which has an endpoint and a reserve of its own; what is too shy stays in its place.
+    allowed = allowance(state, ModifyOrder, MODIFY)
+    if len(moves) <= allowed:
+        return moves
+    ranked = sorted(moves, key=_eagerness, reverse=True)
+    name, tolerance = market.quoted.market.name, market.quoted.price_tolerance
+    for order, want in ranked[allowed:]:
+        if _is_due(order, want, tolerance, patient=True) and state.now_ns >= order.cancel_at_ns:
+            intents.append(CancelOrder(name, order.client_order_id))
+    return ranked[:allowed]
+
+
+def _eagerness(move: tuple[Order, Level]) -> tuple[int, int]:
+    # Ticks too near to the market, then lots too many.
+    order, want = move
+    return order.side.sign * (order.price - want.price), order.leaves_qty - want.qty
+
+
 def _place(
     state: State,
     market: MarketState,
@@ -177,27 +211,50 @@ def _place(
     new: list[NewOrder] = []
     for side, levels, held in ((BUY, wanted.bids, taken[0]), (SELL, wanted.asks, taken[1])):
         for index, want in enumerate(levels):
-            if held[index] or not crossing.allows(side, want.price):
+            if held[index]:
                 continue
-            if len(new) == BULK_MAX:
-                break
-            refusal = exposure.approve(side, want.price, want.qty, 1)
+            price = bounded(market, side, want.price, state.now_ns)
+            if not price or not crossing.allows(side, price):
+                continue
+            refusal = exposure.approve(side, price, want.qty, 1)
             if refusal is not None:
                 refusals.append(refusal)
                 continue
-            crossing.note(side, want.price)
-            new.append(_new_order(state, side, index, len(new), want, name))
-    return ([PlaceOrders(name, tuple(new))] if new else []), refusals
+            crossing.note(side, price)
+            new.append(_new_order(state, side, index, len(new), price, want, name))
+    return _requests(state, market, new), refusals
+
+
+def _requests(state: State, market: MarketState, new: list[NewOrder]) -> list[Intent]:
+    """Return the requests that place new orders: bulks of twenty at most, or one for each.
+
+    In a perpetual's bulk there is no self-trade prevention (G-16), so what may take goes alone.
+    """
+    spec, together = market.quoted.market, new
+    if market.quoted.placement is Placement.PIPELINED and _may_pipeline(state, spec.product, new):
+        together = []
+    elif spec.product is Product.PERPETUAL:
+        together = [order for order in new if order.post_only or order.rpi]
+    alone = [order for order in new if order not in together]
+    groups = [tuple(together[at : at + BULK_MAX]) for at in range(0, len(together), BULK_MAX)]
+    return [PlaceOrders(spec.name, group) for group in (*groups, *[(one,) for one in alone])]
+
+
+def _may_pipeline(state: State, product: Product, new: list[NewOrder]) -> bool:
+    # A bulk takes one token for twenty orders: where tokens are short, it is the cheaper way.
+    if len(new) <= state.slack:
+        return True
+    return len(new) <= allowance(state, PlaceOrders, place_endpoint(product, 1))
 
 
 def _new_order(
-    state: State, side: Side, level: int, index: int, want: Level, name: str
+    state: State, side: Side, level: int, index: int, price: int, want: Level, name: str
 ) -> NewOrder:
     number = list(state.markets).index(name)
     return NewOrder(
         client_order_id=client_order_id(state.run_id, state.seq + 1, number, index),
         side=side,
-        price=want.price,
+        price=price,
         qty=want.qty,
         stp=want.stp,
         rpi=want.rpi,

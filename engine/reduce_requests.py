@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from msgspec.structs import replace
 
-from engine import orders, reconcile
+from engine import orders, rates, reconcile
 from engine.events import Decided, Record, RequestSent
 from engine.guards import with_stages
 from engine.intents import (
@@ -56,6 +56,9 @@ def decided(state: State, record: Record, event: Decided) -> State:
         sent=state.sent + len(event.intents),
     )
     for refusal in event.refusals:
+        if refusal.key:
+            state = rates.told(state, refusal)
+            continue
         market = state.markets[refusal.market]
         held = replace(market, hold_until_ns=record.recv_ns + RISK_HOLD_NS)
         state = with_market(state, record, held)
@@ -75,12 +78,23 @@ def request_sent(state: State, record: Record, event: RequestSent) -> State:
     if kind in _FRAMES:
         return _FRAMES[kind](state, record, intent)
     requests = {**state.requests, seq: InFlight(intent, now_ns, event.nonce)}
+    used, path = state.used, event.path
+    used = {**used, path: used.get(path, 0) + 1}
     change, markets = _MARKETS.get(kind), state.markets
     if change is not None and (market := markets.get(intent.market)) is not None:
         markets = {**markets, intent.market: change(market, record, intent)}
     elif kind in _ACCOUNT:
-        return _ACCOUNT[kind](replace(advance(state, record), requests=requests), record)
-    return replace(state, seq=seq, now_ns=now_ns, requests=requests, markets=markets)
+        state = replace(state, requests=requests, used=used, slack=state.slack - 1)
+        return _ACCOUNT[kind](advance(state, record), record)
+    return replace(
+        state,
+        seq=seq,
+        now_ns=now_ns,
+        requests=requests,
+        markets=markets,
+        used=used,
+        slack=state.slack - 1,
+    )
 
 
 # --- requests of one market ---------------------------------------------------------------------
@@ -176,6 +190,8 @@ _ACCOUNT: dict[type, Callable[[State, Record], State]] = {
 
 
 def _stream_opened(state: State, record: Record, intent: OpenStream) -> State:
+    event = cast("RequestSent", record.event)
+    state = rates.opened(state, intent, event.body.count(b"\n") + 1)
     return _with_link(
         state, record, intent.stream, status=LinkStatus.OPENING, opened_ns=record.recv_ns
     )
@@ -186,6 +202,7 @@ def _stream_closing(state: State, record: Record, intent: CloseStream) -> State:
 
 
 def _pinged(state: State, record: Record, intent: Ping) -> State:
+    state = rates.framed(state, intent.stream, 1)
     return _with_link(state, record, intent.stream, ping_sent_ns=record.recv_ns)
 
 
@@ -195,6 +212,7 @@ def _with_link(state: State, record: Record, stream: str, **changes: Any) -> Sta
 
 
 def _resubscribed(state: State, record: Record, intent: Resubscribe) -> State:
+    state = rates.framed(state, intent.stream, rates.RESUBSCRIBE_FRAMES)
     market = state.markets[intent.stream]
     feed = replace(market.feed, resubscribed_ns=record.recv_ns)
     return with_market(state, record, replace(market, feed=feed))

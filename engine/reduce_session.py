@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from engine import freshness, orders, reconcile
+from engine import backoff, freshness, orders, rates, reconcile
 from engine.events import (
     FrameRefused,
     LoopStalled,
@@ -24,8 +24,8 @@ from engine.inventory import position_lots
 from engine.order_changes import with_orders, without_old_ghosts
 from engine.orders import OPEN
 from engine.reduce_account import MISMATCH_GRACE_NS
+from engine.reduce_failures import lost
 from engine.reduce_limits import at_mark, own_room, paced
-from engine.reduce_response import lost
 from engine.state import (
     PRIVATE,
     Link,
@@ -86,6 +86,9 @@ def run_started(state: State, record: Record, event: RunStarted) -> State:
         sent_max=event.settings.requests_max,
         anomalies=anomalies,
         last_anomaly=last_anomaly,
+        # What an earlier run sent still counts at the venue.
+        spent=state.spent,
+        used=state.used,
     )
 
 
@@ -139,12 +142,13 @@ def parameters_changed(state: State, record: Record, event: ParametersChanged) -
 
 
 def stop_requested(state: State, record: Record, event: StopRequested) -> State:
-    """Begin the orderly end; a private stream in back-off is tried at once, as it must be proved
-    over it that nothing is left."""
+    """Begin the orderly end; a private stream and endpoints in back-off are tried at once, as it
+    must be proved over them that nothing is left."""
     state = replace(
         advance(state, record),
         stopping_ns=state.stopping_ns or record.recv_ns,
         attention_seq=record.seq,
+        circuits={},
     )
     private = state.links.get(PRIVATE)
     if private is None or private.status is not LinkStatus.CLOSED:
@@ -274,6 +278,7 @@ def timer_fired(state: State, record: Record, event: TimerFired) -> State:
     for seq, request in state.requests.items():
         if request.sent_ns <= overdue_ns and not request.expired:
             requests = {**state.requests, seq: replace(request, expired=True)}
+            state = backoff.failed(state, record, request, backoff.Trouble.NO_ANSWER)
             state = lost(replace(state, requests=requests), record, seq, request)
     for market in state.markets.values():
         timed = _doubts(state, at_mark(state, _sampled(state, market), record), record)
@@ -282,7 +287,7 @@ def timer_fired(state: State, record: Record, event: TimerFired) -> State:
             timed = without_old_ghosts(timed, record)
         if timed is not market:
             state = with_market(state, record, timed)
-    return state
+    return rates.settled(state)
 
 
 def _sampled(state: State, market: MarketState) -> MarketState:

@@ -19,10 +19,15 @@ from engine.book import Book
 from engine.events import AnyEvent, BestBidOffer, FeesListed, Record
 from engine.intents import Intent
 from engine.inventory import Inventory, position_lots
+from engine.links import PRIVATE as PRIVATE
+from engine.links import Link as Link
+from engine.links import LinkStatus as LinkStatus
 from engine.orders import Order
 from engine.stages import Hold, Stage, highest, with_hold
 from engine.strategy import Strategy
 from engine.tombstones import Closed, every, find
+from engine.trouble import Circuit, WouldTake
+from engine.trouble import Mismatch as Mismatch
 from engine.types import (
     BUY,
     NO_LIMIT,
@@ -37,30 +42,6 @@ from engine.types import (
 )
 from engine.watch import Watch
 from engine.working import Ghost, Shown, is_live, is_owing, is_whole, place_of, visible
-
-PRIVATE = "private"
-"""Name of the account's stream; a public stream is named after its market."""
-
-
-class LinkStatus(StrEnum):
-    CLOSED = "closed"
-    OPENING = "opening"
-    READY = "ready"
-
-
-class Link(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One WebSocket stream; back-off and pings are functions of events (contract 11.1, 11.6)."""
-
-    status: LinkStatus = LinkStatus.CLOSED
-    attempts: int = 0
-    """Failed or lost connections since it was last ready."""
-    retry_at_ns: int = 0
-    opened_ns: int = 0
-    """When opening began; 0 once something said that it cannot succeed."""
-    ping_sent_ns: int = 0
-    pong_ns: int = 0
-    closing: bool = False
-    """We asked for it to be closed."""
 
 
 class Feed(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -156,16 +137,6 @@ class Shutdown(msgspec.Struct, frozen=True, array_like=True, gc=False):
     disarmed: bool = False
 
 
-class Mismatch(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A balance or position report that differs from the fold, waiting for a deal to explain it."""
-
-    since_ns: int = 0
-    """0 when reports and fold agree."""
-    reported: str = ""
-    fills: int = 0
-    """Deals counted when it was seen."""
-
-
 class Stranger(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An order of the account that is not ours (engine/foreign.py)."""
 
@@ -246,6 +217,8 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     fees_asked_ns: int = 0
     delist_ns: int = 0
     """When the venue means to delist the market; 0 when it does not."""
+    would_take: tuple[WouldTake, ...] = ()
+    """At most one a side: where the venue refused to let a post-only order rest."""
 
     @property
     def live(self) -> tuple[Order, ...]:
@@ -349,6 +322,16 @@ class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Why the bounds of the clock allow no quotes; empty when they do."""
     latched: str = ""
     """What the panic latch says; empty while there is none."""
+    spent: dict[str, int] = {}
+    """When each endpoint's bucket of tokens is full again; missing when it is (`engine.rates`)."""
+    used: dict[str, int] = {}
+    """Tokens taken since the last timer, by endpoint."""
+    slack: int = 0
+    """So many requests may go before the next timer without a look at any limit of the venue."""
+    circuits: dict[str, Circuit] = {}
+    """Endpoint groups in trouble."""
+    told: dict[str, int] = {}
+    """Limits of the venue that a decision named: not named again before this time."""
 
     @property
     def measured(self) -> bool:
@@ -367,6 +350,10 @@ class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
         assert self.clock_fault == clock.clock_fault(self.offset_low_ns, self.offset_high_ns)
         for market in self.markets.values():
             market.check()
+        assert all(count > 0 for count in self.used.values()), "tokens taken below one"
+        assert self.slack <= 0 or not self.circuits, "slack in trouble"
+        for circuit in self.circuits.values():
+            circuit.check()
         owned = [o.client_order_id for m in self.markets.values() for o in m.live]
         assert len(owned) == len(set(owned)), "one client order id on two markets"
 

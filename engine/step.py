@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from engine import rates
 from engine.account import confined, counted
 from engine.events import Decided, Record, RiskRefusal
 from engine.gates import closed_gate
@@ -55,6 +56,9 @@ def decide(state: State) -> Decided:
                     if limited:
                         state = counted(state, market, quoting)
                     intents += quoting
+    if intents and (attention or len(intents) > state.slack):
+        intents, held = rates.admit(state, rates.urgent_first(intents))
+        refusals += held
     if not (intents or refusals or stages):
         return NOTHING_TO_DO
     return Decided(tuple(intents), tuple(refusals), stages)

@@ -56,6 +56,15 @@ class Product(StrEnum):
     PERPETUAL = "perpetual"
 
 
+class Placement(StrEnum):
+    """How several new orders of one market leave."""
+
+    BULK = "bulk"
+    """Up to 20 in one request, in time priority as one (contract 5.2)."""
+    PIPELINED = "pipelined"
+    """Each in a request of its own, sent one after another without waiting."""
+
+
 class OrderStatus(StrEnum):
     """What the venue says of an order, normalised from its many texts (contract section 8)."""
 
@@ -165,6 +174,8 @@ class Quoted(msgspec.Struct, frozen=True, array_like=True, gc=False):
     twice as many, the third three times, since deeper levels are met later."""
     uptime_bps: int
     """A side counts as quoted while an acknowledged order is this close to the mid."""
+    placement: Placement = Placement.BULK
+    """How several new orders leave."""
 
 
 class AccountLimit(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -207,6 +218,8 @@ class Settings(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Most requests within `requests_span_ns`; only cancels and queries may exceed it."""
     requests_span_ns: int = 10_000_000_000
     account_limits: tuple[AccountLimit, ...] = ()
+    rate_percent: int = 80
+    """Share of the venue's request limits that may be used, 1..100 (contract section 13)."""
 
 
 class VenueOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):

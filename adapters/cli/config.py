@@ -28,7 +28,7 @@ from adapters.whitebit.urls import parse_url
 from engine.errors import ConfigError
 from engine.money import format_units
 from engine.strategy import Strategy, View, registered_names, strategy_class
-from engine.types import Limits, Market, Product, Quoted, Settings
+from engine.types import Limits, Market, Placement, Product, Quoted, Settings
 
 BUILT_IN = "built-in defaults"
 """Source of the configuration that `run` uses without a file."""
@@ -56,6 +56,7 @@ class EngineConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     reconcile_every: str = "60s"
     on_restart: Literal["cancel", "adopt"] = "cancel"
     depth_limit: Literal[1, 5, 10, 20, 30, 50, 100] = 20
+    rate_percent: Annotated[int, Meta(ge=1, le=100)] = 80
 
 
 class JournalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -96,6 +97,7 @@ class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Quote asset."""
     collar_bps: Bps = 100
     open_orders_max: Annotated[int, Meta(ge=1, le=100)] = 12
+    placement: Placement = Placement.BULK
     uptime_bps: Bps = 25
     parameters: dict[str, Any] = {}
     """Of the strategy."""
@@ -282,6 +284,7 @@ def to_settings(config: Config) -> Settings:
         kill_switch_timeout_s=seconds,
         on_restart=config.engine.on_restart,
         depth_limit=config.engine.depth_limit,
+        rate_percent=config.engine.rate_percent,
         **{f"{key}_ns": time_ns for key, time_ns in times.items()},
     )
 
@@ -326,6 +329,7 @@ def to_quoted(config: Config, market: Market) -> Quoted:
         inventory_target=_target(amounts, section),
         price_tolerance=amounts.read("price_tolerance", section.price_tolerance, minimum=0),
         uptime_bps=section.uptime_bps,
+        placement=section.placement,
     )
 
 

@@ -62,4 +62,5 @@ def normalise_response(
     # The gateway's own 429 is not JSON; one with JSON is a nonce refusal (G-3).
     if status == 429:
         return RequestThrottled()
-    return OutcomeUnknown(f"HTTP {status} without evidence in its body")
+    reason = f"HTTP {status} without evidence in its body"
+    return OutcomeUnknown(reason, status if status >= 500 else 0)

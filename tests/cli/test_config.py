@@ -147,7 +147,7 @@ REFUSALS = [
         ("request_deadline", "zzz"),
         "my.toml: engine.zzz: unknown key; known here: kill_switch_timeout, request_deadline, "
         "feed_max_age, ping_every, pong_deadline, fresh_after_stall, shutdown_deadline, "
-        "reconcile_every, on_restart, depth_limit",
+        "reconcile_every, on_restart, depth_limit, rate_percent",
     ),
     (
         "missing key",

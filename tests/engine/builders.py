@@ -11,7 +11,9 @@ from msgspec.structs import replace
 
 from engine import events as e
 from engine import intents as i
+from engine.backoff import Group, group_of
 from engine.orders import Order, Status
+from engine.rates import endpoint_of
 from engine.reduce import reduce
 from engine.state import PRIVATE, MarketState, State
 from engine.step import decide
@@ -206,6 +208,7 @@ def margin(asset: str = "USDT", balance: str = "100") -> MarginBalance:
 
 FEES = e.FeesListed(NAME, Decimal("0.001"), Decimal("0.001"), Decimal(0))
 NOT_FOUND = Refusal(400, 2, "orderId", "Unexecuted order was not found.")
+NO_FUNDS = Refusal(422, 10, "amount", "Not enough balance.")
 WOULD_TAKE = Refusal(422, 13, "postOnly", "This order couldn't be executed as a maker order")
 UNAUTHORISED = Refusal(401, 10, "", "Unauthorized request.")
 BUSY = Refusal(422, 15, "error", "Please try again later.")
@@ -258,10 +261,14 @@ class Run:
     def ask(self, *intents: i.Intent) -> list[int]:
         """Decide on the given intents and send them; returns the seqs of the requests."""
         decided = self.push(e.Decided(intents, ()))
-        return [
-            self.push(e.RequestSent(index, 0, "POST", "/", b""), decided)
-            for index in range(len(intents))
-        ]
+        return [self._sent(index, intent, decided) for index, intent in enumerate(intents)]
+
+    def _sent(self, index: int, intent: i.Intent, decided: int) -> int:
+        if group_of(intent) is Group.STREAMS:
+            stream = getattr(intent, "stream", "")
+            return self.push(e.RequestSent(index, 0, "WS", stream, b""), decided)
+        path = endpoint_of(self.state, intent)
+        return self.push(e.RequestSent(index, 0, "POST", path, b""), decided)
 
     def decide(self) -> list[i.Intent]:
         """What the engine wants now; nothing is recorded."""
@@ -272,7 +279,7 @@ class Run:
         decision = decide(self.state)
         decided = self.push(decision)
         return [
-            (self.push(e.RequestSent(index, 0, "POST", "/", b""), decided), intent)
+            (self._sent(index, intent, decided), intent)
             for index, intent in enumerate(decision.intents)
         ]
 

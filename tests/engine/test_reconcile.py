@@ -135,7 +135,9 @@ def test_a_listing_that_still_shows_an_order_makes_a_lost_cancel_due_again() -> 
     (request,) = run.ask(i.CancelOrder(NAME, CID))
     run.push(e.OutcomeUnknown("reset"), request)
     run.listed = (venue_order(CID, 1),)
-    left = run.settle(3)
+    assert run.settle(3) == []
+    run.wait(0.25)
+    left = run.settle(1)
     assert [intent for _, intent in left] == [i.CancelOrder(NAME, CID)]
 
 

@@ -17,9 +17,9 @@ from tests.engine.builders import (
     BUSY,
     MARKET,
     NAME,
+    NO_FUNDS,
     NOT_FOUND,
     UNAUTHORISED,
-    WOULD_TAKE,
     Run,
     S,
     fixed,
@@ -46,7 +46,7 @@ def test_refusals_in_a_row_hold_back_new_orders_longer_and_longer() -> None:
     holds: list[float] = []
     for number in range(7):
         (request,) = run.ask(i.PlaceOrders(NAME, (new_order(f"x-{number}"),)))
-        run.push(e.OrdersPlaced(NAME, (e.PlaceResult(None, WOULD_TAKE),)), request)
+        run.push(e.OrdersPlaced(NAME, (e.PlaceResult(None, NO_FUNDS),)), request)
         hold_s = (run.market.hold_until_ns - run.now_ns) / S
         holds.append(hold_s)
         run.push(snapshot(update_id=run.state.seq, at_ns=run.now_ns))
@@ -61,7 +61,7 @@ def test_a_place_that_rests_ends_the_row_of_refusals() -> None:
     run = started()
     for number in range(2):
         (request,) = run.ask(i.PlaceOrders(NAME, (new_order(f"a{number}"),)))
-        run.push(e.OrdersPlaced(NAME, (e.PlaceResult(None, WOULD_TAKE),)), request)
+        run.push(e.OrdersPlaced(NAME, (e.PlaceResult(None, NO_FUNDS),)), request)
     assert run.market.refused_in_row == 2
     assert run.market.hold_until_ns == run.now_ns + 200_000_000
     (request,) = run.ask(i.PlaceOrders(NAME, (new_order(CID),)))
