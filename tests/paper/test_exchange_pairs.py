@@ -299,6 +299,33 @@ def test_pairs_and_triggers_work_on_a_margin_pair() -> None:
     venue.check()
 
 
+def test_only_collateral_stops_count_for_their_limit() -> None:
+    venue = exchange(msgspec.structs.replace(with_alice(), margin_stops_max=1))
+    stop = {"type": OrderType.STOP_LIMIT, "activation_price": "90"}
+    for _ in range(2):
+        placed(venue, "alice", msgspec.structs.replace(order("sell", "1", "89"), **stop))
+    lent = msgspec.structs.replace(margin("sell", "1", "89"), **stop)
+    placed(venue, "alice", lent)
+    assert refused(venue, "alice", lent).code == 103
+
+
+def test_brackets_are_for_positions() -> None:
+    market = msgspec.structs.replace(BTC_USDT, brackets={"10": 1000})
+    config = msgspec.structs.replace(with_alice(), markets=(market, BTC_PERP))
+    venue = exchange(config)
+    placed(venue, "alice", order("buy", "11", "100"))
+    assert refused(venue, "alice", margin("buy", "11", "100")).code == 111
+
+
+def test_an_rpi_maker_pays_the_premium_of_spot_markets() -> None:
+    premiums = {"rpi_maker_premium": "0.0002", "futures_rpi_maker_premium": "0.0009"}
+    venue = exchange(with_alice(**premiums))
+    placed(venue, "alice", margin("buy", "1", "100", rpi=True))
+    placed(venue, "bob", order("sell", "1", "100", ioc=True, retail=True))
+    fill = next(iter(venue.deals("alice")))
+    assert (fill.fee, fill.fee_asset) == (units("0.12"), "USDT")
+
+
 def test_a_perpetual_is_no_margin_pair() -> None:
     market = msgspec.structs.replace(BTC_PERP, is_margin=True)
     with pytest.raises(ConfigError, match="is_margin"):

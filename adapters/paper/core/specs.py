@@ -173,8 +173,8 @@ class ExchangeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     # position that one liquidation order closes; there is one such order a second.
     margin_call_ratio: Ratio = "1.25"
     liquidation_step: Share = "0.25"
-    # [C, G-22] what is charged a day for borrowed funds, as a ratio of the entry value; it accrues
-    # each whole minute and is paid when the position changes.
+    # [G-22] what is charged a day for borrowed funds, as a ratio: 0.0585 % says the help centre.
+    # It is of the entry value, accrues each whole minute, and is paid when the position changes [C].
     borrow_rate: Share = "0.000585"
     # [C] waiting collateral stops of an account on one market, then code 103 (152 for an OCO);
     # 0 is no limit. WhiteBIT has one but does not say how high.
