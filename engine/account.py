@@ -7,15 +7,35 @@ market's plan adds is counted before the next market of the same decision is pla
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec.structs import replace
 
+from engine.errors import ConfigError
 from engine.intents import Intent, ModifyOrder, PlaceOrders
 from engine.state import MarketState, State
-from engine.types import BUY, AccountLimit, Market
+from engine.types import BUY, AccountLimit, Market, Quoted, Settings
 
 # Integers of so many decimals hold lots of any market, and ticks x lots, exactly.
 _QTY_DECIMALS = 18
 _NOTIONAL_DECIMALS = 36
+
+
+def check_assets(settings: Settings, quoted: Iterable[Quoted]) -> None:
+    """Check that each limit is about a market of the run: one that is about none limits nothing.
+
+    Raises:
+        ConfigError: it is about an asset that no market has in that place.
+    """
+    markets = [each.market for each in quoted]
+    for limit in settings.account_limits:
+        key, place = ("notional_max", "quote") if limit.gross else ("position_max", "base")
+        known = {market.quote_asset if limit.gross else market.base_asset for market in markets}
+        if limit.asset not in known:
+            raise ConfigError(
+                f"limits.{key}.{limit.asset}: expected the {place} asset of a market of this run "
+                f"({', '.join(sorted(known))}), found none"
+            )
 
 
 def confined(state: State, market: MarketState) -> MarketState:

@@ -21,19 +21,24 @@ from msgspec import Meta, Struct
 # Importing the package registers every strategy under its name.
 import strategies as _strategies  # noqa: F401
 from adapters.cli.config_errors import convert, nearest, refused, shown
-from adapters.cli.durations import NS_PER_S, format_seconds, parse_duration
+from adapters.cli.durations import NS_PER_S
+from adapters.cli.limits import (
+    Amounts,
+    Bps,
+    MarketLimits,
+    RunLimits,
+    account_limits,
+    duration_ns,
+    market_limits,
+)
 from adapters.ports import Fs
-from adapters.whitebit.units import parse_units
 from adapters.whitebit.urls import parse_url
 from engine.errors import ConfigError
-from engine.money import format_units
 from engine.strategy import Strategy, View, registered_names, strategy_class
 from engine.types import Limits, Market, Placement, Product, Quoted, Settings
 
 BUILT_IN = "built-in defaults"
 """Source of the configuration that `run` uses without a file."""
-
-Bps = Annotated[int, Meta(ge=1, le=1_000)]
 
 
 class VenueConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -99,6 +104,7 @@ class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     open_orders_max: Annotated[int, Meta(ge=1, le=100)] = 12
     placement: Placement = Placement.BULK
     uptime_bps: Bps = 25
+    limits: MarketLimits = MarketLimits()
     parameters: dict[str, Any] = {}
     """Of the strategy."""
 
@@ -113,10 +119,11 @@ class Config(Struct, frozen=True, kw_only=True):
     journal: JournalConfig = JournalConfig()
     metrics: MetricsConfig = MetricsConfig()
     operator: OperatorConfig = OperatorConfig()
+    limits: RunLimits = RunLimits()
     market: dict[str, MarketConfig]
 
 
-_SECTIONS = ("venue", "engine", "journal", "metrics", "operator", "market")
+_SECTIONS = ("venue", "engine", "limits", "journal", "metrics", "operator", "market")
 
 _S = NS_PER_S
 _BOUNDS_NS: dict[str, tuple[int, int]] = {
@@ -148,6 +155,7 @@ def default_config() -> Config:
         inventory_target="10",
         price_tolerance="1",
         parameters=parameters,
+        limits=MarketLimits(fills_per_minute_max=600, loss_day_max="100000", drawdown_max="100000"),
     )
     perpetual = msgspec.structs.replace(spot, inventory_target=None)
     return Config(source=BUILT_IN, market={"BTC_USDT": spot, "BTC_PERP": perpetual})
@@ -183,6 +191,7 @@ def parse_config(text: bytes, source: str) -> Config:
         source=source,
         venue=venue,
         engine=convert(raw.get("engine", {}), EngineConfig, source, "engine"),
+        limits=convert(raw.get("limits", {}), RunLimits, source, "limits"),
         journal=convert(raw.get("journal", {}), JournalConfig, source, "journal"),
         metrics=_metrics(raw.get("metrics", {}), source),
         operator=convert(raw.get("operator", {}), OperatorConfig, source, "operator"),
@@ -275,31 +284,26 @@ def to_settings(config: Config) -> Settings:
     Raises:
         ConfigError: a duration that is none, or out of its bounds.
     """
-    times = {key: _duration_ns(config, key) for key in _BOUNDS_NS}
+    times = {
+        key: duration_ns(config.source, f"engine.{key}", getattr(config.engine, key), *bounds_ns)
+        for key, bounds_ns in _BOUNDS_NS.items()
+    }
     seconds, rest_ns = divmod(times.pop("kill_switch_timeout"), NS_PER_S)
     if rest_ns:
         problem = f"expected whole seconds, found {shown(config.engine.kill_switch_timeout)}"
         raise refused(config.source, "engine.kill_switch_timeout", problem)
+    span = config.limits.requests_span
+    span_ns = duration_ns(config.source, "limits.requests_span", span, _S, 600 * _S)
     return Settings(
         kill_switch_timeout_s=seconds,
         on_restart=config.engine.on_restart,
         depth_limit=config.engine.depth_limit,
         rate_percent=config.engine.rate_percent,
+        requests_max=config.limits.requests_max,
+        requests_span_ns=span_ns,
+        account_limits=account_limits(config.source, config.limits),
         **{f"{key}_ns": time_ns for key, time_ns in times.items()},
     )
-
-
-def _duration_ns(config: Config, key: str) -> int:
-    text: str = getattr(config.engine, key)
-    low_ns, high_ns = _BOUNDS_NS[key]
-    try:
-        duration_ns = parse_duration(text)
-    except ConfigError as error:
-        raise refused(config.source, f"engine.{key}", str(error)) from error
-    if low_ns <= duration_ns <= high_ns:
-        return duration_ns
-    bounds = f"{format_seconds(low_ns)} to {format_seconds(high_ns)}"
-    raise refused(config.source, f"engine.{key}", f"expected {bounds}, found {shown(text)}")
 
 
 def to_quoted(config: Config, market: Market) -> Quoted:
@@ -310,11 +314,12 @@ def to_quoted(config: Config, market: Market) -> Quoted:
             where none can be or none where one is needed, a strategy that cannot quote it.
     """
     section = config.market[market.name]
-    amounts = _Amounts(config.source, market)
-    notional_max = amounts.read("order_notional_max", section.order_notional_max)
-    limits = Limits(
+    amounts = Amounts(config.source, market)
+    limits = market_limits(
+        amounts,
+        section.limits,
         position_max=amounts.read("position_max", section.position_max),
-        order_notional_max=notional_max,
+        order_notional_max=amounts.read("order_notional_max", section.order_notional_max),
         collar_bps=section.collar_bps,
         open_orders_max=section.open_orders_max,
     )
@@ -333,34 +338,7 @@ def to_quoted(config: Config, market: Market) -> Quoted:
     )
 
 
-class _Amounts:
-    """Decimal strings of one market as integers, exactly."""
-
-    def __init__(self, source: str, market: Market) -> None:
-        self.source = source
-        self.market = market
-        self._units = {
-            "position_max": ("lot", market.qty_decimals, market.base_asset),
-            "inventory_target": ("lot", market.qty_decimals, market.base_asset),
-            "price_tolerance": ("tick", market.price_decimals, market.quote_asset),
-            "order_notional_max": ("unit", market.notional_decimals, market.quote_asset),
-        }
-
-    def read(self, key: str, text: str, *, minimum: int = 1) -> int:
-        """Return the value of `key` in its own unit, at least `minimum`."""
-        unit, decimals, asset = self._units[key]
-        path = f"market.{self.market.name}.{key}"
-        try:
-            units = parse_units(text, decimals)
-        except ValueError as error:
-            hint = f"one {unit} of {self.market.name} is {format_units(1, decimals)} {asset}"
-            raise refused(self.source, path, str(error), hint) from error
-        if units < minimum:
-            raise refused(self.source, path, f"expected more than 0 {asset}, found {shown(text)}")
-        return units
-
-
-def _target(amounts: _Amounts, section: MarketConfig) -> int:
+def _target(amounts: Amounts, section: MarketConfig) -> int:
     market, text = amounts.market, section.inventory_target
     path = f"market.{market.name}.inventory_target"
     if market.product is Product.SPOT:

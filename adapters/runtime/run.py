@@ -30,6 +30,7 @@ from adapters.whitebit.responses import normalise_response
 from adapters.whitebit.rest import RestAnswer, RestClient
 from adapters.whitebit.signing import NonceSource, Secret, Signer
 from adapters.whitebit.urls import parse_url
+from engine.account import check_assets
 from engine.codec import schema_hash
 from engine.errors import ConfigError, RemoteProtocolError
 from engine.events import MarketsListed, RunEnded, RunStarted, TailCut
@@ -116,6 +117,7 @@ async def run_engine(
         rest = RestClient(http, lanes, plan.rest_url, Signer(plan.key, plan.secret), forbidden)
         markets = await _fetch_markets(rest, plan.market_names)
         quoted = tuple(plan.quote(markets[name]) for name in plan.market_names)
+        check_assets(plan.settings, quoted)
         with ExitStack() as files:
             opened = _open(plan, fs, files)
             sequencer = Sequencer(opened.state, opened.journal, opened.raw, clock, nonces, observer)

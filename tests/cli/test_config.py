@@ -21,7 +21,7 @@ from adapters.cli.config import (
 from adapters.ports import SystemFs
 from engine.errors import ConfigError
 from engine.strategy import load_strategy
-from engine.types import Limits, Market, Product, Settings
+from engine.types import Market, Product, Settings
 from strategies.inventory_skew import InventorySkew
 
 SPOT = Market(
@@ -56,7 +56,10 @@ def _config(text: str = GOOD) -> Config:
 
 def test_amounts_become_ticks_and_lots() -> None:
     quoted = to_quoted(_config(), SPOT)
-    assert quoted.limits == Limits(250_000, 100_050_000_000, 100, 12)
+    limits = quoted.limits
+    assert limits.position_max == 250_000
+    assert limits.order_notional_max == 100_050_000_000
+    assert (limits.collar_bps, limits.open_orders_max) == (100, 12)
     assert (quoted.inventory_target, quoted.price_tolerance) == (1_500_000, 150)
     assert quoted.market is SPOT
     assert quoted.uptime_bps == 25
@@ -71,13 +74,15 @@ def test_parameters_are_journaled_with_every_default_filled_in() -> None:
 
 
 def test_durations_become_settings() -> None:
-    expected = Settings(request_deadline_ns=1_500_000_000, reconcile_every_ns=60_000_000_000)
+    expected = Settings(
+        request_deadline_ns=1_500_000_000, reconcile_every_ns=60_000_000_000, requests_max=2_000
+    )
     assert to_settings(_config()) == expected
 
 
 def test_default_settings_are_the_engines_own() -> None:
-    # Journals from before `reconcile_every` are replayed without it.
-    expected = Settings(reconcile_every_ns=60_000_000_000)
+    # Journals from before `reconcile_every` and `requests_max` are replayed without them.
+    expected = Settings(reconcile_every_ns=60_000_000_000, requests_max=2_000)
     assert to_settings(default_config()) == expected
 
 

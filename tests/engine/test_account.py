@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -11,7 +12,8 @@ from msgspec.structs import replace
 
 from engine import events as e
 from engine import intents as i
-from engine.account import confined, counted, share
+from engine.account import check_assets, confined, counted, share
+from engine.errors import ConfigError
 from engine.orders import CLOSED
 from engine.state import MarketState
 from engine.step import decide
@@ -189,6 +191,33 @@ def test_two_markets_of_one_decision_do_not_share_the_same_room() -> None:
     assert [(r.market, r.rule, r.found, r.limit) for r in decision.refusals] == [
         (PERP, "position", 40, 10)
     ]
+
+
+@pytest.mark.parametrize(
+    ("limit", "problem"),
+    [
+        (NET, ""),
+        (GROSS, ""),
+        (
+            replace(NET, asset="USDT"),
+            "limits.position_max.USDT: expected the base asset of a market of this run "
+            "(BTC, ETH), found none",
+        ),
+        (
+            replace(GROSS, asset="BTC"),
+            "limits.notional_max.BTC: expected the quote asset of a market of this run "
+            "(USDT), found none",
+        ),
+    ],
+)
+def test_a_limit_about_no_market_is_refused(limit: AccountLimit, problem: str) -> None:
+    markets = (quoted(), quoted(SMALL), quoted(replace(MARKET, base_asset="ETH")))
+    settings = Settings(account_limits=(limit,))
+    if not problem:
+        check_assets(settings, markets)
+        return
+    with pytest.raises(ConfigError, match=re.escape(problem)):
+        check_assets(settings, markets)
 
 
 # --- no limit is crossed at any interleaving ----------------------------------------------------
