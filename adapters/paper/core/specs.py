@@ -174,7 +174,7 @@ class ExchangeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     margin_call_ratio: Ratio = "1.25"
     liquidation_step: Share = "0.25"
     # [G-22] what is charged a day for borrowed funds, as a ratio: 0.0585 % says the help centre.
-    # It is of the entry value, accrues each whole minute, and is paid when the position changes [C].
+    # It is of the entry value, accrues each whole minute, and is paid at the next fill [C].
     borrow_rate: Share = "0.000585"
     # [C] waiting collateral stops of an account on one market, then code 103 (152 for an OCO);
     # 0 is no limit. WhiteBIT has one but does not say how high.
