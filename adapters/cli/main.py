@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "paper": ("adapters.cli.paper:paper", "Serve the paper venue alone."),
     "replay": ("adapters.cli.replay:replay", "Fold a journal; --verify proves the run."),
     "panic": ("adapters.cli.panic:panic", "Cancel all, prove it, and forbid placing."),
+    "doctor": ("adapters.cli.doctor:doctor", "Check machine, account and venue; no order placed."),
     "init": ("adapters.cli.init:init", "Write a configuration with every key explained."),
     "journal": ("adapters.cli.journal:journal", "List, check, print and repair journal files."),
 }

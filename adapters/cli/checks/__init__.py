@@ -1,0 +1,1 @@
+"""What `quotefold doctor` checks: one function a check, grouped by what it looks at."""

@@ -1,0 +1,188 @@
+"""`quotefold doctor`: is everything in place to quote, without placing an order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rich.console import Console
+
+    from adapters.cli.checks.base import Result
+    from adapters.cli.child import VenueAddress
+    from adapters.cli.config import Config
+    from adapters.cli.credentials import Credentials
+    from adapters.ports import SystemFs
+
+EXIT_FAILED = 1
+
+_ABOUT = (
+    "No order is placed. The venue is asked about the account; the cancel of an order that does "
+    "not exist shows what the key may do; and where no kill-switch timer is armed and no order "
+    "rests, one is armed for a moment and removed."
+)
+_MARKS = {
+    "pass": ("ok", "green"),
+    "warn": ("warn", "yellow"),
+    "fail": ("FAIL", "bold red"),
+    "skipped": ("-", "dim"),
+}
+
+
+@click.command()
+@click.argument("config_path", metavar="[CONFIG]", required=False, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, no more.")
+def doctor(config_path: Path | None, as_json: bool) -> int:
+    """Check this machine, the account and the venue of CONFIG before a run trusts them.
+
+    Safe on a live account: it places no order. It asks the venue what a run asks, cancels an order
+    that does not exist to see what the key may do, and, only where no kill-switch timer is armed
+    and no order rests, arms one for ten minutes and removes it at once. Without CONFIG, or with one
+    that names no venue, it starts a paper venue and checks that.
+
+    Exit codes: 0 nothing failed, 1 a check failed, 2 could not run (the configuration, usually).
+    """
+    import trio
+
+    from adapters.cli.config import default_config, load_config
+    from adapters.ports import SystemFs
+
+    fs = SystemFs()
+    config = default_config() if config_path is None else load_config(fs, config_path)
+    results: list[Result] = trio.run(_main, config, fs, None if as_json else _teller())
+    report = summarize(config, results)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(report, ensure_ascii=False))
+    else:
+        _print_end(report)
+    return 0 if report["ok"] else EXIT_FAILED
+
+
+async def _main(
+    config: Config, fs: SystemFs, tell: Callable[[Result], None] | None
+) -> list[Result]:
+    from contextlib import AsyncExitStack
+
+    from adapters.cli.child import VenueAddress, paper_venue
+    from adapters.cli.credentials import Credentials, load_credentials
+    from adapters.whitebit.signing import Secret
+    from engine.errors import ConfigError, RemoteProtocolError
+
+    async with AsyncExitStack() as stack:
+        if config.venue is None:
+            try:
+                address = await stack.enter_async_context(paper_venue(None, None))
+            except RemoteProtocolError as error:
+                raise ConfigError(str(error)) from error
+            own = Credentials(address.key, address.secret, "the paper venue of this check")
+            return await _examine(config, fs, address, lambda: own, tell)
+        address = VenueAddress(config.venue.rest_url, config.venue.ws_url, Secret(""), Secret(""))
+        try:
+            found = load_credentials(fs)
+            address = VenueAddress(address.rest_url, address.ws_url, found.key, found.secret)
+        except ConfigError:
+            # The check of the credentials says it, and the checks that need none still run.
+            pass
+        return await _examine(config, fs, address, lambda: load_credentials(fs), tell)
+
+
+async def _examine(
+    config: Config,
+    fs: SystemFs,
+    address: VenueAddress,
+    credentials: Callable[[], Credentials],
+    tell: Callable[[Result], None] | None,
+) -> list[Result]:
+    import os
+
+    from adapters.cli.checks.base import Patient, examine
+    from adapters.cli.checks.machine import this_host
+    from adapters.cli.checks.table import CHECKS
+    from adapters.ports import SystemClock, SystemIds, SystemNet
+    from adapters.runtime.run import HTTP_LIMITS
+    from adapters.whitebit.http_backend import make_http_client
+    from adapters.whitebit.lanes import Lanes
+    from adapters.whitebit.rest import RestClient
+    from adapters.whitebit.signing import NonceSource, Signer
+    from adapters.whitebit.urls import parse_url
+
+    net, clock = SystemNet(), SystemClock()
+    endpoint = parse_url(address.rest_url, "https", "http")
+    async with make_http_client(net, limits=HTTP_LIMITS) as http, Lanes(net, endpoint) as lanes:
+        signer = Signer(address.key, address.secret)
+        patient = Patient(
+            config=config,
+            fs=fs,
+            clock=clock,
+            ids=SystemIds(),
+            net=net,
+            env=os.environ,
+            host=this_host(),
+            rest=RestClient(http, lanes, address.rest_url, signer),
+            ws_url=address.ws_url,
+            nonces=NonceSource(clock.now_ns),
+            credentials=credentials,
+        )
+        return await examine(patient, CHECKS, tell)
+
+
+def summarize(config: Config, results: Sequence[Result]) -> dict[str, Any]:
+    """Sum results up as one JSON object; `ok` when nothing failed."""
+    import msgspec
+
+    counts = dict.fromkeys(_MARKS, 0)
+    for result in results:
+        counts[result.status.value] += 1
+    return {
+        "config": config.source,
+        "venue": config.venue.rest_url if config.venue is not None else "paper",
+        "ok": counts["fail"] == 0,
+        "passed": counts["pass"],
+        "warned": counts["warn"],
+        "failed": counts["fail"],
+        "skipped": counts["skipped"],
+        "checks": msgspec.to_builtins(results),
+    }
+
+
+def _teller() -> Callable[[Result], None]:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    console.print(_ABOUT, style="dim")
+    console.print()
+
+    def tell(result: Result) -> None:
+        print_result(console, result)
+
+    return tell
+
+
+def print_result(console: Console, result: Result) -> None:
+    """Print one row of the table, and its hint below it."""
+    from rich.table import Table
+    from rich.text import Text
+
+    mark, style = _MARKS[result.status.value]
+    row = Table.grid(padding=(0, 2))
+    row.add_column(width=4)
+    row.add_column(width=18)
+    row.add_column(overflow="fold")
+    row.add_row(Text(mark, style), Text(result.name.replace("_", " ")), Text(result.text))
+    if result.hint:
+        row.add_row("", "", Text(f"-> {result.hint}", "dim" if style == "green" else style))
+    console.print(row)
+
+
+def _print_end(report: dict[str, Any]) -> None:
+    counted = (
+        f"{report['passed']} passed, {report['warned']} warnings, {report['failed']} failed, "
+        f"{report['skipped']} skipped"
+    )
+    click.echo(f"\n{report['config']}, venue {report['venue']}: {counted}")
