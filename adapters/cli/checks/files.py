@@ -23,6 +23,7 @@ JOURNALS_MAX = 50
 """Newest journals that are looked at for a lock."""
 
 _GROUP_AND_OTHERS_WRITE = 0o022
+_OTHERS_WRITE = 0o002
 _PROBE = ".doctor"
 
 
@@ -49,21 +50,22 @@ async def config_mode(patient: Patient) -> Finding:
 
 
 async def journal_directory(patient: Patient) -> Finding:
-    """It exists, or can be made, and files can be made in it by us and not by everybody."""
-    directory = _directory(patient)
-    patient.fs.make_dir(directory)
-    mode = patient.fs.mode(directory)
-    if mode & 0o002:
+    """Files can be made in it, or where it will be made, by us and not by everybody."""
+    directory, place = _directory(patient), _place(patient)
+    mode = patient.fs.mode(place)
+    if place == directory and mode & _OTHERS_WRITE:
         return failed(f"{directory} has mode {mode:04o}: anybody can write there", "chmod o-w it")
-    probe = directory / _PROBE
+    probe = place / _PROBE
     patient.fs.open_append(probe).close()
     patient.fs.remove(probe)
-    return passed(f"{directory} can be written")
+    if place == directory:
+        return passed(f"{directory} can be written")
+    return passed(f"{directory} will be made by the first run")
 
 
 async def disk_space(patient: Patient) -> Finding:
     """A full disk stops the run."""
-    free = patient.fs.free_bytes(_directory(patient))
+    free = patient.fs.free_bytes(_place(patient))
     text = f"{free / (1 << 30):.1f} GiB free"
     if free < FREE_BYTES_FAIL:
         return failed(text, "free some: a run stops, orders cancelled, when the disk is full")
@@ -74,7 +76,7 @@ async def disk_space(patient: Patient) -> Finding:
 
 async def disk_sync(patient: Patient) -> Finding:
     """No order leaves before its record is on the disk."""
-    probe = _directory(patient) / _PROBE
+    probe = _place(patient) / _PROBE
     times_ms = []
     file = patient.fs.open_append(probe)
     try:
@@ -138,7 +140,13 @@ async def latch(patient: Patient) -> Finding:
 
 
 def _directory(patient: Patient) -> Path:
-    return Path(patient.config.journal.directory)
+    return Path(patient.config.journal.directory).absolute()
+
+
+def _place(patient: Patient) -> Path:
+    # The directory itself, or the nearest above it that exists: a check leaves nothing behind.
+    directory = _directory(patient)
+    return next(place for place in (directory, *directory.parents) if patient.fs.exists(place))
 
 
 def _journals(patient: Patient) -> list[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 import msgspec
+from msgspec.structs import replace
 
 from adapters.cli.checks.base import (
     Finding,
@@ -173,21 +174,16 @@ def _beyond(patient: Patient, quoted: Quoted, quote: TwoSidedQuote) -> list[str]
 
 
 def wanted(patient: Patient, quoted: Quoted) -> TwoSidedQuote:
-    """Return what the strategy would quote now with nothing in stock."""
+    """Return what the strategy would quote now if it had nothing in stock and no limit to keep.
+
+    A strategy may leave out what a limit forbids; the checks are to see it.
+    """
     bid, ask = patient.learned.tops[quoted.market.name]
     strategy = load_strategy(quoted.strategy, quoted.parameters)
-    view = View(
-        quoted.market,
-        patient.clock.now_ns(),
-        bid,
-        1,
-        ask,
-        1,
-        0,
-        quoted.limits.position_max,
-        strategy.initial_memory(),
-    )
-    return strategy.quote(view)
+    market = replace(quoted.market, qty_min=1, notional_min=0, notional_max=0)
+    boundless = quoted.limits.position_max * BPS
+    now_ns, memory = patient.clock.now_ns(), strategy.initial_memory()
+    return strategy.quote(View(market, now_ns, bid, 1, ask, 1, 0, boundless, memory))
 
 
 def _levels(quote: TwoSidedQuote) -> tuple[Level, ...]:
