@@ -10,6 +10,8 @@ from trio.testing import MockClock
 from adapters.cli.checks import files
 from adapters.cli.checks.base import Status
 from adapters.ports import SystemFs
+from adapters.runtime.journal_format import segment_name
+from adapters.runtime.journal_read import list_segments
 from tests.doctor.kit import Ward, diagnose
 from tests.integration.world import copied, run_quiet
 
@@ -34,7 +36,7 @@ def journal(ward: Ward, recorded: dict[str, bytes], name: str = "20260101T000000
 
 
 def segment(directory: Path) -> Path:
-    return sorted(path for path in directory.iterdir() if path.suffix)[-1]
+    return directory / segment_name(list_segments(SystemFs(), directory)[-1])
 
 
 async def test_a_whole_journal_passes(
@@ -66,7 +68,7 @@ async def test_a_torn_end_is_what_a_crash_leaves(
 ) -> None:
     def spoil(ward: Ward) -> None:
         path = segment(journal(ward, recorded))
-        path.write_bytes(path.read_bytes()[:-200])
+        path.write_bytes(path.read_bytes()[:-200] + b"\1")  # never whole
 
     result = (await diagnose(tmp_path, spoil))["journal"]
     assert (result.status, "torn end" in result.text) == (Status.PASS, True)
