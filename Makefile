@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help run test thirdparty lint bench cov soak venue-soak lock clean
+.PHONY: help run test thirdparty lint bench cov soak venue-soak kills lock clean
 
 # Arguments for `quotefold run`, `pytest` or the benchmarks, as in: make run ARGS="--for 30s"
 ARGS ?=
@@ -56,6 +56,9 @@ soak: .venv/dev.done  ## a simulated day of quoting, proved (ARGS="--hours 2")
 
 venue-soak: .venv/dev.done  ## a million random commands through the venue's exchange core
 	@exec $(BIN)/python -m tests.paper.soak $(ARGS)
+
+kills: .venv/dev.done  ## 200 times kill -9, restart, and compare with the venue
+	@exec $(BIN)/python -m tests.integration.kills $(ARGS)
 
 # pip-tools is a maintainer's tool, so it gets an environment of its own instead of a lock line.
 # The development lock is constrained by the core lock: tests run what users run.

@@ -135,6 +135,7 @@ class LiveLoop:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._tick)
             nursery.start_soon(self._chores.at_start)
+            self._wake.set()  # the first decision, which opens the streams, waits for no timer
             ended = None
             while ended is None:
                 await self._wake.wait()

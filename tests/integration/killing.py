@@ -1,0 +1,138 @@
+"""Engines that die on one journal, and what must hold after each death."""
+
+from __future__ import annotations
+
+import random
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from adapters.ports import SystemFs
+from adapters.runtime.journal_format import (
+    HEADER_SIZE,
+    Damage,
+    Kind,
+    decode_header,
+    segment_name,
+)
+from adapters.runtime.journal_read import JournalReader, list_segments
+from engine.codec import decode_record
+from engine.events import RunStarted
+from engine.reduce import reduce
+from engine.state import State
+from tests.integration.deals import deal_ids
+from tests.integration.kit import MARKETS, Engine, Venue, running_engine, wait_until
+from tests.integration.truth import assert_agrees
+
+EARLY_SHARE = 0.25
+"""Of the kills, those that come while the engine is still finding its feet."""
+EARLY_S = 1.5
+LATE_S = 2.0
+"""How long after its first quotes an engine is killed at the latest."""
+ORPHAN_S = 3.0
+"""What left just before a kill may still arrive, and its cancel take its time."""
+EACH_SIDE = {(market, side) for market in MARKETS for side in ("buy", "sell")}
+
+
+class Killing:
+    """One venue, one journal, and one engine after the other.
+
+    Attributes:
+        back_s: From the start of each process that was let to, until it quoted; seconds.
+        early: Kills before the engine quoted.
+        orphans: Orders of earlier runs that were still at the venue when the new one quoted.
+        deals: Of the account at the last comparison.
+        state: Of the journal at the last comparison.
+    """
+
+    def __init__(self, directory: Path, venue: Venue, seed: int) -> None:
+        self.journal = directory / "journal"
+        self._directory = directory
+        self._venue = venue
+        self._rng = random.Random(seed)
+        self._fs = SystemFs()
+        self._runs = 0
+        self.back_s: list[float] = []
+        self.early = self.orphans = self.deals = 0
+        self.state = State()
+
+    def kill_one(self) -> None:
+        """Start an engine, let it come as far as chance will have it, and kill it."""
+        with ExitStack() as stack:
+            started, engine, segment = self._start(stack)
+            if self._rng.random() < EARLY_SHARE:
+                self.early += 1
+                time.sleep(self._rng.random() * EARLY_S)
+            else:
+                self._wait_back(started, engine, segment)
+                time.sleep(self._rng.random() * LATE_S)
+            engine.process.kill()
+            engine.wait()
+            assert engine.err.read_text() == ""
+
+    def check(self) -> None:
+        """Run once more, end in order, and compare everything with the venue."""
+        with ExitStack() as stack:
+            started, engine, segment = self._start(stack)
+            self._wait_back(started, engine, segment)
+            summary = engine.finish()
+        assert summary["clean"], summary
+        assert self._venue.orders() == []
+        assert self._venue.timers() == []
+        self._fold()
+        assert_agrees(self.state, self._venue.account())
+        self.deals = 0
+        for name, market in self.state.markets.items():
+            ids = deal_ids(self._venue, name)
+            assert len(ids) == len(set(ids)) == market.inventory.fills, name
+            assert all(market.inventory.knows(deal_id) for deal_id in ids), name
+            assert (market.breaks, market.halted) == (0, ""), name
+            self.deals += len(ids)
+        assert (self.state.anomalies, self.state.last_anomaly) == (0, "")
+
+    def _start(self, stack: ExitStack) -> tuple[float, Engine, int]:
+        # With the number of the segment that the new run will begin.
+        self._runs += 1
+        segments = list_segments(self._fs, self.journal)
+        started = time.monotonic()
+        engine = stack.enter_context(
+            running_engine(
+                self._directory, self._venue, name=f"run-{self._runs}", kill_switch_timeout="15s"
+            )
+        )
+        return started, engine, (segments[-1] if segments else 0) + 1
+
+    def _wait_back(self, started: float, engine: Engine, segment: int) -> None:
+        prefix = wait_until(lambda: self._prefix(segment), f"a run: {engine.err.read_text()}")
+        wait_until(lambda: self._quoted_by(prefix), "quotes of the new run")
+        self.back_s.append(time.monotonic() - started)
+        self.orphans += len(self._left(prefix))
+        wait_until(lambda: not self._left(prefix), "no order of an earlier run", ORPHAN_S)
+
+    def _prefix(self, segment: int) -> str:
+        # What the client order ids of the run begin with that began this segment.
+        if segment not in list_segments(self._fs, self.journal):
+            return ""
+        data = self._fs.read(self.journal / segment_name(segment), 0, HEADER_SIZE)
+        header = decode_header(data, segment, Kind.EVENTS)
+        if isinstance(header, Damage):
+            return ""
+        for _, payload in JournalReader(self._fs, self.journal).payloads(header.first_seq):
+            event = decode_record(payload).event
+            if isinstance(event, RunStarted):
+                return f"{event.run_id}-"
+        return ""
+
+    def _quoted_by(self, prefix: str) -> bool:
+        own = [o for o in self._venue.orders() if o["clientOrderId"].startswith(prefix)]
+        return {(order["market"], order["side"]) for order in own} == EACH_SIDE
+
+    def _left(self, prefix: str) -> list[str]:
+        ids: list[str] = [order["clientOrderId"] for order in self._venue.orders()]
+        return [
+            client_order_id for client_order_id in ids if not client_order_id.startswith(prefix)
+        ]
+
+    def _fold(self) -> None:
+        for _, payload in JournalReader(self._fs, self.journal).payloads(self.state.seq + 1):
+            self.state = reduce(self.state, decode_record(payload))
