@@ -110,6 +110,19 @@ def hang(seconds: float) -> Act:
     return run
 
 
+def hang_at_sync(seconds: float) -> Act:
+    """Let the disk take its time for the next sync, in which nothing else happens."""
+
+    async def run(world: World) -> None:
+        def hang_once() -> None:
+            world.fs.before_sync = None
+            world.hang(seconds)
+
+        world.fs.before_sync = hang_once
+
+    return run
+
+
 def set_clock(seconds: float) -> Act:
     """Move the engine's clock."""
 

@@ -46,6 +46,10 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """Beginnings of reasons for which a market was not quoted at some moment."""
     events: tuple[type[AnyEvent], ...] = ()
     """Records there must be."""
+    no_events: tuple[type[AnyEvent], ...] = ()
+    """Records there must not be."""
+    intents: tuple[type, ...] = ()
+    """What the engine must have asked for."""
     off: Mapping[str, str] = {}
     """Markets that are not quoted in the end, and the beginning of the reason."""
     halted: str = ""
@@ -53,7 +57,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     clean: bool = True
     """Whether the last run ends proved empty; otherwise the venue's timers do the rest."""
     anomalies: int = 0
-    """Facts that did not fit what the engine knew."""
+    """Facts that did not fit what the engine knew; -1 where there must be some."""
     breaks: int = 0
     """Times that reports and deals may differ with nothing to explain it."""
     runs: int = 1
@@ -148,10 +152,15 @@ def _judge(case: Case, world: World) -> None:
         assert any(reason.startswith(gate) for reason in seen), (gate, seen)
     for kind in case.events:
         assert watch.events[kind], f"no {kind.__name__}"
+    for kind in case.no_events:
+        assert not watch.events[kind], f"{watch.events[kind]} {kind.__name__}"
+    for asked in case.intents:
+        assert watch.intents[asked], f"no {asked.__name__}"
     proof, state = verify(iter(records_of(world.fs)))
     assert (proof.divergences, proof.first, proof.runs) == (0, None, case.runs)
     assert state == world.state
-    assert state.anomalies == case.anomalies, state.last_anomaly
+    expected = state.anomalies > 0 if case.anomalies < 0 else state.anomalies == case.anomalies
+    assert expected, (state.anomalies, state.last_anomaly)
     assert sum(market.breaks for market in state.markets.values()) == case.breaks
     outcome = world.outcomes[-1]
     assert outcome.ended.clean == case.clean, outcome.ended
