@@ -26,6 +26,10 @@ class NewOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):
     post_only: bool
     level: int
     """Place in the ladder, 0 is the best; not sent to the venue."""
+    ioc: bool = False
+    """Takes what it can at once and rests nothing; neither post-only nor RPI."""
+    reduce_only: bool = False
+    """Only ever reduces a position (contract 10.9); not on spot."""
 
 
 class PlaceOrders(IntentBase, frozen=True, tag="P"):

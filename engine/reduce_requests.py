@@ -31,6 +31,7 @@ from engine.intents import (
     Resubscribe,
 )
 from engine.order_changes import with_orders, with_request
+from engine.stages import FLATTEN_LEVEL
 from engine.state import (
     InFlight,
     LinkStatus,
@@ -102,6 +103,8 @@ def request_sent(state: State, record: Record, event: RequestSent) -> State:
 
 def _placed(market: MarketState, record: Record, intent: PlaceOrders) -> MarketState:
     new = tuple(orders.placed(order, record.recv_ns, record.seq) for order in intent.orders)
+    if new[0].level == FLATTEN_LEVEL:
+        market = replace(market, flattened_ns=record.recv_ns)
     return with_orders(market, new, record)
 
 

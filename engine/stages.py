@@ -26,6 +26,8 @@ from engine.orders import Order
 from engine.types import BUY, SELL, Level, Side, TwoSidedQuote
 
 BPS = 10_000
+FLATTEN_LEVEL = 99
+"""Level of the order that flattens, which no ladder has."""
 
 
 class Stage(IntEnum):

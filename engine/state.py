@@ -215,6 +215,8 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     fees_risen: str = ""
     """How the fees rose since; empty when they did not."""
     fees_asked_ns: int = 0
+    flattened_ns: int = 0
+    """When the last order that flattens was sent."""
     delist_ns: int = 0
     """When the venue means to delist the market; 0 when it does not."""
     would_take: tuple[WouldTake, ...] = ()

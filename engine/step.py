@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from engine import rates
 from engine.account import confined, counted
 from engine.events import Decided, Record, RiskRefusal
+from engine.flatten import flatten
 from engine.gates import closed_gate
 from engine.guards import stage_changes, with_stages
 from engine.intents import Intent
@@ -17,7 +18,7 @@ from engine.planner import NOTHING, plan
 from engine.reduce import reduce
 from engine.risk import within_rate
 from engine.session import session_intents
-from engine.stages import StageChange, staged
+from engine.stages import FLATTEN, StageChange, staged
 from engine.state import MarketState, State
 from engine.top import view_of
 from engine.types import TwoSidedQuote
@@ -47,7 +48,10 @@ def decide(state: State) -> Decided:
             if attention or market.touched_seq > decided_seq:
                 if limited:
                     market = confined(state, market)
-                quoting, refused = plan(state, market, wanted_quote(state, market))
+                if market.stage is FLATTEN:
+                    quoting, refused = flatten(state, market)
+                else:
+                    quoting, refused = plan(state, market, wanted_quote(state, market))
                 refusals += refused
                 if quoting:
                     if state.sent + len(intents) + len(quoting) > state.sent_max:

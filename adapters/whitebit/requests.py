@@ -145,6 +145,12 @@ def _order(order: NewOrder, market: str, prices: int, lots: int, stp: bool) -> s
         raise LocalProtocolError(f"expected price and qty > 0, found {order.price}, {order.qty}")
     if stp:
         flags = flags + _STP[order.stp]
+    if order.ioc:
+        if order.post_only or order.rpi:
+            raise LocalProtocolError("expected an ioc order without post-only and rpi")
+        flags += ',"ioc":true'
+    if order.reduce_only:
+        flags += ',"reduceOnly":true'
     return (
         f'{market},"side":"{_SIDES[order.side]}",'
         f'"amount":"{_amount(order.qty, lots)}","price":"{_decimal(order.price, prices)}",'

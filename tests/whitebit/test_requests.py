@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from adapters.whitebit import requests
 from adapters.whitebit.requests import Request, encode, encode_token
@@ -62,6 +63,27 @@ CASES: list[tuple[str, intents.Intent, Market | None, str, str]] = [
         BTC_PERP,
         "order/collateral/limit",
         PERP_1 + ',"stp":"cn"',
+    ),
+    (
+        "one spot order that takes",
+        place("BTC_USDT", replace(order(1, post_only=False), ioc=True)),
+        BTC_USDT,
+        "order/new",
+        ITEM_1.replace(',"postOnly":true', "") + ',"ioc":true',
+    ),
+    (
+        "one perpetual order that takes to reduce",
+        place("BTC_PERP", replace(order(1, post_only=False), ioc=True, reduce_only=True)),
+        BTC_PERP,
+        "order/collateral/limit",
+        PERP_1 + ',"stp":"cn","ioc":true,"reduceOnly":true',
+    ),
+    (
+        "one perpetual order that rests to reduce",
+        place("BTC_PERP", replace(order(1), reduce_only=True)),
+        BTC_PERP,
+        "order/collateral/limit",
+        PERP_1 + ',"postOnly":true,"stp":"cn","reduceOnly":true',
     ),
     (
         "a perpetual bulk has no stp",
