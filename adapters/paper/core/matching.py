@@ -53,6 +53,8 @@ class Matcher:
         self._pending: list[Notice] = []
         self._executed: list[Notice] = []
         self._trades: list[Notice] = []
+        # The notices of one action in the order in which they are told (10.13).
+        self._told = (self._deals, self._pending, self._executed, self._trades)
         # Seats whose resting reduce-only orders may have lost their position in this action.
         self._reduced: list[Seat] = []
         # Stops that were triggered in this action and have not entered matching yet.
@@ -128,7 +130,7 @@ class Matcher:
     def finish(self, market: Market) -> None:
         """Put the notices of the action into the outbox."""
         outbox = self.outbox
-        for notices in (self._deals, self._pending, self._executed, self._trades):
+        for notices in self._told:
             if notices:
                 outbox += notices
                 notices.clear()
