@@ -38,8 +38,9 @@ def closed_gate(state: State, market: MarketState) -> str:
         return f"reconciling: {market.recon.reason}"
     if market.inventory.baseline is None:
         return "inventory not known yet"
-    if now_ns >= market.kill_switch.armed_until_ns:
-        return "kill-switch not armed"
+    if now_ns >= market.kill_switch.escalate_at_ns:
+        refreshed = market.kill_switch.armed_until_ns
+        return f"kill-switch not {'refreshed for too long' if refreshed else 'armed'}"
     links, stream = state.links, market.quoted.market.name
     link, private = links[stream], links[PRIVATE]
     if link.status is not _READY or private.status is not _READY:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from engine import backoff, orders, reconcile, repricing
+from engine import backoff, kill_switch, orders, reconcile, repricing
 from engine.clock import ASK_AGAIN_NS, ASK_EVERY_NS
 from engine.events import (
     OutcomeUnknown,
@@ -131,11 +131,7 @@ def _retry_later(state: State, record: Record, request: InFlight) -> State:
     retry_at_ns = record.recv_ns + REQUEST_RETRY_NS
     match intent:
         case ArmKillSwitch(name) | DisarmKillSwitch(name):
-            market = state.markets.get(name)
-            if market is None:
-                return state
-            timer = replace(market.kill_switch, request_seq=0, retry_at_ns=retry_at_ns)
-            return with_market(state, record, replace(market, kill_switch=timer))
+            return kill_switch.failed(state, record, name, retry_at_ns)
         case CancelAll(name):
             market = state.markets.get(name)
             if market is None:

@@ -22,6 +22,7 @@ from engine.intents import (
     PlaceOrders,
     QueryFees,
     QueryFills,
+    QueryKillSwitch,
     QueryMarginBalances,
     QueryMarkets,
     QueryOpenOrders,
@@ -37,11 +38,11 @@ from engine.state import (
     LinkStatus,
     MarketState,
     ReconStage,
-    Shutdown,
     State,
     advance,
     with_market,
 )
+from engine.stopping import Shutdown
 
 RISK_HOLD_NS = 250_000_000
 """After a refusal by risk, places and modifies of the market wait this long."""
@@ -165,6 +166,10 @@ def _markets_asked(state: State, record: Record) -> State:
     return replace(state, markets_asked_ns=record.recv_ns)
 
 
+def _timers_asked(state: State, record: Record) -> State:
+    return replace(state, timers_asked_ns=record.recv_ns)
+
+
 def _spot_asked(state: State, record: Record) -> State:
     return _balances_asked(state, record, ReconStage.BALANCES)
 
@@ -184,6 +189,7 @@ def _balances_asked(state: State, record: Record, stage: ReconStage) -> State:
 _ACCOUNT: dict[type, Callable[[State, Record], State]] = {
     QueryTime: _time_asked,
     QueryMarkets: _markets_asked,
+    QueryKillSwitch: _timers_asked,
     QuerySpotBalances: _spot_asked,
     QueryMarginBalances: _margin_asked,
 }

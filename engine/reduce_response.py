@@ -9,6 +9,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from engine import backoff, kill_switch, orders, reconcile, repricing
+from engine.anomalies import unexpected
 from engine.events import (
     AnyEvent,
     FeesListed,
@@ -43,9 +44,16 @@ from engine.intents import (
 )
 from engine.orders import Moved, Order
 from engine.reduce_account import change_order
-from engine.reduce_failures import Failure, failed, order_lost, places_refused, withheld
+from engine.reduce_failures import (
+    REQUEST_RETRY_NS,
+    Failure,
+    failed,
+    order_lost,
+    places_refused,
+    withheld,
+)
 from engine.reduce_venue import fees_listed, markets_listed, server_time
-from engine.state import InFlight, State, advance, unexpected, with_market
+from engine.state import InFlight, State, advance, with_market
 from engine.types import Side, VenueOrder
 
 NS_PER_S = 1_000_000_000
@@ -92,7 +100,7 @@ def _succeeded(state: State, record: Record, request: InFlight, event: AnyEvent)
         case FeesListed():
             return fees_listed(state, record, event)
         case KillSwitchesListed():
-            return state
+            return kill_switch.listed(state, record, event)
         case _:
             return _recon_answer(state, record, event)
 
@@ -171,6 +179,9 @@ def _all_cancelled(state: State, record: Record, name: str) -> State:
     if market is None or market.shutdown.cancel_request_seq != record.cause_seq:
         return state
     shutdown = replace(market.shutdown, cancel_request_seq=0, cancelled_seq=record.seq)
+    if not state.stopping_ns:
+        # An escalation: what still looks live is cancelled again, but not at every decision.
+        shutdown = replace(shutdown, retry_at_ns=record.recv_ns + REQUEST_RETRY_NS)
     market = reconcile.start(market, "cancel all", blind=False)
     return with_market(state, record, replace(market, shutdown=shutdown))
 

@@ -39,6 +39,7 @@ from engine.state import (
     held,
     with_market,
 )
+from engine.stopping import Shutdown
 from engine.strategy import load_strategy
 from engine.top import mid2
 from engine.types import BUY, Quoted, Settings
@@ -144,6 +145,10 @@ def parameters_changed(state: State, record: Record, event: ParametersChanged) -
 def stop_requested(state: State, record: Record, event: StopRequested) -> State:
     """Begin the orderly end; a private stream and endpoints in back-off are tried at once, as it
     must be proved over them that nothing is left."""
+    if not state.stopping_ns:
+        # What was cancelled before proves nothing now.
+        for market in state.markets.values():
+            state = with_market(state, record, replace(market, shutdown=Shutdown()))
     state = replace(
         advance(state, record),
         stopping_ns=state.stopping_ns or record.recv_ns,

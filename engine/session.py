@@ -26,7 +26,7 @@ from engine.intents import (
     QueryTime,
     Resubscribe,
 )
-from engine.orders import Pending
+from engine.kill_switch import check_intents, confirmed_empty, timer_intents
 from engine.reconcile import NONCE_WINDOW_NS, SETTLE_MARGIN_NS
 from engine.state import PRIVATE, Link, LinkStatus, MarketState, ReconStage, State
 from engine.types import Product
@@ -55,9 +55,10 @@ def session_intents(state: State) -> list[Intent]:
         # The key was refused: nothing is asked with it again. The kill-switch clears the orders.
         return intents
     intents += _account_intents(state)
+    intents += check_intents(state)
     for market in state.markets.values():
         if state.mode != "observe":
-            intents += _kill_switch_intents(state, market)
+            intents += timer_intents(state, market)
             intents += _recon_intents(state, market)
             intents += _fees_intents(state, market)
             if state.stopping_ns:
@@ -122,35 +123,6 @@ def _fees_intents(state: State, market: MarketState) -> list[Intent]:
     return [QueryFees(market.quoted.market.name)]
 
 
-# --- kill-switch ------------------------------------------------------------------------------
-
-
-def _kill_switch_intents(state: State, market: MarketState) -> list[Intent]:
-    """Arm before the first order and refresh in time; the step loop itself is what refreshes.
-
-    Withheld while the engine cannot see its orders, a cancel stays unconfirmed, or the panic latch
-    is set: then the venue shall clear them.
-    """
-    timer = market.kill_switch
-    settings = state.settings
-    if market.shutdown.disarmed or timer.request_seq or state.now_ns < timer.retry_at_ns:
-        return []
-    if state.latched:
-        return []
-    every_ns = settings.kill_switch_timeout_s * NS_PER_S // 4
-    if timer.refreshed_ns and state.now_ns - timer.refreshed_ns < every_ns:
-        return []
-    if state.links[PRIVATE].status is not _READY:
-        return []
-    if any(order.unknown and order.pending is Pending.CANCEL for order in market.live):
-        return []
-    if state.stopping_ns and not timer.armed_until_ns:
-        return []
-    if state.stopping_ns and _confirmed_empty(market):
-        return []
-    return [ArmKillSwitch(market.quoted.market.name, settings.kill_switch_timeout_s)]
-
-
 # --- reconciliation ---------------------------------------------------------------------------
 
 
@@ -177,16 +149,6 @@ def _recon_intents(state: State, market: MarketState) -> list[Intent]:
 # --- the end ----------------------------------------------------------------------------------
 
 
-def _confirmed_empty(market: MarketState) -> bool:
-    """A listing asked after the cancel-all shows nothing of ours, and nothing is in flight."""
-    shutdown = market.shutdown
-    return (
-        shutdown.cancelled_seq > 0
-        and not market.live
-        and market.recon.orders_asked_seq > shutdown.cancelled_seq
-    )
-
-
 def _arming(state: State, name: str) -> bool:
     """An arming without an answer may still arrive, and would outlive the disarming."""
     return any(
@@ -205,7 +167,7 @@ def _shutdown_intents(state: State, market: MarketState) -> list[Intent]:
         return []
     if not shutdown.cancelled_seq:
         return [CancelAll(name)]
-    if _confirmed_empty(market):
+    if confirmed_empty(market):
         busy = timer.request_seq or state.now_ns < timer.retry_at_ns or _arming(state, name)
         return [] if busy else [DisarmKillSwitch(name)]
     listed = market.recon.orders_asked_seq > shutdown.cancelled_seq

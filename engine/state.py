@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from engine import clock
 from engine.book import Book
-from engine.events import AnyEvent, BestBidOffer, FeesListed, Record
+from engine.events import BestBidOffer, FeesListed, Record
 from engine.intents import Intent
 from engine.inventory import Inventory, position_lots
 from engine.links import PRIVATE as PRIVATE
@@ -24,6 +24,7 @@ from engine.links import Link as Link
 from engine.links import LinkStatus as LinkStatus
 from engine.orders import Order
 from engine.stages import Hold, Stage, highest, with_hold
+from engine.stopping import KillSwitch, Shutdown
 from engine.strategy import Strategy
 from engine.tombstones import Closed, every, find
 from engine.trouble import Circuit, WouldTake
@@ -65,18 +66,6 @@ class Feed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The first trades after subscribing, which are history, have come."""
     ahead_ns: int = 0
     """Since when the ticker shows other prices than depth, which is silent; 0 when it does not."""
-
-
-class KillSwitch(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The venue's timer that cancels everything when we stop refreshing it (contract 10.8)."""
-
-    armed_until_ns: int = 0
-    """Earliest moment at which the venue may fire; 0 when not armed."""
-    refreshed_ns: int = 0
-    """When the last refresh that was answered had been sent."""
-    request_seq: int = 0
-    """Arm or disarm request in flight; 0 for none."""
-    retry_at_ns: int = 0
 
 
 class ReconStage(StrEnum):
@@ -125,16 +114,6 @@ class Uptime(msgspec.Struct, frozen=True, array_like=True, gc=False):
     total_ns: int = 0
     bid_ns: int = 0
     ask_ns: int = 0
-
-
-class Shutdown(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """How far a stopping market has come (DESIGN "Safety")."""
-
-    cancel_request_seq: int = 0
-    cancelled_seq: int = 0
-    """Record that confirmed the cancel-all; 0 before."""
-    retry_at_ns: int = 0
-    disarmed: bool = False
 
 
 class Stranger(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -308,6 +287,8 @@ class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The venue's clock is ahead of ours by at most this; both 0 before the first measurement."""
     time_asked_ns: int = 0
     markets_asked_ns: int = 0
+    timers_asked_ns: int = 0
+    """When the venue was last asked which kill-switch timers it has."""
     halted: str = ""
     """Why nothing may be quoted until a human looks; empty when it may."""
     stopping_ns: int = 0
@@ -383,12 +364,3 @@ def with_market(state: State, record: Record, market: MarketState) -> State:
     """Take note of a record that changes one market only."""
     markets = {**state.markets, market.quoted.market.name: market}
     return replace(state, seq=record.seq, now_ns=record.recv_ns, markets=markets)
-
-
-def unexpected(state: State, record: Record, event: AnyEvent) -> State:
-    """Note an answer of a kind that its request cannot have."""
-    return replace(
-        state,
-        anomalies=state.anomalies + 1,
-        last_anomaly=f"seq {record.seq}: {type(event).__name__} answers another kind of request",
-    )

@@ -220,6 +220,8 @@ class Settings(msgspec.Struct, frozen=True, array_like=True, gc=False):
     account_limits: tuple[AccountLimit, ...] = ()
     rate_percent: int = 80
     """Share of the venue's request limits that may be used, 1..100 (contract section 13)."""
+    kill_switch_refresh_ns: int = 0
+    """How often the timer is refreshed, a third of its timeout at most; 0 is a quarter of it."""
 
 
 class VenueOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -21,7 +21,7 @@ from msgspec import Meta, Struct
 # Importing the package registers every strategy under its name.
 import strategies as _strategies  # noqa: F401
 from adapters.cli.config_errors import convert, nearest, refused, shown
-from adapters.cli.durations import NS_PER_S
+from adapters.cli.durations import NS_PER_S, format_seconds
 from adapters.cli.limits import (
     Amounts,
     Bps,
@@ -52,6 +52,7 @@ class EngineConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Times as texts such as `3s` or `250ms`; what they mean is said at `Settings`."""
 
     kill_switch_timeout: str = "15s"
+    kill_switch_refresh: str = "4s"
     request_deadline: str = "3s"
     feed_max_age: str = "12s"
     ping_every: str = "5s"
@@ -128,6 +129,7 @@ _SECTIONS = ("venue", "engine", "limits", "journal", "metrics", "operator", "mar
 _S = NS_PER_S
 _BOUNDS_NS: dict[str, tuple[int, int]] = {
     "kill_switch_timeout": (5 * _S, 600 * _S),  # contract 10.8
+    "kill_switch_refresh": (_S // 2, 200 * _S),
     "request_deadline": (_S // 10, 30 * _S),
     "feed_max_age": (_S, 60 * _S),
     "ping_every": (_S, 50 * _S),  # the venue hangs up after 60 s (11.1)
@@ -294,6 +296,11 @@ def to_settings(config: Config) -> Settings:
         raise refused(config.source, "engine.kill_switch_timeout", problem)
     span = config.limits.requests_span
     span_ns = duration_ns(config.source, "limits.requests_span", span, _S, 600 * _S)
+    if 3 * times["kill_switch_refresh"] > seconds * NS_PER_S:
+        third = format_seconds(seconds * NS_PER_S // 3)
+        problem = f"expected {third} at most, found {shown(config.engine.kill_switch_refresh)}"
+        hint = "a third of kill_switch_timeout, so that one refresh may fail"
+        raise refused(config.source, "engine.kill_switch_refresh", problem, hint)
     return Settings(
         kill_switch_timeout_s=seconds,
         on_restart=config.engine.on_restart,

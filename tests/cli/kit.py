@@ -14,17 +14,8 @@ from engine.inventory import Inventory, add_fill, position_lots
 from engine.order_changes import with_orders
 from engine.orders import Order, Pending, Status, placed
 from engine.reduce import reduce
-from engine.state import (
-    PRIVATE,
-    Feed,
-    KillSwitch,
-    Link,
-    LinkStatus,
-    Recon,
-    ReconStage,
-    State,
-    Uptime,
-)
+from engine.state import PRIVATE, Feed, Link, LinkStatus, Recon, ReconStage, State, Uptime
+from engine.stopping import KillSwitch
 from engine.types import (
     Limits,
     Market,
@@ -104,7 +95,7 @@ def quoting(*orders: Order) -> State:
         feed=Feed(book=book, book_ok=True, fresh_ns=NOON + 10 * S),
         inventory=inventory,
         position=position_lots(inventory, SPOT, QUOTED.inventory_target),
-        kill_switch=KillSwitch(armed_until_ns=NOON + 22 * S),
+        kill_switch=KillSwitch(armed_until_ns=NOON + 22 * S, escalate_at_ns=NOON + 20 * S),
         recon=Recon(stage=ReconStage.DONE, blind=False),
         uptime=Uptime(since_ns=NOON, total_ns=8 * S, bid_ns=8 * S, ask_ns=5 * S),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -75,14 +76,21 @@ def test_parameters_are_journaled_with_every_default_filled_in() -> None:
 
 def test_durations_become_settings() -> None:
     expected = Settings(
-        request_deadline_ns=1_500_000_000, reconcile_every_ns=60_000_000_000, requests_max=2_000
+        request_deadline_ns=1_500_000_000,
+        reconcile_every_ns=60_000_000_000,
+        requests_max=2_000,
+        kill_switch_refresh_ns=4_000_000_000,
     )
     assert to_settings(_config()) == expected
 
 
 def test_default_settings_are_the_engines_own() -> None:
-    # Journals from before `reconcile_every` and `requests_max` are replayed without them.
-    expected = Settings(reconcile_every_ns=60_000_000_000, requests_max=2_000)
+    # Journals from before these settings are replayed without them.
+    expected = Settings(
+        reconcile_every_ns=60_000_000_000,
+        requests_max=2_000,
+        kill_switch_refresh_ns=4_000_000_000,
+    )
     assert to_settings(default_config()) == expected
 
 
@@ -150,7 +158,8 @@ REFUSALS = [
     (
         "unknown key like no other",
         ("request_deadline", "zzz"),
-        "my.toml: engine.zzz: unknown key; known here: kill_switch_timeout, request_deadline, "
+        "my.toml: engine.zzz: unknown key; known here: kill_switch_timeout, "
+        "kill_switch_refresh, request_deadline, "
         "feed_max_age, ping_every, pong_deadline, fresh_after_stall, shutdown_deadline, "
         "reconcile_every, on_restart, depth_limit, rate_percent",
     ),
@@ -246,6 +255,25 @@ def test_file_is_refused_in_one_line(change: tuple[str, str], message: str) -> N
     with pytest.raises(ConfigError) as caught:
         _config(GOOD.replace(*change))
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("timeout", "refresh", "third"),
+    [("15s", "5001ms", "5.0s"), ("10s", "4s", "3.3s"), ("5s", "2s", "1.6s")],
+)
+def test_a_refresh_may_fail_once_before_the_timer_fires(
+    timeout: str, refresh: str, third: str
+) -> None:
+    keys = f'kill_switch_timeout = "{timeout}"\nkill_switch_refresh = "{refresh}"'
+    text = GOOD.replace('request_deadline = "1500ms"', keys)
+    problem = f'my.toml: engine.kill_switch_refresh: expected {third} at most, found "{refresh}"'
+    with pytest.raises(ConfigError, match=re.escape(problem)):
+        _config(text)
+
+
+def test_a_refresh_takes_a_third_of_the_timeout_at_most() -> None:
+    text = GOOD.replace('request_deadline = "1500ms"', 'kill_switch_refresh = "5s"')
+    assert to_settings(_config(text)).kill_switch_refresh_ns == 5_000_000_000
 
 
 def test_kill_switch_must_be_whole_seconds() -> None:

@@ -319,6 +319,11 @@ class Run:
                 return e.MarketsListed(listed)
             case i.ArmKillSwitch(market, timeout_s):
                 return e.KillSwitchArmed(KillSwitchTimer(market, now_s, now_s + timeout_s))
+            case i.QueryKillSwitch():
+                timers = [(n, m.kill_switch.expiry_s) for n, m in self.state.markets.items()]
+                return e.KillSwitchesListed(
+                    tuple(KillSwitchTimer(name, 0, at_s) for name, at_s in timers if at_s)
+                )
             case i.DisarmKillSwitch(market):
                 return e.KillSwitchDisarmed(market)
             case i.CancelAll(market):

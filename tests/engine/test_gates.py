@@ -11,8 +11,9 @@ from engine import clock, freshness
 from engine import events as e
 from engine import intents as i
 from engine.gates import closed_gate, unsettled
-from engine.state import PRIVATE, KillSwitch, Link, LinkStatus, State
+from engine.state import PRIVATE, Link, LinkStatus, State
 from engine.step import decide
+from engine.stopping import KillSwitch
 from engine.types import Stp
 from tests.engine.builders import NAME, Run, S, quoting, snapshot, started
 
@@ -64,7 +65,10 @@ REASONS: dict[str, Change] = {
         run, inventory=replace(run.market.inventory, baseline=None)
     ),
     "kill-switch not armed": lambda run: in_market(
-        run, kill_switch=replace(run.market.kill_switch, armed_until_ns=run.now_ns)
+        run, kill_switch=replace(run.market.kill_switch, armed_until_ns=0, escalate_at_ns=0)
+    ),
+    "kill-switch not refreshed for too long": lambda run: in_market(
+        run, kill_switch=replace(run.market.kill_switch, escalate_at_ns=run.now_ns)
     ),
     "stream private is down": closed_link,
     f"stream {NAME} does not answer pings": link(NAME, ping_sent_ns=1),
@@ -91,7 +95,9 @@ def test_a_closed_gate_pulls_every_quote_and_says_why(reason: str) -> None:
 
 def test_quotes_come_back_by_themselves_when_the_reason_is_gone() -> None:
     run, _ = quoting()
-    run.wait(13)
+    for _ in range(2):
+        run.wait(6.5)
+        run.settle()
     assert closed_gate(run.state, run.market) == "feed is stale"
     run.push(snapshot(update_id=7, at_ns=run.now_ns))
     assert closed_gate(run.state, run.market) == ""
@@ -116,10 +122,10 @@ EDGES: dict[str, tuple[Change, Change, str]] = {
         feed(fresh_ns=NOW_NS - 12 * S - 1),
         "feed is stale",
     ),
-    "the timer of the venue still runs": (
-        lambda run: in_market(run, kill_switch=KillSwitch(armed_until_ns=NOW_NS + 1)),
-        lambda run: in_market(run, kill_switch=KillSwitch(armed_until_ns=NOW_NS)),
-        "kill-switch not armed",
+    "the timer of the venue has time left": (
+        lambda run: in_market(run, kill_switch=KillSwitch(NOW_NS + S, escalate_at_ns=NOW_NS + 1)),
+        lambda run: in_market(run, kill_switch=KillSwitch(NOW_NS + S, escalate_at_ns=NOW_NS)),
+        "kill-switch not refreshed for too long",
     ),
     "a pong takes up to 2 s": (
         link(NAME, ping_sent_ns=NOW_NS - 2 * S),
@@ -144,7 +150,7 @@ EDGES: dict[str, tuple[Change, Change, str]] = {
 def test_a_gate_closes_one_step_beyond_its_bound(name: str) -> None:
     within, beyond, reason = EDGES[name]
     run = started()
-    armed = KillSwitch(armed_until_ns=NOW_NS + S)
+    armed = KillSwitch(armed_until_ns=NOW_NS + S, escalate_at_ns=NOW_NS + S)
     in_market(run, kill_switch=armed, feed=replace(run.market.feed, fresh_ns=NOW_NS))
     in_state(now_ns=NOW_NS)(run)
     within(run)

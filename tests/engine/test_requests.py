@@ -41,10 +41,19 @@ def wanted(run: Run, kind: type) -> list[i.Intent]:
 # --- refusals and deadlines -------------------------------------------------------------------
 
 
+def arm(run: Run) -> None:
+    refresh = i.ArmKillSwitch(NAME, 15)
+    (request,) = run.ask(refresh)
+    answer = run.answer_to(refresh)
+    assert answer is not None
+    run.push(answer, request)
+
+
 def test_refusals_in_a_row_hold_back_new_orders_longer_and_longer() -> None:
     run = started(quoted(parameters=fixed(((990, 10),))))
     holds: list[float] = []
     for number in range(7):
+        arm(run)
         (request,) = run.ask(i.PlaceOrders(NAME, (new_order(f"x-{number}"),)))
         run.push(e.OrdersPlaced(NAME, (e.PlaceResult(None, NO_FUNDS),)), request)
         hold_s = (run.market.hold_until_ns - run.now_ns) / S

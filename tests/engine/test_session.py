@@ -10,21 +10,18 @@ from engine import intents as i
 from engine.gates import closed_gate
 from engine.state import PRIVATE, LinkStatus, ReconStage
 from engine.strategy import MarketEvent, Strategy, register
-from engine.types import Market, OrderStatus, Settings, Side
+from engine.types import Market, Settings, Side
 from tests.engine.builders import (
-    BUSY,
     MARKET,
     NAME,
     PERPETUAL,
     T0,
     Run,
     S,
-    fixed,
     quoted,
     quoting,
     snapshot,
     started,
-    venue_order,
 )
 
 CID = "r1-1"
@@ -239,69 +236,6 @@ def test_trades_from_before_the_subscription_are_no_flow_for_a_strategy() -> Non
     run.push(e.StreamClosed(NAME, "reset", 0))
     trade(12)
     assert run.market.memory == 1, "the first trades of a new subscription are history again"
-
-
-# --- kill-switch ------------------------------------------------------------------------------
-
-
-def test_the_timer_is_armed_before_the_first_order_and_refreshed_in_time() -> None:
-    run = Run(quoted(parameters=fixed(((990, 10),))))
-    run.push(e.StreamReady(NAME))
-    run.push(e.StreamReady(PRIVATE))
-    run.push(snapshot(at_ns=run.now_ns))
-    sent = run.settle()
-    assert [type(intent) for _, intent in sent] == [i.PlaceOrders]
-    armed_ns = run.market.kill_switch.refreshed_ns
-    assert run.market.kill_switch.armed_until_ns == armed_ns + 14 * S
-    run.wait(3.5)
-    assert wanted(run, i.ArmKillSwitch) == []
-    run.wait(0.5)
-    assert wanted(run, i.ArmKillSwitch) == [i.ArmKillSwitch(NAME, 15)]
-
-
-def test_no_order_before_the_timer_is_armed() -> None:
-    run = Run(quoted(parameters=fixed(((990, 10),))))
-    run.push(e.StreamReady(NAME))
-    run.push(e.StreamReady(PRIVATE))
-    run.push(snapshot(at_ns=run.now_ns))
-    for _ in range(8):
-        for seq, intent in run.act():
-            answer = run.answer_to(intent)
-            if answer is not None and not isinstance(intent, i.ArmKillSwitch):
-                run.push(answer, seq)
-    assert (run.market.orders, run.market.closed) == ({}, ())
-    assert closed_gate(run.state, run.market) == "kill-switch not armed"
-
-
-def test_no_refresh_while_the_private_stream_is_down() -> None:
-    run = started()
-    run.push(e.StreamClosed(PRIVATE, "reset", 999))
-    run.wait(5)
-    assert wanted(run, i.ArmKillSwitch) == []
-
-
-def test_no_refresh_while_a_cancel_stays_unconfirmed() -> None:
-    run, (ask, _) = quoting()
-    (request,) = run.ask(i.CancelOrder(NAME, ask.client_order_id))
-    run.wait(5)
-    assert run.order(ask.client_order_id).unknown
-    assert wanted(run, i.ArmKillSwitch) == []
-    cancelled = venue_order(ask.client_order_id, 2, status=OrderStatus.CANCELLED)
-    run.push(e.OrderCancelled(cancelled), request)
-    assert wanted(run, i.ArmKillSwitch) == [i.ArmKillSwitch(NAME, 15)]
-
-
-@pytest.mark.parametrize(
-    "end", [e.RequestRefused(BUSY), e.RequestThrottled(), e.OutcomeUnknown("reset")]
-)
-def test_a_failed_refresh_is_tried_again_soon(end: e.AnyEvent) -> None:
-    run = started()
-    run.wait(4)
-    ((request, _),) = [item for item in run.act() if isinstance(item[1], i.ArmKillSwitch)]
-    run.push(end, request)
-    assert wanted(run, i.ArmKillSwitch) == []
-    run.wait(0.5)
-    assert wanted(run, i.ArmKillSwitch) == [i.ArmKillSwitch(NAME, 15)]
 
 
 # --- the clock --------------------------------------------------------------------------------

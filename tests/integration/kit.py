@@ -109,7 +109,8 @@ def settings(venue: Venue | None = None, **engine: str) -> str:
         engine: Keys of [engine] to change.
     """
     text = (ROOT / "config" / "paper.toml").read_text("utf-8")
-    for key, value in {"kill_switch_timeout": "5s", **engine}.items():
+    short = {"kill_switch_timeout": "5s", "kill_switch_refresh": "1250ms"}
+    for key, value in {**short, **engine}.items():
         text, found = re.subn(rf'^{key} = ".*"$', f'{key} = "{value}"', text, flags=re.MULTILINE)
         assert found == 1, key
     if venue is not None:

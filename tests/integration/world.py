@@ -42,7 +42,7 @@ def quiet_config(kill_switch: str) -> Config:
         name: replace(market, price_tolerance="8", parameters=parameters)
         for name, market in config.market.items()
     }
-    engine = replace(config.engine, kill_switch_timeout=kill_switch)
+    engine = replace(config.engine, kill_switch_timeout=kill_switch, kill_switch_refresh="1250ms")
     return replace(config, market=markets, engine=engine)
 
 
