@@ -53,7 +53,7 @@ _DEBUG: frozenset[type] = frozenset(
 _WARNING: frozenset[type] = frozenset(
     {
         *(e.RequestRefused, e.RequestThrottled, e.OutcomeUnknown, e.StreamClosed),
-        *(e.FrameRefused, e.LoopStalled, e.TailCut),
+        *(e.FrameRefused, e.LoopStalled, e.TailCut, e.RequestWithheld, e.PlacingForbidden),
     }
 )
 """What stands in none of these is told at `info`: an event that is new is not passed over."""

@@ -64,6 +64,7 @@ _OUTCOMES: dict[type, str] = {
     e.RequestThrottled: "throttled",
     e.OutcomeUnknown: "unknown",
     e.FrameRefused: "malformed",
+    e.RequestWithheld: "withheld",
 }
 
 ANSWERS: frozenset[type] = frozenset(
@@ -178,7 +179,7 @@ class Metrics:
         path, sent_ns, intent = sent
         outcome = outcome_of(event)
         self.requests[path, outcome] += 1
-        if outcome != "unknown":
+        if outcome not in ("unknown", "withheld"):
             empty = [0] * (len(LATENCY_BUCKETS_NS) + 1)
             self.latencies.setdefault(path, Latency(empty)).add(record.recv_ns - sent_ns)
         if isinstance(event, e.RequestRefused):

@@ -117,6 +117,7 @@ def _run(state: State) -> Iterator[Metric]:
     yield _gauge(
         "halted", "1 when a human must look before anything is quoted.", bool(state.halted)
     )
+    yield _gauge("latched", "1 while the panic latch forbids placing.", bool(state.latched))
     yield _gauge("stopping", "1 while the run ends.", bool(state.stopping_ns))
     bounds: _Values = {
         ("low",): state.offset_low_ns / NS_PER_S,

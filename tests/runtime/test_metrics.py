@@ -171,6 +171,7 @@ def test_a_request_counts_by_what_became_of_it() -> None:
     metrics = Metrics()
     answers: list[tuple[e.AnyEvent, str]] = [
         (e.OutcomeUnknown("timeout"), "unknown"),
+        (e.RequestWithheld("panic latch"), "withheld"),
         (e.RequestThrottled(), "throttled"),
         (e.RequestRefused(Refusal(422, 31, "market", "")), "refused"),
         (e.FrameRefused("rest", "", "no JSON"), "malformed"),
@@ -184,7 +185,7 @@ def test_a_request_counts_by_what_became_of_it() -> None:
     shown = samples(metrics)
     assert shown["quotefold_requests_total"] == {("/p", outcome): 1.0 for _, outcome in answers}
     assert shown["quotefold_refusals_total"] == {("venue", "BTC_USDT", "market_stopped"): 1.0}
-    # An outcome that is unknown has no time to its answer.
+    # Without an answer there is no time to it.
     buckets = shown["quotefold_request_seconds_bucket"]
     assert (buckets["/p", "0.02"], buckets["/p", "0.05"], buckets["/p", "+Inf"]) == (0, 4, 4)
 
