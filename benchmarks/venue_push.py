@@ -42,7 +42,10 @@ class Subscriber:
         )
         data = b""
         while b"\r\n\r\n" not in data:
-            data += self.socket.recv(4096)
+            part = self.socket.recv(4096)
+            if not part:
+                raise RuntimeError("the venue closed the connection before its upgrade")
+            data += part
         self._rest = data.partition(b"\r\n\r\n")[2]
 
     def _send(self, message: dict[str, object]) -> None:
