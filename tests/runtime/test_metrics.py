@@ -97,7 +97,16 @@ def test_a_run_that_begins_and_ends_closes_its_gates_and_says_which() -> None:
     assert {gate for gate, _ in shown["quotefold_gate_closed"]} == {"stopping"}
     closings = shown["quotefold_gate_closings_total"]
     assert closings["stopping", "BTC_USDT"] == 1
-    assert any(gate.startswith(("no book", "reconciling")) for gate, _ in closings)
+
+
+def test_a_gate_that_closes_again_is_counted_again() -> None:
+    metrics, tick = Metrics(), e.TimerFired()
+    stale = replace(quoting(), now_ns=NOON + 60 * S)
+    for seq, state in enumerate((quoting(), stale, stale, quoting(), stale)):
+        metrics.observe(state, e.Record(seq, NOON, 0, tick))
+    shown = samples(metrics)
+    assert shown["quotefold_gate_closed"] == {("feed is stale", "BTC_USDT"): 1.0}
+    assert shown["quotefold_gate_closings_total"] == {("feed is stale", "BTC_USDT"): 2.0}
 
 
 def test_times_left_and_ages_are_those_of_the_scrape() -> None:
