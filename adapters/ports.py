@@ -22,6 +22,7 @@ from typing import Protocol
 import trio
 
 NS_PER_S = 1_000_000_000
+_PIECE = 1 << 20
 
 
 class Clock(Protocol):
@@ -111,12 +112,20 @@ class Fs(Protocol):
         """Permission bits of a file, such as 0o600; raises FileNotFoundError."""
         ...
 
-    def truncate(self, path: Path, size: int) -> None:
-        """Cut a file to `size` bytes, durable."""
+    def truncate(self, path: Path, size: int, *, rewrite_from: int) -> None:
+        """Cut a file to `size` bytes, and make all of it durable.
+
+        What lies from `rewrite_from` on is written again in place: after a sync that failed, a
+        system may hold pages for clean that never reached the disk.
+        """
         ...
 
     def remove(self, path: Path) -> None:
         """Remove a file, durable; raises FileNotFoundError."""
+        ...
+
+    def rename(self, path: Path, target: Path) -> None:
+        """Put a file in the place of another, or of none, whole and durable."""
         ...
 
     def lock(self, path: Path) -> Lock:
@@ -233,10 +242,13 @@ class SystemFs:
     def mode(self, path: Path) -> int:
         return stat.S_IMODE(path.stat().st_mode)
 
-    def truncate(self, path: Path, size: int) -> None:
-        fd = os.open(path, os.O_WRONLY)
+    def truncate(self, path: Path, size: int, *, rewrite_from: int) -> None:
+        fd = os.open(path, os.O_RDWR)
         try:
             os.ftruncate(fd, size)
+            at = rewrite_from
+            while piece := os.pread(fd, _PIECE, at):
+                at += os.pwrite(fd, piece, at)
             os.fsync(fd)
         finally:
             os.close(fd)
@@ -246,7 +258,6 @@ class SystemFs:
         _sync_dir(path.parent)
 
     def rename(self, path: Path, target: Path) -> None:
-        """Put a file in the place of another, or of none, whole and durable."""
         path.replace(target)
         _sync_dir(target.parent)
 

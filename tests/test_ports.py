@@ -39,8 +39,21 @@ def test_truncated_file_keeps_its_start(fs: Fs, directory: Path) -> None:
     file = fs.open_new(directory / "x")
     file.write(b"hello world")
     file.close()
-    fs.truncate(directory / "x", 5)
-    assert fs.read(directory / "x") == b"hello"
+    for rewrite_from in (0, 3, 5):
+        fs.truncate(directory / "x", 5, rewrite_from=rewrite_from)
+        assert fs.read(directory / "x") == b"hello"
+
+
+def test_renamed_file_takes_the_place_of_another(fs: Fs, directory: Path) -> None:
+    for name in ("x", "y"):
+        file = fs.open_new(directory / name)
+        file.write(name.encode())
+        file.close()
+    fs.rename(directory / "x", directory / "y")
+    assert fs.list_dir(directory) == ["y"]
+    assert fs.read(directory / "y") == b"x"
+    with pytest.raises(FileNotFoundError):
+        fs.rename(directory / "x", directory / "y")
 
 
 def test_removed_file_is_gone(fs: Fs, directory: Path) -> None:

@@ -17,12 +17,11 @@ import wsproto.frame_protocol
 from trio._core import _run
 
 from adapters.ports import NS_PER_S
-from adapters.simulated import SimClock, SimFs, SimIds, SimNet, SimStream, run_deterministic
+from adapters.simulated import SimClock, SimIds, SimNet, SimStream, run_deterministic
 from adapters.whitebit.http_backend import make_http_client
 from tests import simulated_world
 
 HOST, PORT = "venue.test", 443
-ROOT = Path("/sim")
 
 
 async def discard(stream: trio.abc.Stream) -> None:
@@ -293,73 +292,3 @@ def test_http_failures_map_to_the_exceptions_of_httpx(
             nursery.cancel_scope.cancel()
 
     run_deterministic(call, seed=1)
-
-
-# --- disk ----------------------------------------------------------------------------------------
-
-
-def test_crash_keeps_what_was_synced_and_nothing_else() -> None:
-    fs = SimFs()
-    fs.make_dir(ROOT)
-    file = fs.open_new(ROOT / "a")
-    file.write(b"synced")
-    file.sync()
-    file.write(b", not synced")
-    assert fs.read(ROOT / "a") == b"synced, not synced"
-    fs.crash()
-    assert fs.read(ROOT / "a") == b"synced"
-    with pytest.raises(OSError, match="crashed"):
-        file.write(b"x")
-
-
-def test_drawn_crash_keeps_some_of_the_rest_and_may_zero_pages() -> None:
-    results = set()
-    for seed in range(40):
-        fs = SimFs()
-        fs.make_dir(ROOT)
-        file = fs.open_new(ROOT / "a")
-        file.write(b"s" * 100)
-        file.sync()
-        file.write(b"u" * 9000)
-        fs.crash(random.Random(seed))
-        data = fs.read(ROOT / "a")
-        assert data.startswith(b"s" * 100)
-        assert len(data) <= 9100
-        results.add((len(data) > 4096, b"\0" in data))
-    assert results == {(True, True), (True, False), (False, True), (False, False)}
-
-
-def test_full_disk_takes_what_fits_and_refuses_the_rest() -> None:
-    fs = SimFs()
-    fs.make_dir(ROOT)
-    file = fs.open_new(ROOT / "a")
-    fs.space_left = 5
-    file.write(b"abc")
-    with pytest.raises(OSError, match="no space left"):
-        file.write(b"defgh")
-    assert fs.read(ROOT / "a") == b"abcde"
-
-
-def test_failing_sync_raises_and_leaves_the_bytes_at_risk() -> None:
-    fs = SimFs()
-    fs.make_dir(ROOT)
-    file = fs.open_new(ROOT / "a")
-    file.write(b"abc")
-    fs.fail_syncs = True
-    with pytest.raises(OSError, match="failed to sync"):
-        file.sync()
-    fs.crash()
-    assert fs.read(ROOT / "a") == b""
-
-
-def test_crash_frees_locks_and_an_old_holder_cannot_free_the_new_one() -> None:
-    fs = SimFs()
-    fs.make_dir(ROOT)
-    old = fs.lock(ROOT / "lock")
-    with pytest.raises(BlockingIOError):
-        fs.lock(ROOT / "lock")
-    fs.crash()
-    fs.lock(ROOT / "lock")
-    old.release()
-    with pytest.raises(BlockingIOError):
-        fs.lock(ROOT / "lock")

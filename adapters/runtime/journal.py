@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -122,10 +122,19 @@ class SegmentWriter:
         finally:
             self._failure = self._failure or "the writer is closed"
             self._next_seq = _REFUSES
-            self._file.close()
-            if self._lock is not None:
-                self._lock.release()
-                self._lock = None
+            self._release()
+
+    def _release(self) -> None:
+        lock, self._lock = self._lock, None
+        if lock is None:
+            return
+        try:
+            try:
+                self._file.close()
+            finally:
+                lock.release()
+        except OSError as error:
+            raise JournalError(f"{self._path}: cannot let go of the journal: {error}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -261,9 +270,9 @@ def taken_lock(fs: Fs, directory: Path) -> Iterator[Lock]:
         raise JournalError(f"{path}: cannot take the lock: {error}") from error
     try:
         yield lock
-    except OSError as error:
-        lock.release()
-        raise JournalError(f"{directory}: cannot open the journal: {error}") from error
-    except BaseException:
-        lock.release()
+    except BaseException as error:
+        with suppress(OSError):  # the first failure says more
+            lock.release()
+        if isinstance(error, OSError):
+            raise JournalError(f"{directory}: cannot open the journal: {error}") from error
         raise

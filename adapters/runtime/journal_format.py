@@ -29,6 +29,9 @@ SEGMENT_BYTES = 64 << 20  # read and hashed in one piece, so it has to fit in me
 PAYLOAD_MAX = 16 << 20  # far above the largest venue answer seen (the market list, about 1 MiB)
 NO_HASH = bytes(32)
 
+_SECTOR = 512  # what a disk writes whole or not at all
+_ZEROS_MIN = 8  # a record may well end in fewer
+
 _HEADER_MAGIC = b"\x89QFJ\r\n\x1a\n"
 _MARK_MAGIC = b"QFmark\r\xf1"
 _CLOSE_MAGIC = b"QFclos\r\xf2"
@@ -176,6 +179,42 @@ def has_close_trace(data: bytes) -> bool:
     return data.endswith(_END_MAGIC) or (at > HEADER_SIZE and data[at : at + 8] == _CLOSE_MAGIC)
 
 
+def is_crash_trace(data: bytes, pos: int) -> bool:
+    """Say whether a crash explains that the frame at `pos` does not fit its length and CRC.
+
+    A crash cuts a file off, or leaves zeros for what was not written: sectors, or all up to the
+    end of the file. Any other bytes were damaged later, and perhaps synced before.
+    """
+    size = len(data)
+    if pos + FRAME_SIZE > size:
+        return True
+    (length,) = _CRC.unpack_from(data, pos)
+    end = pos + FRAME_SIZE + length
+    if end > size:
+        return not _is_length_damaged(data, pos, length)
+    written = pos + len(data[pos:].rstrip(b"\0"))
+    if written < end and size - written >= _ZEROS_MIN:
+        return True
+    while pos < end:
+        stop = min((pos // _SECTOR + 1) * _SECTOR, size)
+        if stop - pos >= _ZEROS_MIN and not any(data[pos:stop]):
+            return True
+        pos = stop
+    return False
+
+
+def _is_length_damaged(data: bytes, pos: int, length: int) -> bool:
+    # A frame cut off by the end of the file, or a whole one with one byte of its length changed?
+    crc = _CRC.unpack_from(data, pos + _CRC.size)[0]
+    view, rest = memoryview(data)[pos + 8 :], len(data) - pos - FRAME_SIZE
+    for shift in (0, 8, 16, 24):
+        for change in range(1, 256):
+            other = length ^ change << shift
+            if other <= rest and crc32c(view[: other + 8], other) == crc:
+                return True
+    return False
+
+
 class Walk:
     """One pass over the frames of a segment; the results are complete once `records` ends.
 
@@ -237,7 +276,11 @@ class Walk:
 
     def is_torn(self) -> bool:
         """Say whether the damage can be the trace of an interrupted write, and nothing else."""
-        return self._cut_short and self.end >= durable_bound(self.data)
+        return (
+            self._cut_short
+            and self.end >= durable_bound(self.data)
+            and is_crash_trace(self.data, self.end)
+        )
 
     def _bad_frame(self, pos: int) -> Damage:
         size = len(self.data)

@@ -18,6 +18,7 @@ from adapters.runtime.journal_format import (
     TornTail,
     Walk,
     decode_header,
+    durable_bound,
     segment_name,
 )
 from adapters.runtime.journal_read import damage_error, first_needed, is_unborn, list_segments
@@ -140,7 +141,10 @@ def _recover_last(fs: Fs, path: Path, data: bytes, header: Header) -> Recovered:
         if not walk.is_torn():
             raise damage_error(path, walk.damage)
         torn = TornTail(path.name, walk.end, len(data) - walk.end)
-        fs.truncate(path, walk.end)
+    # The next segment begins with the hash of this one, so what a crash may still take of it has
+    # to be on the disk first.
+    bound = durable_bound(data)
+    fs.truncate(path, walk.end, rewrite_from=bound if bound > HEADER_SIZE else 0)
     prev_hash = hashlib.sha256(memoryview(data)[: walk.end]).digest()
     return Recovered(walk.next_seq, header.number, prev_hash, torn)
 
