@@ -12,6 +12,7 @@ from engine import events as e
 from engine.intents import CloseStream, Resubscribe
 from engine.money import format_units
 from engine.refusals import RefusalKind, classify
+from engine.stages import Hold, SideOff, Stage
 from engine.state import State
 from engine.types import Refusal, Role, Side
 
@@ -104,11 +105,21 @@ def _placed(record: e.Record, before: State, event: e.OrdersPlaced) -> str | Non
     return f"{many} {_refusal(refusals[0])}"
 
 
+def hold_words(hold: Hold) -> str:
+    """Say how far a rule holds a market back, why, and who ends it."""
+    if hold.stage is Stage.QUOTE:
+        return f"is held back no more by {hold.rule}: {hold.reason}"
+    off = "" if hold.side_off is SideOff.NONE else f" without {hold.side_off.value}"
+    until = ", until a human re-enables it" if hold.human else ""
+    return f"stage {hold.stage.name}{off} by {hold.rule}{until}: {hold.reason}"
+
+
 def _decided(record: e.Record, before: State, event: e.Decided) -> str | None:
     parts = [
         f"{refusal.market} held back by risk: {refusal.rule}: {refusal.reason}"
         for refusal in event.refusals[:1]
     ]
+    parts += [f"{change.market} {hold_words(change.hold)}" for change in event.stages]
     for intent in event.intents:
         if isinstance(intent, Resubscribe):
             parts.append(f"{intent.stream} book has a gap: subscribing anew")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from rich.text import Text
 
+from adapters.cli.describe import hold_words
 from adapters.cli.durations import format_clock, format_seconds
 from adapters.cli.figures import fixed_units, rounded, signed_units
 from engine.clock import clock_warning
@@ -68,6 +69,7 @@ def status_line(state: State, market: MarketState, now_ns: int) -> str:
         f"position {_position(market)}  P&L {_pnl_words(_pnl(market), market)[0]}  "
         f"fills {market.inventory.fills}  kill-switch {_timer(market, now_ns)}"
         + (f"  no quotes: {gate}" if gate else "")
+        + (f"  {_stage(market)}" if market.holds else "")
         + (f"  {foreign}" if (foreign := _foreign(market)) else "")
     )
 
@@ -79,6 +81,8 @@ def _append_market(text: Text, state: State, market: MarketState, now_ns: int) -
         text.append(f"HALTED: {gate}", "bold red")
     elif gate:
         text.append(f"no quotes: {gate}", "yellow")
+    elif market.holds:
+        text.append(_stage(market), "bold yellow")
     else:
         text.append("quoting", "green")
     text.append(f"   feed {_age(market, now_ns)}   kill-switch {_timer(market, now_ns)}\n")
@@ -99,6 +103,11 @@ def _append_market(text: Text, state: State, market: MarketState, now_ns: int) -
     text.append("  P&L       ")
     text.append(total, "red" if total.startswith("-") else "green")
     text.append(f" = {split}\n")
+
+
+def _stage(market: MarketState) -> str:
+    # The gravest of what holds it back.
+    return hold_words(max(market.holds, key=lambda hold: hold.stage))
 
 
 def _foreign(market: MarketState) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from adapters.cli.describe import hold_words
 from adapters.cli.durations import format_clock
 from engine.inventory import Pnl, pnl
 from engine.money import ZERO, format_units, subtract
@@ -82,6 +83,17 @@ def _market(market: MarketState) -> dict[str, Any]:
         "gaps": market.feed.gaps,
         "breaks": market.breaks,
         "halted": market.halted,
+        "stage": market.stage.name,
+        "holds": [
+            {
+                "rule": hold.rule,
+                "stage": hold.stage.name,
+                "reason": hold.reason,
+                "human": hold.human,
+                "words": hold_words(hold),
+            }
+            for hold in market.holds
+        ],
     }
 
 
@@ -120,6 +132,11 @@ def summary_text(summary: dict[str, Any]) -> str:
         f"{name} HALTED: {market['halted']}"
         for name, market in summary["markets"].items()
         if market["halted"]
+    ]
+    lines += [
+        f"{name} {hold['words']}"
+        for name, market in summary["markets"].items()
+        for hold in market["holds"]
     ]
     lines += [f"note: {note}" for note in summary["notes"]]
     if summary["anomalies"]:

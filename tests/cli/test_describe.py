@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from adapters.cli.describe import describe
 from engine import events as e
 from engine.intents import ArmKillSwitch, CloseStream, ModifyOrder, Ping, Resubscribe
+from engine.stages import Hold, SideOff, Stage, StageChange
 from engine.state import InFlight, State
 from engine.types import Refusal, Stp
 from tests.cli.kit import BOUGHT, NOON, SOLD, STARTED, record, started
@@ -22,6 +23,7 @@ NOT_FOUND = Refusal(422, 2, "orderId", "Unexecuted order was not found.")
 NO_FUNDS = Refusal(422, 10, "amount", "Not enough balance.")
 SPOT_REFUSAL = e.PlaceResult(None, NO_FUNDS)
 TOOK = e.PlaceResult(None, WOULD_TAKE)
+LOST = Hold("loss", Stage.CANCEL, "lost 5, limit 4")
 
 CASES = [
     (
@@ -88,6 +90,30 @@ CASES = [
         "a decision that risk holds back",
         e.Decided((), (e.RiskRefusal("BTC_USDT", "collar", "price 1 is far off"),)),
         "BTC_USDT held back by risk: collar: price 1 is far off",
+    ),
+    (
+        "a limit stops a market",
+        e.Decided((), (), (StageChange("BTC_USDT", LOST),)),
+        "BTC_USDT stage CANCEL by loss, until a human re-enables it: lost 5, limit 4",
+    ),
+    (
+        "a side is off",
+        e.Decided(
+            (),
+            (),
+            (StageChange("BTC_USDT", replace(LOST, stage=Stage.ONE_SIDE, side_off=SideOff.BUY)),),
+        ),
+        "BTC_USDT stage ONE_SIDE without buy by loss, until a human re-enables it: lost 5, limit 4",
+    ),
+    (
+        "a limit lets a market back",
+        e.Decided((), (), (StageChange("BTC_USDT", replace(LOST, stage=Stage.QUOTE)),)),
+        "BTC_USDT is held back no more by loss: lost 5, limit 4",
+    ),
+    (
+        "a stage that ends by itself",
+        e.Decided((), (), (StageChange("BTC_USDT", replace(LOST, human=False)),)),
+        "BTC_USDT stage CANCEL by loss: lost 5, limit 4",
     ),
     (
         "a gap and a dead stream",

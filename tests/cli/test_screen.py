@@ -12,7 +12,8 @@ from adapters.cli.screen import gates, screen, status_line
 from engine import events as e
 from engine.orders import Pending, Status
 from engine.reduce import reduce
-from engine.state import State
+from engine.stages import Hold, Stage
+from engine.state import State, held
 from engine.types import OrderStatus, Side, VenueOrder
 from tests.cli.kit import NOON, S, order, quoting, record, started
 
@@ -125,6 +126,17 @@ def test_status_line_says_it_all_in_one() -> None:
         "BTC_USDT  market 61800.00 / 61801.00  own 61793.10 / 61812.16  "
         "position +0.002995 BTC of 0.5  P&L -0.3611 USDT  fills 2  kill-switch 12.0s"
     )
+
+
+def test_what_holds_a_market_back_is_shown_gravest_first() -> None:
+    state = quoting(*LADDER)
+    market = held(state.markets["BTC_USDT"], Hold("fees", Stage.WIDEN, "dearer", human=False))
+    market = held(market, Hold("loss", Stage.CANCEL, "lost 5, limit 4"))
+    state = replace(state, markets={"BTC_USDT": market})
+    words = "stage CANCEL by loss, until a human re-enables it: lost 5, limit 4"
+    assert status_line(state, market, NOON + 10 * S).endswith(f"kill-switch 12.0s  {words}")
+    shown = screen(state, NOON + 10 * S, NOON, 0, [], 24).plain
+    assert f"BTC_USDT    {words}   feed" in shown
 
 
 def test_status_line_says_why_nothing_is_quoted() -> None:

@@ -16,7 +16,8 @@ from adapters.runtime.run import RunOutcome
 from adapters.runtime.sequencer import Counts
 from adapters.runtime.snapshots import Recovery
 from engine.events import RunEnded
-from engine.state import State
+from engine.stages import Hold, Stage
+from engine.state import State, held
 from tests.cli.kit import NOON, S, quoting
 
 JOURNAL = "journals/my run"
@@ -57,6 +58,8 @@ def test_summary_holds_what_the_design_promises() -> None:
         "gaps": 0,
         "breaks": 0,
         "halted": "",
+        "stage": "QUOTE",
+        "holds": [],
     }
     assert summary == {
         "journal": JOURNAL,
@@ -128,11 +131,13 @@ def test_summary_in_words(capsys: pytest.CaptureFixture[str]) -> None:
 def test_summary_in_words_says_what_went_wrong() -> None:
     state = quoting()
     market = replace(state.markets["BTC_USDT"], halted="a frame was refused")
+    market = held(market, Hold("loss", Stage.CANCEL, "lost 5, limit 4"))
     state = replace(state, markets={"BTC_USDT": market}, anomalies=2, last_anomaly="seq 9: odd")
     text = summary_text(summarize(_outcome(state, clean=False, notes=("it is old",)), JOURNAL))
     assert "\nnote: it is old\n" in text
     assert "NOT CLEAN: orders not proved gone: kill-switch left armed" in text
     assert "BTC_USDT HALTED: a frame was refused" in text
+    assert "BTC_USDT stage CANCEL by loss, until a human re-enables it: lost 5, limit 4" in text
     assert "2 anomalies, the last: seq 9: odd" in text
 
 
