@@ -50,6 +50,9 @@ NONCE_WINDOW_NS = 5_000_000_000
 SETTLE_MARGIN_NS = 1_000_000_000
 """Added to the nonce window before silence proves that a place was never accepted."""
 RETRY_NS = 1_000_000_000
+RACE_NS = 50_000_000
+"""A deal's push and a balance that holds it lie no further apart, as a rule."""
+LEFT = "orders of an earlier run are being cancelled"
 PAGE = 100
 """Rows asked for per page, the most that `/orders` allows (contract 5.7)."""
 
@@ -247,12 +250,11 @@ def margin_balances_listed(
     state: State, record: Record, event: MarginBalancesListed, market_name: str
 ) -> State:
     state = margin_balances(state, record, event)
-    return with_market(state, record, _next_stage(state.markets[market_name], ReconStage.DONE))
+    return with_market(state, record, _last_stage(state, state.markets[market_name], record))
 
 
 def _settle_total(state: State, record: Record, market: MarketState) -> State:
     spec = market.quoted.market
-    after = ReconStage.DONE if spec.product is Product.SPOT else ReconStage.COLLATERAL
     total = base_total(market.inventory, spec)
     reported = reported_total(state, market)
     if total is None:
@@ -272,12 +274,28 @@ def _settle_total(state: State, record: Record, market: MarketState) -> State:
             replace(market, breaks=market.breaks + 1, mismatch=Mismatch()), inventory
         )
     else:
+        # A first difference is mostly a deal whose push is on its way, just behind the report.
+        is_first = market.mismatch.since_ns == record.recv_ns
         market = replace(market, mismatch=mismatch_now(state, market, record))
-        recon = replace(
-            _next_stage(market, ReconStage.FILLS).recon, retry_at_ns=record.recv_ns + RETRY_NS
-        )
+        retry_at_ns = record.recv_ns + (RACE_NS if is_first else RETRY_NS)
+        recon = replace(_next_stage(market, ReconStage.FILLS).recon, retry_at_ns=retry_at_ns)
         return with_market(state, record, replace(market, recon=recon))
-    return with_market(state, record, _next_stage(market, after))
+    if spec.product is Product.SPOT:
+        return with_market(state, record, _last_stage(state, market, record))
+    return with_market(state, record, _next_stage(market, ReconStage.COLLATERAL))
+
+
+def _last_stage(state: State, market: MarketState, record: Record) -> MarketState:
+    # Done, unless orders of an earlier run still rest: their cancels may take longer than this.
+    after = _next_stage(market, ReconStage.DONE)
+    if not market.recon.blind or state.settings.on_restart == "adopt":
+        return after
+    own = f"{state.run_id}-"
+    if all(o.status is not Status.OPEN or o.client_order_id.startswith(own) for o in market.live):
+        return after
+    return replace(
+        market, recon=_begun(market.recon, LEFT, blind=True, at_ns=record.recv_ns + RACE_NS)
+    )
 
 
 def _baseline(state: State, market: MarketState) -> Inventory:

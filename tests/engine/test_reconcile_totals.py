@@ -11,6 +11,7 @@ from engine import intents as i
 from engine.gates import closed_gate
 from engine.inventory import base_total
 from engine.orders import Pending, Status
+from engine.reconcile import RACE_NS, RETRY_NS
 from engine.risk import exposure_of
 from engine.state import ReconStage
 from engine.types import OrderStatus, Position, Side, SpotBalance, Stp
@@ -66,6 +67,37 @@ def test_a_break_found_by_reconciliation_itself_is_asked_twice() -> None:
     run.wait(1.1)
     run.settle()
     assert (run.market.breaks, run.market.position) == (1, 500)
+
+
+def test_a_first_difference_is_asked_again_at_once_and_a_second_a_second_later() -> None:
+    run = started()
+    lose_private(run)
+    run.wait(2)
+    run.base = "0.500"
+    run.settle()
+    for pause_ns in (RACE_NS, RETRY_NS):
+        recon = run.market.recon
+        assert recon.stage is ReconStage.FILLS
+        assert recon.retry_at_ns - run.market.mismatch.since_ns == pause_ns
+        run.push(e.TimerFired(), after_ns=recon.retry_at_ns - run.now_ns - 1)
+        assert i.QueryFills(NAME, 0) not in run.decide()
+        run.push(e.TimerFired(), after_ns=1)
+        assert i.QueryFills(NAME, 0) in run.decide()
+        run.settle()
+    assert run.market.breaks == 1
+    assert (RACE_NS, RETRY_NS) == (50_000_000, 1_000_000_000)
+
+
+def test_a_deal_whose_push_lagged_behind_the_balance_costs_a_moment_not_a_second() -> None:
+    run = started()
+    lose_private(run)
+    run.wait(2)
+    run.base = "0.010"
+    run.settle()
+    run.push(e.Filled(fill(5, qty=10)))
+    run.push(e.TimerFired(), after_ns=RACE_NS)
+    run.settle()
+    assert (run.market.recon.stage, run.market.breaks) == (ReconStage.DONE, 0)
 
 
 def test_a_perpetual_position_report_is_checked_too() -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from engine import events as e
 from engine import intents as i
 from engine.gates import closed_gate
 from engine.orders import Pending, Status
+from engine.reconcile import LEFT
 from engine.reduce_session import ADOPT_NS
 from engine.state import ReconStage
-from engine.types import Settings, Stp, VenueOrder
+from engine.types import OrderStatus, Settings, Stp, VenueOrder
 from tests.engine.builders import (
     NAME,
     Run,
@@ -63,6 +65,30 @@ def test_orders_left_behind_are_cancelled_at_once_without_being_asked_for() -> N
     assert {intent for intent in run.decide() if isinstance(intent, i.CancelOrder)} == {
         i.CancelOrder(NAME, order.client_order_id) for order in orders
     }
+
+
+def test_nothing_is_quoted_before_the_orders_left_behind_are_gone() -> None:
+    before, orders = quoting()
+    run = restarted(before)
+    sent: list[tuple[int, i.Intent]] = []
+    run.listed = resting(before)
+    for _ in range(4):
+        sent += run.settle(1)
+        if not run.market.feed.book_ok:
+            run.push(snapshot(at_ns=run.now_ns))
+        run.wait(0.1)
+    assert closed_gate(run.state, run.market) == f"reconciling: {LEFT}"
+    assert [intent for _, intent in sent] == [
+        i.CancelOrder(NAME, order.client_order_id) for order in orders
+    ]
+    asked_ns = run.market.recon.orders_asked_ns
+    assert run.now_ns - asked_ns < 1_000_000_000, "it looks again and again"
+    run.listed = ()
+    for (seq, _), order in zip(sent, resting(before), strict=True):
+        run.push(e.OrderCancelled(replace(order, status=OrderStatus.CANCELLED)), seq)
+        run.wait(0.1)
+    (place,) = recover(run)
+    assert isinstance(place, i.PlaceOrders)
 
 
 def test_orders_left_behind_are_adopted_with_their_place_in_the_queue() -> None:

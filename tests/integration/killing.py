@@ -29,6 +29,10 @@ EARLY_SHARE = 0.25
 EARLY_S = 1.5
 LATE_S = 2.0
 """How long after its first quotes an engine is killed at the latest."""
+TOKENS = 4
+TOKEN_S = 15.2
+"""The venue gives 10 stream tokens a minute (contract 7); of its share the engine spends 4 at once
+and one every 15 s. Who dies more often must wait for the next, so those who die wait here."""
 ORPHAN_S = 3.0
 """What left just before a kill may still arrive, and its cancel take its time."""
 EACH_SIDE = {(market, side) for market in MARKETS for side in ("buy", "sell")}
@@ -52,6 +56,7 @@ class Killing:
         self._rng = random.Random(seed)
         self._fs = SystemFs()
         self._runs = 0
+        self._tokens, self._counted = float(TOKENS), time.monotonic()
         self.back_s: list[float] = []
         self.early = self.orphans = self.deals = 0
         self.state = State()
@@ -65,7 +70,7 @@ class Killing:
                 time.sleep(self._rng.random() * EARLY_S)
             else:
                 self._wait_back(started, engine, segment)
-                time.sleep(self._rng.random() * LATE_S)
+                time.sleep(self._rng.random() * LATE_S + self._until_token())
             engine.process.kill()
             engine.wait()
             assert engine.err.read_text() == ""
@@ -75,6 +80,7 @@ class Killing:
         with ExitStack() as stack:
             started, engine, segment = self._start(stack)
             self._wait_back(started, engine, segment)
+            time.sleep(self._until_token())
             summary = engine.finish()
         assert summary["clean"], summary
         assert self._venue.orders() == []
@@ -90,16 +96,22 @@ class Killing:
             self.deals += len(ids)
         assert (self.state.anomalies, self.state.last_anomaly) == (0, "")
 
+    def _until_token(self) -> float:
+        # Seconds until there is one for the next engine; an early death takes it unasked.
+        now = self._tokens + (time.monotonic() - self._counted) / TOKEN_S
+        return max(0.0, (1 - now) * TOKEN_S)
+
     def _start(self, stack: ExitStack) -> tuple[float, Engine, int]:
         # With the number of the segment that the new run will begin.
         self._runs += 1
         segments = list_segments(self._fs, self.journal)
         started = time.monotonic()
-        engine = stack.enter_context(
-            running_engine(
-                self._directory, self._venue, name=f"run-{self._runs}", kill_switch_timeout="15s"
-            )
+        self._tokens = min(TOKENS, self._tokens + (started - self._counted) / TOKEN_S) - 1
+        self._counted = started
+        context = running_engine(
+            self._directory, self._venue, name=f"run-{self._runs}", kill_switch_timeout="15s"
         )
+        engine = stack.enter_context(context)
         return started, engine, (segments[-1] if segments else 0) + 1
 
     def _wait_back(self, started: float, engine: Engine, segment: int) -> None:

@@ -1,7 +1,7 @@
 """`kill -9` at random moments against a venue over TCP, again and again on one journal.
 
-    make kills                                # 200 kills on a journal of a million events
-    make kills ARGS="--kills 20 --events 0"   # fewer, on a journal that begins with the first
+    make kills                                # 200 kills, on four journals of a million events
+    make kills ARGS="--kills 20 --events 0"   # fewer, on journals that begin with the first
     make kills ARGS="--seed 7"                # other moments
 
 After each restart no order of an earlier run may be left at the venue. After every tenth kill the
@@ -15,8 +15,10 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from adapters.ports import SystemFs
 from adapters.runtime.journal import JournalWriter
@@ -87,14 +89,26 @@ def _repeated(data: list[list[AnyEvent]]) -> Iterator[AnyEvent]:
 # --- figures ------------------------------------------------------------------------------------
 
 
-def run_kills(kills: int, events: int, seed: int, directory: Path) -> Killing:
-    """Kill so many engines; raises AssertionError at what must not be."""
+class Figures(NamedTuple):
+    """What the kills on one journal showed."""
+
+    kills: int
+    early: int
+    orphans: int
+    deals: int
+    records: int
+    runs: int
+    back_s: list[float]
+
+
+def run_kills(kills: int, events: int, seed: int, directory: Path, *, verify: bool) -> Figures:
+    """Kill so many engines on one journal; raises AssertionError at what must not be."""
     with running_venue("--seed", str(seed)) as venue:
         killing = Killing(directory, venue, seed)
         killing.check()
         if events:
             state = lengthen(killing.journal, events)
-            sys.stderr.write(f"a journal of {state.seq:,} records\n")
+            sys.stderr.write(f"seed {seed}: a journal of {state.seq:,} records\n")
             # The first start after it folds them all, and leaves a snapshot.
             killing.check()
         killing.back_s.clear()
@@ -102,37 +116,56 @@ def run_kills(kills: int, events: int, seed: int, directory: Path) -> Killing:
             killing.kill_one()
             if number % CHECK_EVERY == 0 or number == kills:
                 killing.check()
-                sys.stderr.write(f"{number} kills, {killing.deals} deals agree\n")
-    return killing
+                sys.stderr.write(f"seed {seed}: {number} kills, {killing.deals} deals agree\n")
+    runs = proved(killing.journal)["runs"] if verify else 0
+    return Figures(
+        kills,
+        killing.early,
+        killing.orphans,
+        killing.deals,
+        killing.state.seq,
+        runs,
+        killing.back_s,
+    )
 
 
-def figures(killing: Killing, kills: int) -> str:
-    """Say in words what was found."""
-    times = sorted(killing.back_s)
+def words(found: list[Figures]) -> str:
+    """Say what was found, over all journals."""
+    times = sorted(time for each in found for time in each.back_s)
     at = {p: times[min(len(times) - 1, len(times) * p // 100)] for p in (50, 99)}
+    records = ", ".join(f"{each.records:,}" for each in found)
     return (
-        f"{kills} kills, {killing.early} of them before the engine quoted; journal of "
-        f"{killing.state.seq:,} records\n"
-        f"orders of an earlier run left when the next one quoted: {killing.orphans}\n"
-        f"deals: {killing.deals}, each counted once; position and balances equal the venue's\n"
+        f"{sum(each.kills for each in found)} kills, {sum(each.early for each in found)} of them "
+        f"before the engine quoted; journals of {records} records\n"
+        f"orders of an earlier run left when the next one quoted: "
+        f"{sum(each.orphans for each in found)}\n"
+        f"deals: {sum(each.deals for each in found)}, each counted once; positions and balances "
+        "equal the venue's\n"
         f"back to quoting, from the start of the process: p50 {at[50]:.2f} s, p99 {at[99]:.2f} s, "
         f"max {times[-1]:.2f} s, over {len(times)} starts\n"
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--verify", action="store_true", help="prove the journal by a replay")
-    options = parser.parse_args()
+def _one(kills: int, events: int, seed: int, verify: bool) -> Figures:
     with tempfile.TemporaryDirectory(prefix="quotefold-kills-") as directory:
-        killing = run_kills(options.kills, options.events, options.seed, Path(directory))
-        sys.stdout.write(figures(killing, options.kills))
-        if options.verify:
-            proof = proved(killing.journal)
-            sys.stdout.write(f"replay: {proof['runs']} runs proved\n")
+        return run_kills(kills, events, seed, Path(directory), verify=verify)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--events", type=int, default=1_000_000, help="Of the journal, at first.")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--journals", type=int, default=4, help="Killed on side by side.")
+    parser.add_argument("--verify", action="store_true", help="Prove the journals by a replay.")
+    options = parser.parse_args()
+    shares = [len(range(n, options.kills, options.journals)) for n in range(options.journals)]
+    with ProcessPoolExecutor(options.journals) as pool:
+        jobs = [
+            pool.submit(_one, share, options.events, options.seed + number, options.verify)
+            for number, share in enumerate(shares)
+        ]
+        sys.stdout.write(words([job.result() for job in jobs]))
 
 
 if __name__ == "__main__":

@@ -8,8 +8,7 @@ import pytest
 
 from adapters.ports import SystemFs
 from adapters.runtime.snapshots import list_snapshots
-from tests.integration.kills import figures, run_kills
-from tests.integration.kit import proved
+from tests.integration.kills import run_kills, words
 
 pytestmark = pytest.mark.slow
 
@@ -18,10 +17,10 @@ EVENTS = 3_000
 
 
 def test_killed_engines_leave_no_orphans_and_lose_no_deal(tmp_path: Path) -> None:
-    killing = run_kills(KILLS, EVENTS, seed=3, directory=tmp_path)
-    assert killing.orphans == 0
-    assert killing.state.seq > EVENTS
-    assert len(list_snapshots(SystemFs(), killing.journal)) > 0
-    assert "5 kills" in figures(killing, KILLS)
+    found = run_kills(KILLS, EVENTS, seed=3, directory=tmp_path, verify=True)
+    assert found.orphans == 0
+    assert found.records > EVENTS
+    assert list_snapshots(SystemFs(), tmp_path / "journal")
+    assert "5 kills" in words([found])
     # An early kill may come before the run has begun its journal.
-    assert KILLS + 3 - killing.early <= proved(killing.journal)["runs"] <= KILLS + 3
+    assert KILLS + 3 - found.early <= found.runs <= KILLS + 3
