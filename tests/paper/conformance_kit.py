@@ -11,7 +11,7 @@ import pytest
 from adapters.paper.config import VenueConfig
 from adapters.paper.core.model import AccountSpec, ExchangeConfig, MarketSpec
 from adapters.paper.core.specs import BTC_PERP, BTC_USDT
-from tests.paper.test_server_schemas import SPEC, check, document
+from tests.paper.server.test_schemas import SPEC, check, document
 from tests.paper.venue_client import Bench
 
 EXAMPLES = SPEC.parent / "examples"

@@ -24,7 +24,7 @@ from adapters.paper.venue import Venue
 from adapters.simulated import SimFs
 from benchmarks.memory import resident_mib
 from tests.paper.exchange_kit import PERP, SPOT
-from tests.paper.test_server_garbage import signed
+from tests.paper.server.test_garbage import signed
 from tests.paper.venue_client import START_NS, CountingIds
 
 MS = 1_000_000

@@ -26,9 +26,9 @@ from typing import Any, NamedTuple
 from hypothesis.stateful import RuleBasedStateMachine
 
 from adapters.paper.core.model import PositionSide, Side, Stp
-from tests.paper import test_exchange_margin_stateful as margin
-from tests.paper import test_exchange_pairs_stateful as pairs
-from tests.paper import test_exchange_stateful as matching
+from tests.paper.core import test_margin_stateful as margin
+from tests.paper.core import test_pairs_stateful as pairs
+from tests.paper.core import test_stateful as matching
 
 ROUND_COMMANDS = 250
 _FLAGS = ("", "", "", "post_only", "ioc", "rpi", "retail")

@@ -13,7 +13,7 @@ from adapters.paper.flow.recorded import RecordedFlow
 from adapters.paper.flow.view import RecordedConfig
 from engine.errors import ConfigError
 from tests.paper.exchange_kit import NOW_US, PERP, SPOT, exchange, order, placed
-from tests.paper.test_flow_recorded import LOT, MS, Row, bbo, delta, lines, snapshot, trade
+from tests.paper.flow.test_recorded import LOT, MS, Row, bbo, delta, lines, snapshot, trade
 
 START = snapshot(1000, 10, [["100", "1"], ["99", "2"]], [["101", "1"], ["102", "2"]])
 

@@ -14,6 +14,7 @@ from adapters.paper.core.model import (
     PositionEvent,
     Stage,
 )
+from tests.paper.core.test_pairs import FIRST_MINUTE_US, MINUTE_US, bought
 from tests.paper.exchange_kit import (
     NOW_US,
     PERP,
@@ -26,7 +27,6 @@ from tests.paper.exchange_kit import (
     units,
     with_alice,
 )
-from tests.paper.test_exchange_pairs import FIRST_MINUTE_US, MINUTE_US, bought
 
 
 class Danger:

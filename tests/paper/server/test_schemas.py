@@ -15,7 +15,7 @@ from trio.testing import MockClock
 
 from tests.paper.venue_client import Bench, Ws, bench
 
-SPEC = Path(__file__).parents[2].parent / "shared" / "whitebit" / "spec"
+SPEC = Path(__file__).parents[3].parent / "shared" / "whitebit" / "spec"
 pytestmark = [
     pytest.mark.skipif(not SPEC.exists(), reason="the official schemas are not present"),
     # Reading the largest of the files takes most of a second.

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from adapters.paper.core.model import Side, Stp
 from tests.paper.reference_book import ReferenceBook, RefOrder
-from tests.paper.test_ws_depth import Mirror
 from tests.paper.venue_client import Bench, Client, Ws, bench
+from tests.paper.ws.test_depth import Mirror
 
 MARKET = "BTC_USDT"
 LOT = Decimal("0.01")

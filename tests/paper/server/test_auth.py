@@ -33,7 +33,7 @@ KEYS = [
     ApiKey("frank", "key-f", "secret-f", permissions=("read",)),
 ]
 HERE = "127.0.0.1"
-VECTORS = Path(__file__).parents[2].parent / "shared" / "whitebit" / "examples" / "signing.json"
+VECTORS = Path(__file__).parents[3].parent / "shared" / "whitebit" / "examples" / "signing.json"
 
 
 def signed(body: bytes, key: str = "key-a", secret: str = "secret-a") -> dict[str, str]:

@@ -57,7 +57,7 @@ async def test_admin_needs_its_token(nursery: trio.Nursery, autojump_clock: Mock
 
 
 def test_every_documented_command_works() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "venue.md").read_text()
+    text = (Path(__file__).parents[3] / "docs" / "venue.md").read_text()
     commands = re.findall(r"^admin (?:-X (\w+) )?\$ADMIN(/\S*)(?: -d '(.*)')?$", text, re.M)
     account = AccountSpec(name="old")
     config = VenueConfig(
@@ -109,7 +109,7 @@ def test_a_configuration_file_sets_accounts_keys_and_switches(tmp_path: Path) ->
 
 
 def test_the_documented_settings_are_accepted(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "venue.md").read_text()
+    text = (Path(__file__).parents[3] / "docs" / "venue.md").read_text()
     path = tmp_path / "venue.toml"
     path.write_text(text.split("```toml\n")[1].split("```")[0])
     config = with_flow_accounts(load(SystemFs(), path))

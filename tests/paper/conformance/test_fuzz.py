@@ -20,8 +20,8 @@ from tests.paper.conformance_kit import (
     needs_the_schemas,
 )
 from tests.paper.exchange_kit import order, totals
-from tests.paper.test_server_garbage import signed
-from tests.paper.test_server_schemas import SPEC, document
+from tests.paper.server.test_garbage import signed
+from tests.paper.server.test_schemas import SPEC, document
 from tests.paper.venue_client import START_NS, CountingIds
 
 pytestmark = needs_the_schemas

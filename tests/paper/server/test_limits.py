@@ -17,7 +17,7 @@ from adapters.paper.rest.routes import PRIVATE, PUBLIC, PUBLIC_MARKET, respond
 from adapters.paper.server import serve_venue
 from adapters.paper.venue import Venue
 from engine.errors import ConfigError
-from tests.paper.test_server_garbage import FixedClock, signed
+from tests.paper.server.test_garbage import FixedClock, signed
 from tests.paper.venue_client import CountingIds, MemoryNet, bench
 
 NS = 1_000_000_000

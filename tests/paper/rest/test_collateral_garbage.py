@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.paper.test_rest_collateral import trade
+from tests.paper.rest.test_collateral import trade
 from tests.paper.venue_client import bench
 
 PERP = "BTC_PERP"

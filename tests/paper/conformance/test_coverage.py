@@ -20,9 +20,9 @@ from tests.paper.conformance_kit import (
     quote,
     ws_methods,
 )
-from tests.paper.test_server_schemas import SPEC
-from tests.paper.test_ws_liquidation import CONFIG as POOR
+from tests.paper.server.test_schemas import SPEC
 from tests.paper.venue_client import Bench, Client, Ws, bench
+from tests.paper.ws.test_liquidation import CONFIG as POOR
 
 pytestmark = needs_the_schemas
 MARKET, PERP = "BTC_USDT", "BTC_PERP"

@@ -17,7 +17,7 @@ from adapters.paper import http
 from adapters.paper.server import _serve_connection
 from adapters.paper.venue import Venue
 from adapters.paper.ws.socket import METHODS
-from tests.paper.test_server_garbage import VALUES, venue
+from tests.paper.server.test_garbage import VALUES, venue
 
 # Longer than every time limit of a connection, in virtual time.
 PATIENCE_S = http.IDLE_TIMEOUT_S + 100

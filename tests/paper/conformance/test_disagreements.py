@@ -18,7 +18,7 @@ from adapters.paper.ws.socket import METHODS
 from tests.paper.conformance_kit import config
 from tests.paper.venue_client import bench
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MARKET, PERPETUAL = "BTC_USDT", "BTC_PERP"
 BUY = {"market": MARKET, "side": "buy", "amount": "0.01", "price": "60000"}
 PERP = {**BUY, "market": PERPETUAL}

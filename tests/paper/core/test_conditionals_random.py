@@ -24,8 +24,8 @@ from adapters.paper.core.model import (
     Side,
     Stp,
 )
+from tests.paper.core.test_stateful import PERP, SPOT
 from tests.paper.exchange_kit import NOW_US, exchange, net_lots, totals
-from tests.paper.test_exchange_stateful import PERP, SPOT
 
 USERS = tuple(
     AccountSpec(name=name, collateral={"USDT": money}, leverage=5, hedge_mode=name == "hedged")

@@ -10,8 +10,8 @@ import trio
 from trio.testing import MockClock
 
 from adapters.paper.ws.socket import METHODS
-from tests.paper.test_ws_events import brief, watcher
 from tests.paper.venue_client import Bench, bench
+from tests.paper.ws.test_events import brief, watcher
 
 MARKET = "BTC_USDT"
 PERP = {"market": "BTC_PERP", "amount": "0.01", "price": "60000"}

@@ -16,7 +16,7 @@ from adapters.paper.faults.check import check_names, load_plan, read_plan
 from adapters.paper.faults.plan import RULES_MAX, Faults, Kind, Place, Plan, Rule
 from adapters.ports import SystemFs
 from engine.errors import ConfigError
-from tests.paper.test_faults_rest import NEW, ORDER
+from tests.paper.faults.test_rest import NEW, ORDER
 from tests.paper.venue_client import bench
 
 COMMAND = [sys.executable, "-m", "adapters.cli.main", "paper"]
@@ -200,7 +200,7 @@ def test_the_configuration_has_a_section_for_faults(tmp_path: Path) -> None:
 
 
 def test_the_documented_plan_is_accepted(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "venue.md").read_text()
+    text = (Path(__file__).parents[3] / "docs" / "venue.md").read_text()
     path = tmp_path / "faults.toml"
     path.write_text(text.split("## Faults")[1].split("```toml\n")[1].split("```")[0])
     plan = load_plan(SystemFs(), path)

@@ -11,8 +11,8 @@ from adapters.paper.http import OVER_LIMIT, Request, Response, serve_http
 from adapters.paper.server import _serve_connection
 from adapters.paper.venue import Venue
 from adapters.paper.ws import socket as ws
-from tests.paper.test_server_bytes import HANDSHAKE, PING, ws_frame
-from tests.paper.test_server_garbage import venue
+from tests.paper.server.test_bytes import HANDSHAKE, PING, ws_frame
+from tests.paper.server.test_garbage import venue
 
 SUBSCRIBE = b'{"id":1,"method":"trades_subscribe","params":["BTC_USDT"]}'
 

@@ -27,8 +27,7 @@ from adapters.paper.core.model import (
     Side,
     to_rate,
 )
-from tests.paper.reference_margin import UNIT, ReferenceSpot
-from tests.paper.test_exchange_margin_stateful import (
+from tests.paper.core.test_margin_stateful import (
     PERP,
     SPECS,
     MarginMachine,
@@ -37,6 +36,7 @@ from tests.paper.test_exchange_margin_stateful import (
     ticks,
     users,
 )
+from tests.paper.reference_margin import UNIT, ReferenceSpot
 
 PAIR = MarketSpec(
     name="BTC_USDT",

@@ -11,9 +11,9 @@ import trio
 from trio.testing import MockClock
 from trio_websocket import ConnectionClosed
 
-from tests.paper.test_faults_rest import fault, log
-from tests.paper.test_ws_connection import closed
+from tests.paper.faults.test_rest import fault, log
 from tests.paper.venue_client import HOST, Bench, Ws, bench
+from tests.paper.ws.test_connection import closed
 
 PENDING, EXECUTED = "ordersPending_update", "ordersExecuted_update"
 

@@ -30,7 +30,7 @@ from tests.paper.exchange_kit import (
 
 LOT = 1_000_000
 MS = 1_000
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 Row = dict[str, object]
 
 
