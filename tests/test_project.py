@@ -57,7 +57,9 @@ CORE_MUST_NOT_CALL = {"open", "print", "input", "id", "hash", "sum", "eval", "ex
 
 SUMS_OF_INTEGERS = {
     "engine.state": "adds lots, which are integers",
+    "engine.account": "adds lots, which are integers",
     "engine.debts": "adds lots, which are integers",
+    "engine.risk": "counts intents",
 }
 """Core modules whose `sum()` was read and adds no float: 3.11 and 3.12 round those differently."""
 
