@@ -48,6 +48,15 @@ def test_events_follow_a_foreign_order_from_its_placing_to_its_end() -> None:
     assert run.state.anomalies == 0
 
 
+def test_a_stop_that_activates_is_told_of_twice_and_counted_once() -> None:
+    run = started()
+    run.push(e.OrderOpened(stranger(77)))
+    run.push(e.OrderOpened(stranger(77)))
+    assert ids(run) == [77]
+    run.push(e.OrderClosed(stranger(77, leaves=0)))
+    assert ids(run) == []
+
+
 def test_a_foreign_order_on_a_market_we_do_not_quote_is_nothing_to_us() -> None:
     run = started()
     run.push(e.OrderOpened(venue_order("by hand", 77, market="ETH_USDT")))

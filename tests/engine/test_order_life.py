@@ -22,6 +22,7 @@ from tests.engine.builders import (
     NOT_FOUND,
     WOULD_TAKE,
     Run,
+    balances,
     fill,
     new_order,
     started,
@@ -102,6 +103,9 @@ def timer(run: Run, request: int) -> None:
 
 LIVES: dict[str, Life] = {
     "placed, rests": Life("place", (answer(), opened()), Status.OPEN, 10, 0, 1),
+    "placed, a second event 1 tells of an activation": Life(
+        "place", (answer(), opened(), opened(), deal(1, 4), updated(1, 6)), Status.OPEN, 6, 4, 1
+    ),
     "placed, partly filled on arrival": Life(
         "place", (deal(1, 4), opened(leaves=6), answer(leaves=6)), Status.OPEN, 6, 4, 1
     ),
@@ -164,6 +168,17 @@ LIVES: dict[str, Life] = {
         (closed(leaves=10), opened(2, qty=8), closed(2, 8, 8), answer(2, 8, 8)),
         Status.CLOSED, 8, 0, 2,
     ),
+    "modified after a part filled, the new size is whole again": Life(
+        "modify",
+        (deal(1, 4), closed(leaves=6), deal(2, 3, 2), opened(2, 5, 8), answer(2, 5, 8)),
+        Status.OPEN, 5, 7, 2,
+    ),
+    "modified while it filled twice, the replacement fills too": Life(
+        "modify",
+        (deal(1, 4), deal(2, 5), closed(leaves=1), deal(3, 8, 2), closed(2, qty=8),
+         answer(2, 0, 8, FILLED)),
+        Status.CLOSED, 0, 17, 2,
+    ),
     "modify meets a fill": Life(
         "modify", (deal(1, 4), deal(2, 6), closed(), refused(NOT_FOUND)), Status.CLOSED, 0, 10, 1
     ),
@@ -219,6 +234,30 @@ def test_every_interleaving_ends_alike(name: str) -> None:
     assert (status, leaves, position) == (life.status, life.leaves, life.position)
     assert (pending, is_unknown, order_id) == (Pending.NONE, False, life.order_id)
     assert worst == still_open
+
+
+WITH_BALANCES = [name for name, life in LIVES.items() if life.position and len(life.news) < 6]
+
+
+@pytest.mark.parametrize("name", WITH_BALANCES)
+def test_the_balance_may_come_at_any_moment_among_them(name: str) -> None:
+    life = LIVES[name]
+    before, request = begin(life.asked)
+    base = balances(f"0.{life.position:03}")
+
+    def balance(run: Run, _: int) -> None:
+        run.push(e.SpotBalancesChanged(base))
+
+    ends = set()
+    for order_of_news in permutations((*life.news, balance)):
+        run = Run(state=before.state)
+        for fact in order_of_news:
+            fact(run, request)
+        market = run.market
+        assert (run.state.anomalies, market.breaks) == (0, 0)
+        ends.add((market.position, market.mismatch.since_ns, str(run.state.spot["BTC"].available)))
+        ends.add((market.position, 0, str(base[0].available)))
+    assert len(ends) == 1, "the last word of balance and deals is one"
 
 
 @pytest.mark.parametrize("refusal", [NOT_FOUND, WOULD_TAKE])

@@ -1,0 +1,92 @@
+"""The table of an order's life, pair by pair: what is not in it changes nothing and is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from msgspec.structs import replace
+
+from engine import orders
+from engine.orders import PAST_IDS, TRANSITIONS, Moved, Order, Pending, Status, Trigger
+from engine.types import OrderStatus
+from tests.engine.builders import T0, new_order, venue_order
+
+CID = "r1-1"
+SEQ, NOW = 9, T0 + 9
+
+
+def order_at(status: Status) -> Order:
+    placed = orders.placed(new_order(CID), T0, 1)
+    if status is Status.NEW:
+        return placed
+    shown, _ = orders.shown(placed, venue_order(CID, 1), 2)
+    return shown if status is Status.OPEN else orders.close(shown, "test", 3, T0, 0)
+
+
+FACTS: dict[Trigger, Callable[[Order], Moved]] = {
+    Trigger.SHOWN: lambda order: orders.shown(order, venue_order(CID, 5), SEQ),
+    Trigger.FINISHED: lambda order: orders.finished(
+        order, venue_order(CID, 5, leaves=0, status=OrderStatus.FILLED), SEQ, NOW
+    ),
+    Trigger.REFUSED: lambda order: orders.place_refused(order, "no funds", SEQ, NOW),
+    Trigger.NEVER_ACCEPTED: lambda order: orders.never_accepted(order, SEQ, NOW),
+    Trigger.GONE: lambda order: orders.gone(order, "not found", SEQ, NOW),
+}
+
+
+@pytest.mark.parametrize("trigger", FACTS)
+@pytest.mark.parametrize("status", Status)
+def test_each_fact_leads_where_the_table_says(status: Status, trigger: Trigger) -> None:
+    before = order_at(status)
+    after, anomaly = FACTS[trigger](before)
+    expected = TRANSITIONS.get((status, trigger))
+    after.check()
+    if expected is None:
+        assert after == before
+        assert anomaly == f"{CID}: {status} but {trigger}"
+        return
+    assert after.status is expected
+    if (status, trigger) == (Status.CLOSED, Trigger.SHOWN):
+        assert anomaly == f"{CID}: shown resting after test"
+    else:
+        assert anomaly == ""
+
+
+def test_an_order_that_was_over_stays_closed_for_the_first_reason_that_counts() -> None:
+    refused, _ = FACTS[Trigger.REFUSED](order_at(Status.NEW))
+    assert (refused.close_reason, refused.closed_ns, refused.worst_qty) == ("no funds", NOW, 0)
+    never, _ = FACTS[Trigger.NEVER_ACCEPTED](order_at(Status.NEW))
+    assert (never.close_reason, never.worst_qty) == ("never accepted", 10)
+    lost, _ = FACTS[Trigger.GONE](order_at(Status.NEW))
+    assert (lost.close_reason, lost.worst_qty) == ("not found", 0)
+    gone, _ = FACTS[Trigger.GONE](order_at(Status.OPEN))
+    assert gone.worst_qty == 10, "it may have filled"
+
+
+def test_ids_of_the_last_modifies_are_remembered_and_older_ones_are_not() -> None:
+    order = order_at(Status.OPEN)
+    for order_id in range(2, PAST_IDS + 4):
+        order = replace(order, pending=Pending.MODIFY, wanted_price=1000, wanted_qty=10)
+        order, anomaly = orders.shown(order, venue_order(CID, order_id), SEQ)
+        assert anomaly == ""
+    assert order.order_id == PAST_IDS + 3
+    assert order.past_ids == tuple(range(3, PAST_IDS + 3))
+    assert PAST_IDS == 16
+
+
+def test_news_of_an_id_that_is_over_moves_nothing() -> None:
+    order = replace(order_at(Status.OPEN), past_ids=(7,))
+    assert orders.shown(order, venue_order(CID, 7), SEQ) == (order, "")
+    cancelled = venue_order(CID, 7, status=OrderStatus.CANCELLED)
+    assert orders.finished(order, cancelled, SEQ, NOW) == (order, "")
+
+
+@pytest.mark.parametrize(("changed_us", "moves"), [(0, True), (99, False), (100, True)])
+def test_news_from_before_a_listing_that_lacked_the_order_is_old(
+    changed_us: int, moves: bool
+) -> None:
+    absent, _ = orders.absent(order_at(Status.OPEN), 5, T0, 100)
+    venue = replace(venue_order(CID, 1), modified_us=changed_us)
+    after, _ = orders.shown(absent, venue, SEQ)
+    assert (after.status is Status.OPEN) is moves
