@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from adapters.cli.checks.base import Status
 from adapters.cli.credentials import Credentials
+from adapters.cli.limits import MarketLimits
 from adapters.paper.config import VenueConfig
 from adapters.paper.faults.plan import Kind, Plan, Rule
 from adapters.whitebit.signing import Secret
@@ -173,6 +174,10 @@ async def resting(ward: Ward) -> None:
     await ward.bench.alice.limit("buy", "50000")
 
 
+def _small_orders(ward: Ward) -> None:
+    ward.change(limits=MarketLimits(order_qty_max="0.009"))
+
+
 async def armed_everywhere(ward: Ward) -> None:
     for market in ("BTC_USDT", "BTC_PERP"):
         await ward.bench.alice.ok("order/kill-switch", market=market, timeout="600")
@@ -260,6 +265,7 @@ CASES: list[tuple[str, str, Status, str, Spoil | None, VenueConfig | None]] = [
         None,
     ),
     ("limits", "order", Status.FAIL, "order_notional_max", _change(order_notional_max="100"), None),
+    ("limits", "quantity", Status.FAIL, "above order_qty_max", _small_orders, None),
     ("limits", "position", Status.FAIL, "position_max", _change(position_max="0.012"), None),
     ("limits", "count", Status.FAIL, "open_orders_max", _change(open_orders_max=3), None),
     ("limits", "collar", Status.FAIL, "further than 10 bps", _change(collar_bps=10), None),

@@ -145,7 +145,8 @@ async def limits(patient: Patient) -> Finding:
         problems += [f"{name}: {problem}" for problem in _beyond(patient, quoted, quote)]
         shown.append(
             f"{name}: {len(levels)} orders, position {amount(market, bounds.position_max)}, "
-            f"order {_worth(quoted, bounds.order_notional_max)}"
+            f"order {_worth(quoted, bounds.order_notional_max)}, "
+            f"loss a day {_worth(quoted, bounds.loss_day_max)}"
         )
     if problems:
         return failed(problems[0], "change the ladder, or the limits if you can bear them")
@@ -162,6 +163,10 @@ def _beyond(patient: Patient, quoted: Quoted, quote: TwoSidedQuote) -> list[str]
         notional = level.price * level.qty
         if notional > limits.order_notional_max:
             problems.append(f"an order of {_worth(quoted, notional)} is above order_notional_max")
+        if level.qty > limits.order_qty_max:
+            problems.append(
+                f"an order of {amount(quoted.market, level.qty)} is above order_qty_max"
+            )
         if abs(2 * level.price - middle2) * BPS > limits.collar_bps * middle2:
             problems.append(f"an order is further than {limits.collar_bps} bps from the mid")
     for side in (quote.bids, quote.asks):
