@@ -24,7 +24,7 @@ from tests.source_tree import ROOT
 from tests.test_readme import parsed
 
 PACKAGING = ROOT / "packaging"
-UNITS = ("quotefold", "quotefold-panic")
+UNITS = ("quotefold", "quotefold-doctor", "quotefold-panic")
 STATE = "/var/lib/quotefold"
 INSTALLED = "/opt/quotefold/.venv/bin/quotefold"
 EXPOSURE_MAX = 30
@@ -110,6 +110,16 @@ def test_a_loop_that_hangs_is_noticed_and_what_ended_well_stays_down() -> None:
 def test_a_stop_has_more_time_than_the_engine_takes() -> None:
     slowest_s = 8 + 10
     assert int(unit("quotefold")["TimeoutStopSec"][0]) > slowest_s
+
+
+def test_every_unit_is_looked_at_here() -> None:
+    assert {path.stem for path in PACKAGING.glob("*.service")} == set(UNITS)
+
+
+def test_the_doctor_looks_at_the_journal_of_the_engine() -> None:
+    lines = [unit(name)["ExecStart"][0] for name in ("quotefold", "quotefold-doctor")]
+    journals = {re.findall(r"--journal (\S+)", line)[0] for line in lines}
+    assert journals == {f"{STATE}/journal"}
 
 
 def test_engine_and_panic_meet_in_one_directory() -> None:

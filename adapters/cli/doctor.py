@@ -35,8 +35,14 @@ _MARKS = {
 
 @click.command()
 @click.argument("config_path", metavar="[CONFIG]", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--journal",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Journal that the run will use; default: the directory of CONFIG.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, no more.")
-def doctor(config_path: Path | None, as_json: bool) -> int:
+def doctor(config_path: Path | None, journal: Path | None, as_json: bool) -> int:
     """Check this machine, the account and the venue of CONFIG before a run trusts them.
 
     Safe on a live account: it places no order. It asks the venue what a run asks, cancels an order
@@ -47,12 +53,15 @@ def doctor(config_path: Path | None, as_json: bool) -> int:
     Exit codes: 0 nothing failed, 1 a check failed, 2 could not run (the configuration, usually).
     """
     import trio
+    from msgspec.structs import replace
 
     from adapters.cli.config import default_config, load_config
     from adapters.ports import SystemFs
 
     fs = SystemFs()
     config = default_config() if config_path is None else load_config(fs, config_path)
+    if journal is not None:
+        config = replace(config, journal=replace(config.journal, directory=str(journal)))
     results: list[Result] = trio.run(_main, config, fs, None if as_json else _teller())
     report = summarize(config, results)
     if as_json:

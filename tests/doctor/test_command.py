@@ -62,6 +62,17 @@ def test_without_credentials_everything_else_is_checked(tmp_path: Path) -> None:
     assert (status["markets"], status["public_stream"]) == ("pass", "pass")
 
 
+def test_the_journal_of_a_run_is_checked_where_it_is(tmp_path: Path) -> None:
+    env = {"XDG_STATE_HOME": str(tmp_path)}
+    directory = str(tmp_path / "journal")
+    assert quotefold("run", "--for", "1s", "--json", "--journal", directory, env=env)[0] == 0
+    code, out, _ = quotefold("doctor", "--json", "--journal", directory, env=env)
+    texts = {check["name"]: check["text"] for check in json.loads(out)["checks"]}
+    assert code == 0
+    assert texts["journal"].startswith(directory)
+    assert texts["journal"].endswith("all whole")
+
+
 def test_a_configuration_that_is_wrong_could_not_be_checked(tmp_path: Path) -> None:
     path = tmp_path / "my.toml"
     path.write_text("[enigne]\n")

@@ -213,6 +213,11 @@ def test_the_kind_of_a_gate_leaves_out_what_differs(gate: str, kind: str) -> Non
     assert gate_kind(gate) == kind
 
 
+@pytest.mark.parametrize("kind", [e.BookDelta, e.BookSnapshot, e.BestBidOffer, e.PublicTrades])
+def test_market_data_costs_one_look_up(kind: type) -> None:
+    assert kind not in Metrics()._take
+
+
 def test_a_loop_is_healthy_while_it_turns() -> None:
     metrics = Metrics()
     assert not metrics.is_healthy(NOON)
