@@ -76,7 +76,8 @@ class RunLog:
         self._sink = sink
         self._level = LEVELS[level]
         # Most records end here: those of market data, and of what nobody asked to see.
-        self._silent = _NEVER if level == "debug" else _NEVER | _DEBUG
+        self._tells_decisions = level == "debug"
+        self._silent = _NEVER if self._tells_decisions else _NEVER | _DEBUG
         self._lines: deque[bytes] = deque()
         self._dropped = 0
         self._second, self._told = 0, 0
@@ -99,6 +100,11 @@ class RunLog:
         kind = type(record.event)
         if kind in self._silent:
             return
+        if kind is e.Decided and not self._tells_decisions:
+            decided = record.event
+            assert isinstance(decided, e.Decided)
+            if not decided.refusals and not decided.stages:
+                return
         if kind is e.TimerFired:
             lines = self._gate_lines(state)
         else:

@@ -180,8 +180,11 @@ class Metrics:
         outcome = outcome_of(event)
         self.requests[path, outcome] += 1
         if outcome not in ("unknown", "withheld"):
-            empty = [0] * (len(LATENCY_BUCKETS_NS) + 1)
-            self.latencies.setdefault(path, Latency(empty)).add(record.recv_ns - sent_ns)
+            latency = self.latencies.get(path)
+            if latency is None:
+                empty = [0] * (len(LATENCY_BUCKETS_NS) + 1)
+                latency = self.latencies[path] = Latency(empty)
+            latency.add(record.recv_ns - sent_ns)
         if isinstance(event, e.RequestRefused):
             market = getattr(intent, "market", "")
             self.refusals[market, "venue", classify(event.refusal).value] += 1
