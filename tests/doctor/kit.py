@@ -149,6 +149,7 @@ async def diagnose(
     *,
     venue: VenueConfig | None = None,
     after: Callable[[Ward], Awaitable[None]] | None = None,
+    within: trio.CancelScope | None = None,
 ) -> dict[str, Result]:
     """Run every check on a patient that is healthy but for what `spoil` does to it.
 
@@ -157,8 +158,9 @@ async def diagnose(
         spoil: Called before the checks; awaited when it asks for that.
         venue: Settings of the venue.
         after: Called after them, for another look at the venue.
+        within: What the checks run in; cancelled, they end without results.
     """
-    net = SimNet(1)
+    net, results = SimNet(1), list[Result]()
     async with trio.open_nursery() as nursery:
 
         async def run(*, task_status: trio.TaskStatus[VenueHandle]) -> None:
@@ -198,7 +200,8 @@ async def diagnose(
                 awaited = spoil(ward)
                 if awaited is not None:
                     await awaited
-            results = await examine(patient, CHECKS)
+            with within or trio.CancelScope():
+                results = await examine(patient, CHECKS)
             if after is not None:
                 await after(ward)
         nursery.cancel_scope.cancel()

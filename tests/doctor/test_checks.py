@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import trio
 from trio.testing import MockClock
 
 from adapters.cli.checks import machine
@@ -13,6 +14,7 @@ from adapters.cli.checks.base import Status
 from adapters.cli.checks.table import CHECKS
 from adapters.paper.config import VenueConfig
 from adapters.ports import SystemFs
+from adapters.whitebit.requests import Request
 from adapters.whitebit.rest import _ADDS_NO_ORDER
 from tests.doctor.cases import CASES, armed_everywhere, never_disarmed, resting
 from tests.doctor.kit import Spoil, Ward, diagnose
@@ -89,6 +91,30 @@ async def test_timers_and_orders_of_others_are_left_as_they_were(
     seen: list[object] = []
     await diagnose(tmp_path, spoil, after=after)
     assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("part", [b'"timeout":"600"', b'"timeout":null'], ids=["arm", "disarm"])
+async def test_an_interrupted_round_trip_leaves_no_timer(
+    tmp_path: Path, autojump_clock: MockClock, part: bytes
+) -> None:
+    interrupted = trio.CancelScope()
+    timers: list[object] = []
+
+    def spoil(ward: Ward) -> None:
+        def interrupt(request: Request) -> bool:
+            if part in request.body:
+                interrupted.cancel()
+            return False
+
+        ward.rest.broken = interrupt
+
+    async def after(ward: Ward) -> None:
+        account = ward.bench.handle.accounts[0].account
+        timers.append(ward.bench.handle.exchange.kill_switches(account))
+
+    await diagnose(tmp_path, spoil, after=after, within=interrupted)
+    assert interrupted.cancelled_caught
+    assert timers == [[]]
 
 
 async def test_a_signature_that_is_wrong_is_found_without_the_venue(
