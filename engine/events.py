@@ -87,6 +87,20 @@ class PublicTrades(Event, frozen=True, tag="pt"):
     trades: tuple[PublicTrade, ...]
 
 
+class MarkPrice(Event, frozen=True, tag="mk"):
+    """What the venue values positions at, and what its funding will be (premiumIndex, 11.5).
+
+    These are computed by the venue, so they may have more decimals than the market.
+    """
+
+    market: str
+    mark: Decimal
+    index: Decimal
+    funding_rate: Decimal
+    next_funding_ms: int
+    """Unix milliseconds."""
+
+
 # --- account ----------------------------------------------------------------------------------
 
 
@@ -405,6 +419,7 @@ AnyEvent = (
     | BookDelta
     | BestBidOffer
     | PublicTrades
+    | MarkPrice
     | OrderOpened
     | OrderUpdated
     | OrderClosed

@@ -29,6 +29,7 @@ HANDLERS: dict[type, Callable[[State, e.Record, Any], State]] = {
     e.BookDelta: market.book_delta,
     e.BestBidOffer: market.best_bid_offer,
     e.PublicTrades: market.public_trades,
+    e.MarkPrice: market.mark_price,
     e.OrderOpened: account.order_event,
     e.OrderUpdated: account.order_event,
     e.OrderClosed: account.order_event,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from engine.book import Book, apply_delta, from_snapshot
-from engine.events import BestBidOffer, BookDelta, BookSnapshot, PublicTrades, Record
+from engine.events import BestBidOffer, BookDelta, BookSnapshot, MarkPrice, PublicTrades, Record
 from engine.freshness import FRAME_EARLY_NS, FRAME_LATE_NS, doubted
+from engine.money import EXACT
 from engine.state import Feed, MarketState, State, advance, with_market
 
 
@@ -98,6 +99,16 @@ def public_trades(state: State, record: Record, event: PublicTrades) -> State:
         changed = replace(market, feed=feed, touched_seq=record.seq)
         return with_market(state, record, changed)
     return _fold(state, record, market, feed, event)
+
+
+def mark_price(state: State, record: Record, event: MarkPrice) -> State:
+    """Keep the mark for the collar, in half ticks and rounded down; it is no reason to requote."""
+    market = state.markets.get(event.market)
+    if market is None:
+        return advance(state, record)
+    decimals = market.quoted.market.price_decimals
+    mark2 = int((2 * event.mark).scaleb(decimals, context=EXACT))
+    return with_market(state, record, replace(market, feed=replace(market.feed, mark2=mark2)))
 
 
 def _fold(

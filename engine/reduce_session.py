@@ -223,7 +223,9 @@ def stream_closed(state: State, record: Record, event: StreamClosed) -> State:
             state = with_market(state, record, blind)
         return state
     market = state.markets[event.stream]
-    feed = replace(market.feed, book_ok=False, bbo=None, resubscribed_ns=0, trades_seen=False)
+    feed = replace(
+        market.feed, book_ok=False, bbo=None, resubscribed_ns=0, trades_seen=False, mark2=0
+    )
     return with_market(state, record, replace(market, feed=feed, touched_seq=record.seq))
 
 

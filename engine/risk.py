@@ -44,7 +44,8 @@ class Exposure(msgspec.Struct, gc=False):
             added: Orders that it adds: 1, or 0 for a modify.
         """
         market, middle2, price2 = self.market, self.middle2, 2 * price
-        spec, limits, last2 = market.quoted.market, market.quoted.limits, 2 * market.feed.last_trade
+        spec, limits, feed = market.quoted.market, market.quoted.limits, market.feed
+        last2, mark2 = 2 * feed.last_trade, feed.mark2
         if side is BUY:
             worst, most = market.position + self.buy_qty + qty, market.long_max
         else:
@@ -60,6 +61,7 @@ class Exposure(msgspec.Struct, gc=False):
             or qty > limits.order_qty_max
             or abs(price2 - middle2) * 10_000 > limits.collar_bps * middle2
             or (last2 and abs(price2 - last2) * 10_000 > limits.collar_bps * last2)
+            or (mark2 and abs(price2 - mark2) * 10_000 > limits.collar_bps * mark2)
             or (added and self.orders >= limits.open_orders_max)
         ):
             return self._why(side, price, qty, added)
@@ -124,7 +126,10 @@ class Exposure(msgspec.Struct, gc=False):
             return self._refuse("collar", reason, 0, self.market.quoted.limits.collar_bps)
         if refusal := self._too_far(price, middle2, "mid"):
             return refusal
-        return self._too_far(price, 2 * self.market.feed.last_trade, "last trade")
+        feed = self.market.feed
+        if refusal := self._too_far(price, 2 * feed.last_trade, "last trade"):
+            return refusal
+        return self._too_far(price, feed.mark2, "mark")
 
     def _too_far(self, price: int, reference2: int, name: str) -> RiskRefusal | None:
         # `reference2` is twice the reference price; 0 when there is none.

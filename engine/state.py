@@ -66,6 +66,8 @@ class Feed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The first trades after subscribing, which are history, have come."""
     ahead_ns: int = 0
     """Since when the ticker shows other prices than depth, which is silent; 0 when it does not."""
+    mark2: int = 0
+    """Twice the mark price, ticks; 0 where the venue has told none."""
 
 
 class ReconStage(StrEnum):

@@ -36,8 +36,13 @@ METHODS: tuple[str, ...] = (
     "balanceMargin_subscribe",
     "positionsMargin_subscribe",
     PING,
+    "premiumIndex_subscribe",
 )
 """Method by channel number; append only, since journals hold the ids."""
+
+OPTIONAL = frozenset({"premiumIndex_subscribe"})
+"""Methods of channels that a run can do without: no confirmation is awaited. Only later pages of
+the documentation tell of this one (contract 11.3)."""
 
 _CHANNELS: Mapping[str, int] = {method: number for number, method in enumerate(METHODS) if method}
 
@@ -85,11 +90,14 @@ def subscriptions(
         return _private_subscriptions(tuple(markets.values()))
     if stream not in markets:
         raise LocalProtocolError(f"expected a stream named after a quoted market, found {stream!r}")
-    return (
+    frames = [
         _depth_subscribe(0, stream, settings),
         _frame(0, "bookTicker_subscribe", stream),
         _frame(0, "trades_subscribe", stream),
-    )
+    ]
+    if markets[stream].product is Product.PERPETUAL:
+        frames.append(_frame(0, "premiumIndex_subscribe", stream))
+    return tuple(frames)
 
 
 def _depth_subscribe(step: int, market: str, settings: Settings) -> bytes:
@@ -145,7 +153,8 @@ class StreamSession:
     def __init__(self, stream: str, frames: tuple[bytes, ...]) -> None:
         """Await the confirmation of each frame, and of `authorize` on the private stream."""
         self._stream = stream
-        self._awaited = {msgspec.json.decode(frame, type=Frame).method for frame in frames}
+        methods = {msgspec.json.decode(frame, type=Frame).method for frame in frames}
+        self._awaited = methods - OPTIONAL
         if stream == PRIVATE:
             self._awaited.add(AUTHORIZE)
 

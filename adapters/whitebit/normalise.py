@@ -20,7 +20,7 @@ from adapters.whitebit.orders import (
     signed_lots,
     stream_fill,
 )
-from adapters.whitebit.units import Units, amount, clip, micros
+from adapters.whitebit.units import UNITS_MAX, Units, amount, clip, micros
 from adapters.whitebit.wire import (
     BalanceMarginUpdate,
     BalanceSpotUpdate,
@@ -30,6 +30,8 @@ from adapters.whitebit.wire import (
     Levels,
     OrdersPendingUpdate,
     PositionsUpdate,
+    Premium,
+    PremiumIndexUpdate,
     Reply,
     StatusResult,
     TradesUpdate,
@@ -43,6 +45,7 @@ from engine.events import (
     Filled,
     FrameRefused,
     MarginBalancesChanged,
+    MarkPrice,
     OrderClosed,
     OrderOpened,
     OrderUpdated,
@@ -72,6 +75,7 @@ class Normaliser:
             BookTickerUpdate: self._book_ticker,
             DepthUpdate: self._depth,
             TradesUpdate: self._trades,
+            PremiumIndexUpdate: self._premium,
             OrdersPendingUpdate: self._order,
             DealsUpdate: self._deals,
             BalanceSpotUpdate: _spot_balances,
@@ -144,6 +148,15 @@ class Normaliser:
             trades.append(PublicTrade(item.id, price, qty, side, item.rpi, micros(item.time)))
         return PublicTrades(market, tuple(trades))
 
+    def _premium(self, update: PremiumIndexUpdate) -> MarkPrice:
+        params = update.params
+        record = params[0] if len(params) == 1 else params
+        market, mark, index, rate, next_ms, _ = msgspec.convert(record, Premium, strict=False)
+        scale = self._scale(market)
+        if not 0 <= amount(mark).scaleb(scale.market.price_decimals) < UNITS_MAX // 2:
+            raise ValueError(f"expected a mark price, found {mark}")
+        return MarkPrice(market, amount(mark), amount(index), amount(rate), next_ms)
+
     def _order(self, update: OrdersPendingUpdate) -> OrderOpened | OrderUpdated | OrderClosed:
         event_id, wire = update.params
         order = pending_order(self._scale(wire.market), event_id, wire)
@@ -179,6 +192,9 @@ class Normaliser:
         method = frames.method_of(reply.id)
         if reply.error is not None:
             text = f"{method or 'unknown request'} refused with code {reply.error.code}: "
+            if method in frames.OPTIONAL:
+                # Of no stream: the one it came on does not wait for it.
+                stream = ""
             return FrameRefused(stream, "", clip(text + reply.error.message))
         if bytes(reply.result) == b'"pong"':
             return PongReceived(stream)

@@ -9,7 +9,7 @@ users; no struct is shared by two surfaces that use one word for two things (G-1
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
@@ -56,6 +56,16 @@ class TradesUpdate(Struct, tag_field="method", tag="trades_update", gc=False):
     """`[market, trades]`."""
 
     params: tuple[str, list[TradeItem]]
+
+
+Premium = tuple[str, Decimal, Decimal, Decimal, Id, float]
+"""market, mark price, index price, funding rate, next funding in ms, server time."""
+
+
+class PremiumIndexUpdate(Struct, tag_field="method", tag="premiumIndex_update", gc=False):
+    """One flat record for named markets, a list of records for all (11.5): `Premium` either way."""
+
+    params: list[Any]
 
 
 class PendingOrder(Struct, gc=False):
@@ -137,6 +147,7 @@ Update = (
     DepthUpdate
     | BookTickerUpdate
     | TradesUpdate
+    | PremiumIndexUpdate
     | OrdersPendingUpdate
     | DealsUpdate
     | BalanceSpotUpdate

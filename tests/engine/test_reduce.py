@@ -58,6 +58,7 @@ def of(market: str) -> list[e.AnyEvent]:
         e.BookDelta(market, 31, 30, 0, (985, 3), ()),
         e.BestBidOffer(market, 32, 0, 990, 1, 1010, 1),
         e.PublicTrades(market, (trade,)),
+        e.MarkPrice(market, Decimal(1000), Decimal(1000), Decimal("0.0001"), 1),
         e.OrderOpened(order),
         e.OrderUpdated(order),
         e.OrderClosed(order),

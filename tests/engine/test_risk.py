@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -127,6 +129,31 @@ def test_prices_are_held_against_the_last_trade_too(last: int, rule: str) -> Non
     assert (refusal.rule if refusal else "") == rule
     if refusal is not None:
         assert "from the last trade, limit 100" in refusal.reason
+
+
+MARKS = (("0", ""), ("10", ""), ("9.91", ""), ("9.90", "collar"), ("10.11", "collar"))
+
+
+@pytest.mark.parametrize(("mark", "rule"), MARKS)
+def test_prices_are_held_against_the_mark_too(mark: str, rule: str) -> None:
+    run = started(quoted(limit=limits(collar_bps=100)))
+    run.push(e.MarkPrice(NAME, Decimal(mark), Decimal(1), Decimal(0), 1))
+    refusal = exposure_of(run.market).approve(BUY, 1000, 1, 1)
+    assert (refusal.rule if refusal else "") == rule
+    if refusal is not None:
+        assert refusal.reason == f"price 1000 is {refusal.found} bps from the mark, limit 100"
+
+
+def test_a_mark_is_kept_in_half_ticks_and_forgotten_with_its_stream() -> None:
+    run = started()
+    run.push(e.MarkPrice("ETH_PERP", Decimal(5), Decimal(5), Decimal(0), 1))
+    assert run.market.feed.mark2 == 0
+    touched = run.market.touched_seq
+    run.push(e.MarkPrice(NAME, Decimal("10.1299"), Decimal(5), Decimal(0), 1))
+    assert run.market.feed.mark2 == 2025
+    assert run.market.touched_seq == touched, "no reason to price anew"
+    run.push(e.StreamClosed(NAME, "reset", 0))
+    assert run.market.feed.mark2 == 0
 
 
 def test_what_is_live_and_what_was_approved_count_both_ways() -> None:

@@ -30,7 +30,22 @@ def test_public_stream_subscribes_its_market() -> None:
         b'{"id":2,"method":"depth_subscribe","params":["BTC_PERP",50,"0",true]}',
         b'{"id":4,"method":"bookTicker_subscribe","params":["BTC_PERP"]}',
         b'{"id":5,"method":"trades_subscribe","params":["BTC_PERP"]}',
+        b'{"id":12,"method":"premiumIndex_subscribe","params":["BTC_PERP"]}',
     )
+
+
+def test_a_spot_stream_has_no_mark_price() -> None:
+    methods = [json.loads(frame)["method"] for frame in subscriptions("BTC_USDT", QUOTED, SETTINGS)]
+    assert methods == ["depth_subscribe", "bookTicker_subscribe", "trades_subscribe"]
+
+
+def test_the_mark_price_is_not_waited_for() -> None:
+    session = StreamSession("BTC_PERP", subscriptions("BTC_PERP", QUOTED, SETTINGS))
+    methods = ("trades_subscribe", "premiumIndex_subscribe", "bookTicker_subscribe")
+    for method in methods:
+        assert not session.confirm(StreamSubscribed("BTC_PERP", method))
+    assert session.confirm(StreamSubscribed("BTC_PERP", "depth_subscribe"))
+    assert not session.confirm(StreamSubscribed("BTC_PERP", "premiumIndex_subscribe"))
 
 
 def test_private_stream_subscribes_the_complete_lists() -> None:
@@ -79,6 +94,7 @@ def test_ids_name_their_methods() -> None:
     frames = (
         *subscriptions("private", QUOTED, SETTINGS),
         *subscriptions("BTC_USDT", QUOTED, SETTINGS),
+        *subscriptions("BTC_PERP", QUOTED, SETTINGS),
         *encode_frame(Resubscribe("BTC_USDT"), 7, SETTINGS),
         *encode_frame(Ping("BTC_USDT"), 8, SETTINGS),
         authorize_frame("t"),
