@@ -47,6 +47,8 @@ class ModifyOrder(IntentBase, frozen=True, tag="M"):
     price: int
     qty: int
     stp: Stp
+    ladder: tuple[str, ...] = ()
+    """Client order ids of its side by level from now on, where levels change; not sent."""
 
 
 class CancelOrder(IntentBase, frozen=True, tag="C"):

@@ -109,6 +109,20 @@ def with_request(market: MarketState, order: Order, record: Record) -> MarketSta
     )
 
 
+def with_ladder(market: MarketState, ladder: tuple[str, ...]) -> MarketState:
+    """Give the orders of one side their levels anew.
+
+    Args:
+        market: Whole.
+        ladder: Client order ids of every live order of the side, best first.
+    """
+    group = tuple([replace(market.orders[name], level=level) for level, name in enumerate(ladder)])
+    orders = {**market.orders, **{order.client_order_id: order for order in group}}
+    if group[0].side is BUY:
+        return replace(market, orders=orders, bids=group)
+    return replace(market, orders=orders, asks=group)
+
+
 def without_old_ghosts(market: MarketState, record: Record) -> MarketState:
     """Forget the prices that the feed has left behind by now."""
     ghosts = tuple(ghost for ghost in market.ghosts if ghost.until_ns > record.recv_ns)

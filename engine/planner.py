@@ -15,6 +15,7 @@ from engine.orders import IDLE, MODIFYING, Order
 from engine.rates import MODIFY, allowance, place_endpoint
 from engine.repricing import bounded
 from engine.risk import Exposure, exposure_of
+from engine.shifting import other_kind, shift, with_ladders
 from engine.stages import STOP
 from engine.state import MarketState, State
 from engine.types import BUY, SELL, Level, Placement, Product, Side, TwoSidedQuote
@@ -23,6 +24,9 @@ NOTHING = TwoSidedQuote()
 
 BULK_MAX = 20
 """Most orders of one bulk place (contract 5.2)."""
+HOLD_BEARABLE_NS = 250_000_000
+"""An order in danger is left in its place for so long after a refusal, and cancelled if the hold
+lasts longer."""
 
 
 def plan(
@@ -43,9 +47,14 @@ def plan(
     bids = _due(market.bids, wanted.bids, tolerance, 1, patient)
     if asks is None or bids is None:
         return _change(state, market, wanted, tolerance, patient)
-    if not (asks or bids) or state.now_ns < market.hold_until_ns:
+    if not (asks or bids):
         return [], []
-    return _move(state, market, asks + bids, None, exposure_of(market), [])
+    moves = asks + bids
+    if state.now_ns < market.hold_until_ns:
+        return _held(state, market, moves, [])
+    if len(moves) > 1:
+        return _move_many(state, market, moves, None, exposure_of(market), [])
+    return _move(state, market, moves, None, exposure_of(market), [])
 
 
 def _due(
@@ -75,11 +84,6 @@ def _due(
         ):
             due.append((order, want))
     return due
-
-
-def _other_kind(order: Order, want: Level) -> bool:
-    # A modify keeps these flags (contract 10.5), so another kind is another order.
-    return want.rpi != order.rpi or want.stp is not order.stp or want.post_only != order.post_only
 
 
 def _is_due(order: Order, want: Level, tolerance: int, patient: bool) -> bool:
@@ -116,20 +120,58 @@ def _change(
             want = levels[level]
         if order.pending is not IDLE:
             continue
-        if want is None or _other_kind(order, want):
+        if want is None or other_kind(order, want):
             if state.now_ns >= order.cancel_at_ns:
                 cancels.append(CancelOrder(market.quoted.market.name, order.client_order_id))
         elif _is_due(order, want, tolerance, patient):
             moves.append((order, want))
     missing = market.stage < STOP and not (all(bids_taken) and all(asks_taken))
-    if not (moves or missing) or state.now_ns < market.hold_until_ns:
+    if not (moves or missing):
         return cancels, []
+    if state.now_ns < market.hold_until_ns:
+        return _held(state, market, moves, cancels)
     crossing, exposure = _Crossing(market), exposure_of(market)
-    intents, refusals = _move(state, market, moves, crossing, exposure, cancels)
+    intents, refusals = _move_many(state, market, moves, crossing, exposure, cancels)
     if missing:
         new, refused = _place(state, market, wanted, (bids_taken, asks_taken), crossing, exposure)
         intents += new
         refusals += refused
+    return intents, refusals
+
+
+def _held(
+    state: State, market: MarketState, moves: list[tuple[Order, Level]], intents: list[Intent]
+) -> tuple[list[Intent], list[RiskRefusal]]:
+    # Nothing is placed or moved. A long hold may not keep an order where it is in danger.
+    if market.hold_until_ns - state.now_ns > HOLD_BEARABLE_NS:
+        _cancel_endangered(state, market, moves, intents)
+    return intents, []
+
+
+def _cancel_endangered(
+    state: State, market: MarketState, moves: list[tuple[Order, Level]], intents: list[Intent]
+) -> None:
+    name, tolerance = market.quoted.market.name, market.quoted.price_tolerance
+    for order, want in moves:
+        if _is_due(order, want, tolerance, patient=True) and state.now_ns >= order.cancel_at_ns:
+            intents.append(CancelOrder(name, order.client_order_id))
+
+
+def _move_many(
+    state: State,
+    market: MarketState,
+    moves: list[tuple[Order, Level]],
+    crossing: _Crossing | None,
+    exposure: Exposure,
+    intents: list[Intent],
+) -> tuple[list[Intent], list[RiskRefusal]]:
+    if len(moves) < 2 or not market.whole:
+        return _move(state, market, moves, crossing, exposure, intents)
+    tolerance = market.quoted.price_tolerance
+    moves, bid_ladder, ask_ladder = shift(moves, market.bids, market.asks, tolerance)
+    intents, refusals = _move(state, market, moves, crossing, exposure, intents)
+    if bid_ladder or ask_ladder:
+        intents = with_ladders(intents, bid_ladder, ask_ladder)
     return intents, refusals
 
 
@@ -185,10 +227,7 @@ def _affordable(
     if len(moves) <= allowed:
         return moves
     ranked = sorted(moves, key=_eagerness, reverse=True)
-    name, tolerance = market.quoted.market.name, market.quoted.price_tolerance
-    for order, want in ranked[allowed:]:
-        if _is_due(order, want, tolerance, patient=True) and state.now_ns >= order.cancel_at_ns:
-            intents.append(CancelOrder(name, order.client_order_id))
+    _cancel_endangered(state, market, ranked[allowed:], intents)
     return ranked[:allowed]
 
 

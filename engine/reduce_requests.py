@@ -31,7 +31,7 @@ from engine.intents import (
     QueryTime,
     Resubscribe,
 )
-from engine.order_changes import with_orders, with_request
+from engine.order_changes import with_ladder, with_orders, with_request
 from engine.stages import FLATTEN_LEVEL
 from engine.state import (
     InFlight,
@@ -112,7 +112,8 @@ def _placed(market: MarketState, record: Record, intent: PlaceOrders) -> MarketS
 def _modify_sent(market: MarketState, record: Record, intent: ModifyOrder) -> MarketState:
     order = market.orders[intent.client_order_id]
     changed = orders.modify_sent(order, intent, record.recv_ns, record.seq)
-    return with_request(market, changed, record)
+    market = with_request(market, changed, record)
+    return with_ladder(market, intent.ladder) if intent.ladder else market
 
 
 def _cancel_sent(market: MarketState, record: Record, intent: CancelOrder) -> MarketState:

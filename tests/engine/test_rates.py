@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import get_args
 
 import msgspec
 import pytest
@@ -128,6 +129,7 @@ def intents_of_every_kind() -> list[i.Intent]:
 
 def test_every_kind_of_intent_is_of_a_group() -> None:
     assert {type(intent) for intent in intents_of_every_kind()} == set(GROUPS)
+    assert set(get_args(i.Intent)) == set(GROUPS)
 
 
 def test_an_intent_counts_at_the_endpoint_that_the_encoder_asks() -> None:
