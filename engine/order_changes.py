@@ -30,7 +30,7 @@ def with_order(market: MarketState, order: Order, record: Record) -> MarketState
     bids, asks, whole = market.bids, market.asks, market.whole
     group, other = (bids, asks) if side is BUY else (asks, bids)
     if before is not None and before.status is not CLOSED and order.status is not CLOSED:
-        group = in_place(group, order)
+        group = in_place(group, before, order)
         orders = {**orders, key: order}
         worst = order.worst_qty - before.worst_qty
     else:
@@ -94,16 +94,16 @@ def with_request(market: MarketState, order: Order, record: Record) -> MarketSta
         return replace(
             market,
             orders=orders,
-            bids=in_place(market.bids, order),
-            own_bids=also_at(market.own_bids, price, qty, BUY) if is_shown else market.own_bids,
+            bids=in_place(market.bids, before, order),
+            own_bids=also_at(market.own_bids, price, qty) if is_shown else market.own_bids,
             buy_worst=market.buy_worst + worst_qty,
             touched_seq=record.seq,
         )
     return replace(
         market,
         orders=orders,
-        asks=in_place(market.asks, order),
-        own_asks=also_at(market.own_asks, price, qty, SELL) if is_shown else market.own_asks,
+        asks=in_place(market.asks, before, order),
+        own_asks=also_at(market.own_asks, price, qty) if is_shown else market.own_asks,
         sell_worst=market.sell_worst + worst_qty,
         touched_seq=record.seq,
     )

@@ -142,9 +142,9 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     asks: tuple[Order, ...] = ()
     whole: bool = True
     """Each side has one live order on every level, from the best on without a hole."""
-    own_bids: Shown = ()
+    own_bids: Shown = {}
     """Where our bids may show in the feed: not part of the market."""
-    own_asks: Shown = ()
+    own_asks: Shown = {}
     buy_worst: int = 0
     """Lots that all our bids and the deals they owe may still buy."""
     sell_worst: int = 0

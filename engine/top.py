@@ -28,19 +28,17 @@ def net_top(market: MarketState) -> Top:
     """
     feed = market.feed
     bid, bid_qty, ask, ask_qty = merged_top(feed)
-    own = market.own_bids
-    if own and bid and own[0][0] >= bid:
-        bid, bid_qty = _next(bid, bid_qty, feed.book, own, 1)
-    own = market.own_asks
-    if own and ask and own[0][0] <= ask:
-        ask, ask_qty = _next(ask, ask_qty, feed.book, own, -1)
+    if bid in market.own_bids:
+        bid, bid_qty = _next(bid, bid_qty, feed.book, market.own_bids, 1)
+    if ask in market.own_asks:
+        ask, ask_qty = _next(ask, ask_qty, feed.book, market.own_asks, -1)
     return bid, bid_qty, ask, ask_qty
 
 
 def _next(price: int, qty: int, book: Book, own: Shown, sign: int) -> tuple[int, int]:
     # The first level, from the best on, on which somebody else has something; `sign` is +1 for
     # bids, whose prices fall.
-    rest = _others(price, qty, own)
+    rest = qty - own[price]
     if rest > 0:
         return price, rest
     prices, qtys = book.bid_prices, book.bid_qtys
@@ -48,18 +46,10 @@ def _next(price: int, qty: int, book: Book, own: Shown, sign: int) -> tuple[int,
         prices, qtys = book.ask_prices, book.ask_qtys
     for level, level_qty in zip(prices, qtys, strict=True):
         if (price - level) * sign > 0:
-            rest = _others(level, level_qty, own)
+            rest = level_qty - own.get(level, 0)
             if rest > 0:
                 return level, rest
     return 0, 0
-
-
-def _others(price: int, qty: int, own: Shown) -> int:
-    # What is not ours of a level; ours are few, so looking through them beats a dict of them.
-    for own_price, own_qty in own:
-        if own_price == price:
-            qty -= own_qty
-    return qty
 
 
 def view_of(market: MarketState, now_ns: int) -> View | None:

@@ -10,14 +10,14 @@ from collections.abc import Callable
 import msgspec
 
 from engine.orders import CLOSED, MODIFYING, Order
-from engine.types import BUY, Side
+from engine.types import Side
 
 # Depth is sent every 100 ms (contract 11.5); this spans several frames and the way to us.
 GHOST_NS = 400_000_000
 
-Shown = tuple[tuple[int, int], ...]
-"""Where one side of ours may show in the feed: (price, qty), best first, ghosts too. A price may
-stand more than once; an order whose change is in flight has both its old price and its new one."""
+Shown = dict[int, int]
+"""Where one side of ours may show in the feed, ghosts too: price -> quantity. An order whose change
+is in flight has both its old price and its new one. Never written to once it is in a state."""
 
 
 class Ghost(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -43,15 +43,10 @@ def place_of(order: Order) -> tuple[Side, int, str]:
     return order.side, order.level, order.client_order_id
 
 
-def in_place(group: tuple[Order, ...], order: Order) -> tuple[Order, ...]:
+def in_place(group: tuple[Order, ...], before: Order, after: Order) -> tuple[Order, ...]:
     """Return a group after one order of it changed; its side, level and id never do."""
-    key = order.client_order_id
-    for place, before in enumerate(group):
-        if before.client_order_id == key:
-            changed = list(group)
-            changed[place] = order
-            return tuple(changed)
-    raise LookupError(f"no order {key} in its group")
+    place = group.index(before)
+    return (*group[:place], after, *group[place + 1 :])
 
 
 def moved(
@@ -78,21 +73,22 @@ def is_whole(orders: tuple[Order, ...]) -> bool:
 
 def visible(orders: tuple[Order, ...], ghosts: tuple[Ghost, ...], side: Side) -> Shown:
     """Return where one side of ours, given its live orders, may show in the feed."""
-    shown = [(ghost.price, ghost.qty) for ghost in ghosts if ghost.side is side] if ghosts else []
+    shown: Shown = {}
+    for ghost in ghosts:
+        if ghost.side is side:
+            shown[ghost.price] = shown.get(ghost.price, 0) + ghost.qty
     for order in orders:
         if not order.rpi:
-            shown.append((order.price, order.leaves_qty))
+            shown[order.price] = shown.get(order.price, 0) + order.leaves_qty
             if order.pending is MODIFYING:
-                shown.append((order.wanted_price, order.wanted_qty))
-    shown.sort(reverse=side is BUY)
-    return tuple(shown)
+                wanted = order.wanted_price
+                shown[wanted] = shown.get(wanted, 0) + order.wanted_qty
+    return shown
 
 
-def also_at(shown: Shown, price: int, qty: int, side: Side) -> Shown:
+def also_at(shown: Shown, price: int, qty: int) -> Shown:
     """Add where a modify that goes out may come to show."""
-    levels = [*shown, (price, qty)]
-    levels.sort(reverse=side is BUY)
-    return tuple(levels)
+    return {**shown, price: shown.get(price, 0) + qty}
 
 
 def haunted(

@@ -123,7 +123,7 @@ def test_our_own_orders_are_no_part_of_the_market() -> None:
 def test_hidden_orders_are_not_taken_off_the_visible_book() -> None:
     run = started()
     run.ask(i.PlaceOrders(NAME, (new_order("hidden", rpi=True), new_order("seen", price=999))))
-    assert run.market.own_bids == ((999, 10),)
+    assert run.market.own_bids == {999: 10}
 
 
 def test_a_price_we_just_left_is_still_ours_for_a_moment() -> None:
