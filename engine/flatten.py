@@ -106,7 +106,7 @@ def _reducing(state: State, market: MarketState) -> NewOrder | None:
         post_only=not taking,
         level=FLATTEN_LEVEL,
         ioc=taking,
-        reduce_only=spec.product is Product.PERPETUAL,
+        reduce_only=spec.product is not Product.SPOT,
     )
 
 

@@ -18,7 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.money import EXACT, ZERO, add, from_units, multiply, subtract
-from engine.types import Market, Product, Role, Side, VenueFill
+from engine.types import Market, Position, Product, Role, Side, VenueFill
 
 # Deals of one market whose ids are remembered one by one; older ones count as seen when their id
 # is not above `deal_floor`. A history page is 100 deals, so this spans several pages.
@@ -29,7 +29,7 @@ class Inventory(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Fold of the deals of one market since the journal began, over a reported baseline."""
 
     baseline: Decimal | None = None
-    """Base total (spot) or signed position (perpetual) before the first counted deal; None until
+    """Base total (spot) or signed position (else) before the first counted deal; None until
     the first reconciliation reported it."""
     quote_baseline: Decimal | None = None
     """Quote asset total at the same moment (spot only)."""
@@ -53,6 +53,12 @@ class Inventory(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Deals with an id not above this are counted already, or from before the baseline."""
     recent_deals: tuple[int, ...] = ()
     """Ids above `deal_floor` that are counted, ascending."""
+    interest: Decimal = ZERO
+    """Cost of borrowing since the baseline, quote asset (margin only)."""
+    interest_position: int = 0
+    """Id of the position whose cost was counted last; 0 for none."""
+    interest_seen: Decimal = ZERO
+    """How much of that position's cost is counted, or from before the baseline."""
 
     @property
     def fills(self) -> int:
@@ -122,8 +128,26 @@ def _remember(inventory: Inventory, deal_id: int) -> tuple[int, tuple[int, ...]]
     return recent[0], recent[1:]
 
 
+def add_interest(inventory: Inventory, position: Position) -> Inventory:
+    """Count what a position has cost since it was counted last; before a baseline, nothing.
+
+    What accrues between the last report of a position and its end is never told, and not counted:
+    at most that of a minute, since it is charged by the minute.
+    """
+    same = position.position_id == inventory.interest_position
+    seen = inventory.interest_seen if same else ZERO
+    if inventory.baseline is None or (same and position.interest == seen):
+        return inventory
+    return replace(
+        inventory,
+        interest=add(inventory.interest, subtract(position.interest, seen)),
+        interest_position=position.position_id,
+        interest_seen=position.interest,
+    )
+
+
 def base_total(inventory: Inventory, market: Market) -> Decimal | None:
-    """Base asset held (spot) or signed position (perpetual) by the fold; None before a baseline."""
+    """Base asset held (spot) or signed position (else) by the fold; None before a baseline."""
     if inventory.baseline is None:
         return None
     traded = from_units(inventory.net_qty, market.qty_decimals)
@@ -148,13 +172,21 @@ def position_lots(inventory: Inventory, market: Market, target: int) -> int:
 
 
 class Pnl(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """P&L of the deals counted so far, quote asset, exact: total = spread + inventory - fees."""
+    """P&L of the deals counted so far, quote asset, exact.
+
+    total = spread + inventory - fees - interest
+    """
 
     total: Decimal
     spread: Decimal
     inventory: Decimal
     fees: Decimal
     """Fees paid, base fees at the mark; negative is a rebate."""
+    interest: Decimal = ZERO
+    """Cost of borrowing (margin only)."""
+    unknown_fees: tuple[tuple[str, Decimal], ...] = ()
+    """Fees in further assets, by name: nobody tells what these are worth, so they are not in
+    `total`, which is not the whole truth while there are any."""
 
 
 def pnl(inventory: Inventory, market: Market, mid2: int) -> Pnl:
@@ -173,4 +205,12 @@ def pnl(inventory: Inventory, market: Market, mid2: int) -> Pnl:
     spread = multiply(from_units(inventory.spread, half_tick_decimals), half)
     mark = multiply(from_units(mid2, market.price_decimals), half)
     fees = add(inventory.quote_fees, multiply(inventory.base_fees, mark))
-    return Pnl(subtract(gross, fees), spread, subtract(gross, spread), fees)
+    interest = inventory.interest
+    return Pnl(
+        total=subtract(gross, add(fees, interest)),
+        spread=spread,
+        inventory=subtract(gross, spread),
+        fees=fees,
+        interest=interest,
+        unknown_fees=inventory.other_fees,
+    )

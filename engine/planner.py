@@ -267,12 +267,12 @@ def _place(
 def _requests(state: State, market: MarketState, new: list[NewOrder]) -> list[Intent]:
     """Return the requests that place new orders: bulks of twenty at most, or one for each.
 
-    In a perpetual's bulk there is no self-trade prevention (G-16), so what may take goes alone.
+    In a collateral bulk there is no self-trade prevention (G-16), so what may take goes alone.
     """
     spec, together = market.quoted.market, new
     if market.quoted.placement is Placement.PIPELINED and _may_pipeline(state, spec.product, new):
         together = []
-    elif spec.product is Product.PERPETUAL:
+    elif spec.product is not Product.SPOT:
         together = [order for order in new if order.post_only or order.rpi]
     alone = [order for order in new if order not in together]
     groups = [tuple(together[at : at + BULK_MAX]) for at in range(0, len(together), BULK_MAX)]

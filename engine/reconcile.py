@@ -304,8 +304,14 @@ def _baseline(state: State, market: MarketState) -> Inventory:
     if spec.product is Product.SPOT:
         quote = state.spot.get(spec.quote_asset)
         held = add(quote.available, quote.frozen) if quote else ZERO
-        inventory = replace(inventory, quote_baseline=held)
-    return inventory
+        return replace(inventory, quote_baseline=held)
+    position = state.positions.get(spec.name)
+    if position is None:
+        return inventory
+    # What it cost until now was before our time.
+    return replace(
+        inventory, interest_position=position.position_id, interest_seen=position.interest
+    )
 
 
 def _with_inventory(market: MarketState, inventory: Inventory) -> MarketState:

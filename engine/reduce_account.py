@@ -20,7 +20,7 @@ from engine.events import (
     SpotBalancesChanged,
 )
 from engine.foreign import told
-from engine.inventory import Inventory, add_fill, base_total, position_lots
+from engine.inventory import Inventory, add_fill, add_interest, base_total, position_lots
 from engine.money import add, from_units
 from engine.order_changes import with_order
 from engine.orders import Moved, Order
@@ -151,7 +151,7 @@ def spot_balances(
     known = {} if whole else dict(state.spot)
     known.update((balance.asset, balance) for balance in balances)
     state = replace(advance(state, record), spot=known, attention_seq=record.seq)
-    return _check_reports(state, record, Product.SPOT)
+    return _check_reports(state, record, spot=True)
 
 
 def spot_balances_changed(state: State, record: Record, event: SpotBalancesChanged) -> State:
@@ -170,7 +170,19 @@ def positions(state: State, record: Record, listed: tuple[Position, ...], market
     known = {key: position for key, position in state.positions.items() if market not in ("", key)}
     known.update((position.market, position) for position in listed)
     state = replace(advance(state, record), positions=known, attention_seq=record.seq)
-    return _check_reports(state, record, Product.PERPETUAL)
+    for position in listed:
+        state = _with_interest(state, record, position)
+    return _check_reports(state, record, spot=False)
+
+
+def _with_interest(state: State, record: Record, position: Position) -> State:
+    before = state.markets.get(position.market)
+    if before is None:
+        return state
+    inventory = add_interest(before.inventory, position)
+    if inventory is before.inventory:
+        return state
+    return with_market(state, record, replace(before, inventory=inventory))
 
 
 def positions_reported(state: State, record: Record, event: PositionsReported) -> State:
@@ -178,7 +190,7 @@ def positions_reported(state: State, record: Record, event: PositionsReported) -
 
 
 def reported_total(state: State, market: MarketState) -> Decimal:
-    """Base total (spot) or signed position (perpetual) as the venue reported it last."""
+    """Base total (spot) or signed position (else) as the venue reported it last."""
     spec = market.quoted.market
     if spec.product is Product.SPOT:
         balance = state.spot.get(spec.base_asset)
@@ -193,10 +205,11 @@ def mismatch_now(state: State, market: MarketState, record: Record) -> Mismatch:
     return Mismatch(record.recv_ns, reported, market.inventory.fills)
 
 
-def _check_reports(state: State, record: Record, product: Product) -> State:
+def _check_reports(state: State, record: Record, *, spot: bool) -> State:
     # Compare what the venue reports with the fold; a difference may be a deal still on its way.
     for market in state.markets.values():
-        if market.quoted.market.product is not product or market.inventory.baseline is None:
+        is_spot = market.quoted.market.product is Product.SPOT
+        if is_spot is not spot or market.inventory.baseline is None:
             continue
         if agrees(market, reported_total(state, market), record.recv_ns):
             mismatch = Mismatch()

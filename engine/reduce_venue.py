@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from engine.clock import clock_fault, narrowed
 from engine.events import FeesListed, MarketsListed, Record
 from engine.state import InFlight, MarketState, State, with_market
-from engine.types import Market
+from engine.types import Market, Product
 
 PRECISION_CHANGED = "the venue changed its precision"
 """Halts a market until the run starts anew: what is sent would be priced in other units."""
@@ -44,6 +44,8 @@ def _listed(market: MarketState, now: Market | None, record: Record) -> MarketSt
         return replace(market, halted=market.halted or PRECISION_CHANGED, halted_seq=0)
     if not now.enabled:
         return _unlisted(market, record, "the venue disabled trading")
+    if then.product is Product.MARGIN and not now.collateral:
+        return _unlisted(market, record, "the venue ended margin trading on it")
     if 0 < market.halted_seq < record.cause_seq:
         # Asked for after the halt, and it is there again.
         return replace(market, halted="", halted_seq=0, touched_seq=record.seq)

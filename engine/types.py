@@ -52,8 +52,12 @@ class Stp(StrEnum):
 
 
 class Product(StrEnum):
+    """What an order trades. Inventory is a balance on spot, else a signed position."""
+
     SPOT = "spot"
     PERPETUAL = "perpetual"
+    MARGIN = "margin"
+    """A spot pair through its collateral endpoints (contract section 6)."""
 
 
 class Placement(StrEnum):
@@ -98,6 +102,8 @@ class Market(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Whether the venue lets it be traded."""
     delist_s: int = 0
     """When the venue means to delist it, Unix seconds; 0 when it does not."""
+    collateral: bool = False
+    """Whether the venue lets collateral orders trade in it (`isCollateral`, contract 4.1)."""
 
     @property
     def notional_decimals(self) -> int:
@@ -281,7 +287,7 @@ class MarginBalance(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An open perpetual position (contract 6.5, 11.5)."""
+    """An open position on a perpetual or a margin pair (contract 6.5, 11.5)."""
 
     market: str
     position_id: int
@@ -290,6 +296,9 @@ class Position(msgspec.Struct, frozen=True, array_like=True, gc=False):
     entry_price: Decimal | None
     """Average entry; None where the venue sends none."""
     unrealized_pnl: Decimal | None
+    interest: Decimal = Decimal(0)
+    """Cost of borrowing since it was opened, accrued and paid, quote asset; 0 on a perpetual,
+    whose funding is settled to the balance (G-22)."""
 
 
 class KillSwitchTimer(msgspec.Struct, frozen=True, array_like=True, gc=False):

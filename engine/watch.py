@@ -64,9 +64,10 @@ def pnl2(inventory: Inventory, market: Market, mid2: int) -> int:
         mid2: Twice the mid, ticks, > 0.
     """
     gross2 = 2 * inventory.cash + inventory.net_qty * mid2
-    if not (inventory.quote_fees or inventory.base_fees):
+    costs = add(inventory.quote_fees, inventory.interest)
+    if not (costs or inventory.base_fees):
         return gross2
-    quote = multiply(inventory.quote_fees, Decimal(2).scaleb(market.notional_decimals))
+    quote = multiply(costs, Decimal(2).scaleb(market.notional_decimals))
     base = multiply(inventory.base_fees, Decimal(mid2).scaleb(market.qty_decimals))
     fees2 = add(quote, base)
     return gross2 - int(fees2.to_integral_value(ROUND_CEILING, context=EXACT))

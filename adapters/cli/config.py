@@ -97,8 +97,10 @@ class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Base asset, either way from the target."""
     order_notional_max: str
     """Quote asset."""
+    product: Product | None = None
+    """`margin` quotes a spot pair through the collateral account; None is as the venue lists it."""
     inventory_target: str | None = None
-    """Base asset to hold; a spot market needs it, a perpetual's is always 0."""
+    """Base asset to hold; a spot market needs it, where a position is held it is always 0."""
     price_tolerance: str = "0"
     """Quote asset."""
     collar_bps: Bps = 100
@@ -317,10 +319,12 @@ def to_quoted(config: Config, market: Market) -> Quoted:
     """Return what one market of the configuration is quoted by, in ticks and lots.
 
     Raises:
-        ConfigError: a decimal that does not fit the market's precision, an inventory target
-            where none can be or none where one is needed, a strategy that cannot quote it.
+        ConfigError: a product that the market does not have, a decimal that does not fit its
+            precision, an inventory target where none can be or none where one is needed, a
+            strategy that cannot quote it.
     """
     section = config.market[market.name]
+    market = _as_product(config.source, section, market)
     amounts = Amounts(config.source, market)
     limits = market_limits(
         amounts,
@@ -345,6 +349,17 @@ def to_quoted(config: Config, market: Market) -> Quoted:
     )
 
 
+def _as_product(source: str, section: MarketConfig, market: Market) -> Market:
+    wanted, listed = section.product or market.product, market.product
+    if wanted is listed:
+        return market
+    if wanted is Product.MARGIN and listed is Product.SPOT and market.collateral:
+        return msgspec.structs.replace(market, product=wanted)
+    can = f"{listed.value} or margin" if market.collateral and listed is Product.SPOT else listed
+    problem = f"expected {can}, which is what the venue trades there, found {wanted.value}"
+    raise refused(source, f"market.{market.name}.product", problem)
+
+
 def _target(amounts: Amounts, section: MarketConfig) -> int:
     market, text = amounts.market, section.inventory_target
     path = f"market.{market.name}.inventory_target"
@@ -355,7 +370,7 @@ def _target(amounts: Amounts, section: MarketConfig) -> int:
             raise refused(amounts.source, path, problem, hint)
         return amounts.read("inventory_target", text, minimum=0)
     if text is not None:
-        problem = f"expected no target on a perpetual, found {shown(text)}"
+        problem = f"expected no target where a position is held, found {shown(text)}"
         raise refused(amounts.source, path, problem, "its inventory is the position itself")
     return 0
 

@@ -169,6 +169,10 @@ def _pnl_words(found: Pnl, market: MarketState) -> tuple[str, str]:
         f"spread {rounded(found.spread)} + inventory {rounded(found.inventory)}"
         f" - fees {rounded(found.fees)}"
     )
+    if found.interest:
+        split += f" - interest {rounded(found.interest)}"
+    if found.unknown_fees:
+        split += "; without fees in " + ", ".join(asset for asset, _ in found.unknown_fees)
     return total, split
 
 

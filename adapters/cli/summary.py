@@ -71,6 +71,9 @@ def _market(market: MarketState) -> dict[str, Any]:
         "pnl_spread": f"{found.spread:f}",
         "pnl_inventory": f"{found.inventory:f}",
         "pnl_fees": f"{subtract(ZERO, found.fees):f}",
+        "pnl_interest": f"{subtract(ZERO, found.interest):f}",
+        "unknown_fees": {asset: f"{fee:f}" for asset, fee in found.unknown_fees},
+        "product": spec.product.value,
         "base_asset": spec.base_asset,
         "quote_asset": spec.quote_asset,
         "mark": _mark(market),
@@ -138,6 +141,11 @@ def summary_text(summary: dict[str, Any]) -> str:
         for name, market in summary["markets"].items()
         for hold in market["holds"]
     ]
+    lines += [
+        f"{name}: fees of {fee} {asset} are not in the P&L, since their worth is not known"
+        for name, market in summary["markets"].items()
+        for asset, fee in market["unknown_fees"].items()
+    ]
     lines += [f"note: {note}" for note in summary["notes"]]
     if summary["anomalies"]:
         lines.append(f"{summary['anomalies']:,} anomalies, the last: {summary['last_anomaly']}")
@@ -148,6 +156,10 @@ def _table(markets: dict[str, dict[str, Any]]) -> list[str]:
     columns = [_column(name, market) for name, market in markets.items()]
     if not columns:
         return []
+    if any(market["product"] == "margin" for market in markets.values()):
+        for column, market in zip(columns, markets.values(), strict=True):
+            row = ("  interest", f"{market['pnl_interest']} {market['quote_asset']}")
+            column.insert(-1, row)
     rows = zip(*columns, strict=True)
     widths = [max(len(text) for _, text in column) for column in columns]
     return [

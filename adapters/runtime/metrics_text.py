@@ -220,14 +220,19 @@ def _sides(state: State) -> Iterator[Metric]:
 
 def _money(state: State) -> Iterator[Metric]:
     parts: _Values = {}
+    unknown: _Values = {}
     for name, market in state.markets.items():
         found = pnl(market.inventory, market.quoted.market, mid2(market))
         parts[name, "total"] = found.total
         parts[name, "spread"] = found.spread
         parts[name, "inventory"] = found.inventory
         parts[name, "fees"] = subtract(ZERO, found.fees)
+        parts[name, "interest"] = subtract(ZERO, found.interest)
+        unknown |= {(name, asset): fee for asset, fee in found.unknown_fees}
     what = "P&L in the quote asset since the journal began, at the mid: total and its parts."
     yield _gauges("pnl", what, parts, "market", "part")
+    what = "Fees paid in further assets, which are not in the P&L."
+    yield _gauges("unknown_fees", what, unknown, "market", "asset")
 
 
 def _gauge(name: str, what: str, value: float) -> Metric:

@@ -109,7 +109,7 @@ def _private_subscriptions(markets: tuple[Market, ...]) -> tuple[bytes, ...]:
     names = [market.name for market in markets]
     spot_assets = _assets(market for market in markets if market.product is Product.SPOT)
     margin_assets = list(
-        dict.fromkeys(m.quote_asset for m in markets if m.product is Product.PERPETUAL)
+        dict.fromkeys(m.quote_asset for m in markets if m.product is not Product.SPOT)
     )
     frames = [
         _frame(0, "ordersPending_subscribe", *names),

@@ -47,6 +47,7 @@ def read_market(item: MarketItem) -> Market:
         taker_fee_rate=ratio(item.takerFee),
         enabled=item.tradesEnabled,
         delist_s=_unix_s(item.delistedAt),
+        collateral=item.isCollateral,
     )
 
 

@@ -15,6 +15,7 @@ import msgspec
 from adapters.whitebit import frames
 from adapters.whitebit.orders import (
     Scale,
+    interest,
     optional_amount,
     pending_order,
     signed_lots,
@@ -171,16 +172,17 @@ class Normaliser:
     def _positions(self, update: PositionsUpdate) -> PositionsReported:
         positions = []
         for record in update.params.records:
-            # The channel has every position of the account. Those of other markets, and margin
-            # positions of a spot market, are not what this run trades.
+            # The channel has every position of the account. Those of other markets, and of a
+            # pair that is quoted on spot, are not what this run trades.
             scale = self._scales.get(record.market)
-            if scale is None or scale.market.product is not Product.PERPETUAL:
+            if scale is None or scale.market.product is Product.SPOT:
                 continue
             qty = signed_lots(scale, record.amount)
             if qty:
                 entry = optional_amount(record.base_price)
                 pnl = optional_amount(record.pnl)
-                positions.append(Position(record.market, record.id, qty, entry, pnl))
+                cost = interest(scale.market, record.unrealized_funding, record.funding)
+                positions.append(Position(record.market, record.id, qty, entry, pnl, cost))
         return PositionsReported(tuple(positions))
 
     def _reply(self, stream: str, data: bytes, update_error: str) -> AnyEvent:

@@ -13,6 +13,7 @@ from enum import Enum
 
 from adapters.whitebit.units import Units, amount, clip, micros
 from adapters.whitebit.wire import Deal, PendingOrder, RestDeal, RestOrder
+from engine.money import ZERO, add
 from engine.types import Market, OrderStatus, Product, Role, Side, VenueFill, VenueOrder
 
 
@@ -121,7 +122,7 @@ def _sizes(
     if money_sized is None:
         raise ValueError(f"expected an order type, found {type_!r:.48}")
     filled = scale.lots[dealt]
-    if money_sized and side is Side.BUY and scale.market.product is Product.SPOT:
+    if money_sized and side is Side.BUY and scale.market.product is not Product.PERPETUAL:
         return filled, 0, filled
     return scale.lots[size], scale.lots[left], filled
 
@@ -234,6 +235,13 @@ def signed_lots(scale: Scale, text: str) -> int:
     if text.startswith("-"):
         return -scale.lots[text[1:]]
     return scale.lots[text]
+
+
+def interest(market: Market, accrued: str | None, paid: str | None) -> Decimal:
+    """Read what a position has cost in borrowing, quote asset: on margin pairs alone (G-22)."""
+    if market.product is not Product.MARGIN:
+        return ZERO
+    return add(optional_amount(accrued) or ZERO, optional_amount(paid) or ZERO)
 
 
 def optional_amount(text: str | None) -> Decimal | None:

@@ -65,6 +65,7 @@ _POWERS: tuple[int, ...] = tuple([10**exponent for exponent in range(19)])
 _KILL_SWITCH_TYPES: Mapping[Product, str] = {
     Product.SPOT: '["spot"]',
     Product.PERPETUAL: '["futures"]',
+    Product.MARGIN: '["margin"]',
 }
 
 

@@ -15,6 +15,7 @@ from adapters.whitebit.markets import read_market
 from adapters.whitebit.orders import (
     Scale,
     Surface,
+    interest,
     optional_amount,
     rest_fill,
     rest_order,
@@ -244,9 +245,9 @@ def _positions(
 ) -> events.PositionsListed:
     positions = []
     for item in _decode(body, list[wire.RestPosition]):
-        # Positions of other markets, and margin positions of a spot market, are not ours.
+        # Positions of other markets, and of a pair that is quoted on spot, are not ours.
         market = markets.get(item.market)
-        if market is None or market.product is not Product.PERPETUAL:
+        if market is None or market.product is Product.SPOT:
             continue
         with _fitting(item.market):
             qty = signed_lots(Scale(market), item.amount)
@@ -254,7 +255,8 @@ def _positions(
             if qty:
                 entry = optional_amount(item.basePrice)
                 pnl = optional_amount(item.unrealizedPnl)
-                positions.append(Position(item.market, item.positionId, qty, entry, pnl))
+                cost = interest(market, item.unrealizedFunding, item.funding)
+                positions.append(Position(item.market, item.positionId, qty, entry, pnl, cost))
     return events.PositionsListed(intent.market, tuple(positions))
 
 
@@ -263,11 +265,11 @@ def _fees(market: Market, body: bytes) -> events.FeesListed:
     # PHP servers write an empty map as a list.
     custom = fees.custom_fee.get(market.name) if isinstance(fees.custom_fee, dict) else None
     premium: Decimal | None
-    if market.product is Product.SPOT:
-        maker, taker, premium = fees.maker, fees.taker, fees.rpi_maker_fee_premium
-    else:
+    if market.product is Product.PERPETUAL:
         maker, taker = fees.futures_maker, fees.futures_taker
         premium = fees.futures_rpi_maker_fee_premium
+    else:
+        maker, taker, premium = fees.maker, fees.taker, fees.rpi_maker_fee_premium
     if custom is not None:
         maker, taker = custom.maker, custom.taker
     return events.FeesListed(market.name, ratio(maker), ratio(taker), ratio(premium or ZERO))

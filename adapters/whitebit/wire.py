@@ -126,13 +126,15 @@ class BalanceMarginUpdate(Struct, tag_field="method", tag="balanceMargin_update"
 
 
 class StreamPosition(Struct):
-    """Here `pnl` is the unrealised part (G-18)."""
+    """Here `pnl` is the unrealised part (G-18); the last two are of margin on spot (G-22)."""
 
     id: Id
     market: str
     amount: str
     base_price: str | None = None
     pnl: str | None = None
+    unrealized_funding: str | None = None
+    funding: str | None = None
 
 
 class Positions(Struct):
@@ -230,6 +232,8 @@ class RestPosition(Struct):
     amount: str
     basePrice: str | None = None  # noqa: N815
     unrealizedPnl: str | None = None  # noqa: N815
+    unrealizedFunding: str | None = None  # noqa: N815
+    funding: str | None = None
 
 
 class TimerItem(Struct):
@@ -278,6 +282,7 @@ class MarketItem(Struct):
     maxTotal: Decimal  # noqa: N815
     type: str
     tradesEnabled: bool = True  # noqa: N815
+    isCollateral: bool = False  # noqa: N815
     delistedAt: int | None = None  # noqa: N815
 
 

@@ -51,12 +51,12 @@ ladder = [{qty = "0.001", stp = "cn"}]
 """
 
 
-def _config(text: str = GOOD) -> Config:
+def config_of(text: str = GOOD) -> Config:
     return parse_config(text.encode(), "my.toml")
 
 
 def test_amounts_become_ticks_and_lots() -> None:
-    quoted = to_quoted(_config(), SPOT)
+    quoted = to_quoted(config_of(), SPOT)
     limits = quoted.limits
     assert limits.position_max == 250_000
     assert limits.order_notional_max == 100_050_000_000
@@ -67,7 +67,7 @@ def test_amounts_become_ticks_and_lots() -> None:
 
 
 def test_parameters_are_journaled_with_every_default_filled_in() -> None:
-    quoted = to_quoted(_config(), SPOT)
+    quoted = to_quoted(config_of(), SPOT)
     strategy = load_strategy(quoted.strategy, quoted.parameters)
     assert isinstance(strategy, InventorySkew)
     assert (strategy.half_spread_bps, strategy.skew_bps) == (2.0, 5.0)
@@ -81,7 +81,7 @@ def test_durations_become_settings() -> None:
         requests_max=2_000,
         kill_switch_refresh_ns=4_000_000_000,
     )
-    assert to_settings(_config()) == expected
+    assert to_settings(config_of()) == expected
 
 
 def test_default_settings_are_the_engines_own() -> None:
@@ -95,7 +95,7 @@ def test_default_settings_are_the_engines_own() -> None:
 
 
 def test_what_becomes_of_orders_at_a_restart_is_a_choice() -> None:
-    adopting = _config(GOOD.replace('request_deadline = "1500ms"', 'on_restart = "adopt"'))
+    adopting = config_of(GOOD.replace('request_deadline = "1500ms"', 'on_restart = "adopt"'))
     assert to_settings(adopting).on_restart == "adopt"
 
 
@@ -120,7 +120,7 @@ def test_default_ladder_leaves_room_for_a_modify_of_every_order() -> None:
 
 
 def test_config_as_json_tells_its_source_and_decodes() -> None:
-    shown = msgspec.json.decode(config_json(_config()))
+    shown = msgspec.json.decode(config_json(config_of()))
     assert shown["source"] == "my.toml"
     assert shown["market"]["BTC_USDT"]["position_max"] == "0.25"
 
@@ -137,7 +137,7 @@ VENUE = '[venue]\nrest_url = "{rest}"\nws_url = "{ws}"\n'
     ],
 )
 def test_venue_is_taken_as_given(rest: str, ws: str) -> None:
-    venue = _config(VENUE.format(rest=rest, ws=ws) + GOOD).venue
+    venue = config_of(VENUE.format(rest=rest, ws=ws) + GOOD).venue
     assert venue is not None
     assert (venue.rest_url, venue.ws_url) == (rest, ws)
 
@@ -253,7 +253,7 @@ REFUSALS = [
 def test_file_is_refused_in_one_line(change: tuple[str, str], message: str) -> None:
     assert change[0] in GOOD
     with pytest.raises(ConfigError) as caught:
-        _config(GOOD.replace(*change))
+        config_of(GOOD.replace(*change))
     assert str(caught.value) == message
 
 
@@ -279,12 +279,12 @@ def test_a_refresh_takes_a_third_of_the_timeout_at_most() -> None:
 def test_kill_switch_must_be_whole_seconds() -> None:
     text = GOOD.replace("request_deadline", "kill_switch_timeout").replace("1500ms", "7.5s")
     with pytest.raises(ConfigError, match=r'expected whole seconds, found "7.5s"'):
-        _config(text)
+        config_of(text)
 
 
 def test_no_market_is_refused() -> None:
     with pytest.raises(ConfigError) as caught:
-        _config("")
+        config_of("")
     assert str(caught.value) == (
         "my.toml: market: expected at least one market, found none; "
         "name one, such as [market.BTC_USDT]"
@@ -335,16 +335,16 @@ PRECISION = [
 def test_misfit_with_the_market_is_refused(change: tuple[str, str], message: str) -> None:
     assert change[0] in GOOD
     with pytest.raises(ConfigError) as caught:
-        to_quoted(_config(GOOD.replace(*change)), SPOT)
+        to_quoted(config_of(GOOD.replace(*change)), SPOT)
     assert str(caught.value) == message
 
 
 def test_perpetual_with_a_target_is_refused() -> None:
-    config = _config(GOOD.replace("BTC_USDT", "BTC_PERP"))
+    config = config_of(GOOD.replace("BTC_USDT", "BTC_PERP"))
     with pytest.raises(ConfigError) as caught:
         to_quoted(config, PERP)
     assert str(caught.value) == (
-        'my.toml: market.BTC_PERP.inventory_target: expected no target on a perpetual, '
+        'my.toml: market.BTC_PERP.inventory_target: expected no target where a position is held, '
         'found "1.5"; its inventory is the position itself'
     )  # fmt: skip
 
@@ -375,7 +375,7 @@ URLS = [
 )
 def test_venue_url_is_refused(urls: tuple[str, str], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        _config(VENUE.format(rest=urls[0], ws=urls[1]) + GOOD)
+        config_of(VENUE.format(rest=urls[0], ws=urls[1]) + GOOD)
     assert str(caught.value) == message
 
 

@@ -18,6 +18,7 @@ from adapters.runtime.snapshots import Recovery
 from engine.events import RunEnded
 from engine.stages import Hold, Stage
 from engine.state import State, held
+from engine.types import Product
 from tests.cli.kit import NOON, S, quoting
 
 JOURNAL = "journals/my run"
@@ -46,6 +47,9 @@ def test_summary_holds_what_the_design_promises() -> None:
         "pnl_spread": "0.0715",
         "pnl_inventory": "0",
         "pnl_fees": "-0.4326225",
+        "pnl_interest": "0",
+        "unknown_fees": {},
+        "product": "spot",
         "base_asset": "BTC",
         "quote_asset": "USDT",
         "mark": "61800.5",
@@ -158,3 +162,19 @@ def test_commands_to_try_next_are_accepted_by_the_program() -> None:
             command = found
         given = command.make_context(command.name, words, parent=context).params
         assert JOURNAL in [str(value) for value in given.values()]
+
+
+def test_what_the_pnl_lacks_and_what_borrowing_cost_is_said() -> None:
+    state = quoting()
+    market = state.markets["BTC_USDT"]
+    quoted = replace(market.quoted, market=replace(market.quoted.market, product=Product.MARGIN))
+    paid = (("WBT", Decimal("0.3")),)
+    inventory = replace(market.inventory, interest=Decimal("1.25"), other_fees=paid)
+    market = replace(market, quoted=quoted, inventory=inventory)
+    summary = summarize(_outcome(replace(state, markets={"BTC_USDT": market})), JOURNAL)
+    shown = summary["markets"]["BTC_USDT"]
+    assert (shown["pnl"], shown["pnl_interest"]) == ("-1.6111225", "-1.25")
+    assert shown["unknown_fees"] == {"WBT": "0.3"}
+    text = summary_text(summary)
+    assert ["interest", "-1.25", "USDT"] in [line.split() for line in text.splitlines()]
+    assert "BTC_USDT: fees of 0.3 WBT are not in the P&L" in text

@@ -102,7 +102,8 @@ def _balances(world: World, account: dict[str, Any]) -> list[str]:
         for asset, held in account["spot"].items()
     }
     reported = {asset: (held.available, held.frozen) for asset, held in state.spot.items()}
-    if reported != spot:
+    products = {market.quoted.market.product for market in state.markets.values()}
+    if Product.SPOT in products and reported != spot:
         found.append(f"spot balances {reported}, at the venue {spot}")
     margin = {asset: Decimal(held["balance"]) for asset, held in account["collateral"].items()}
     if (known := {asset: held.balance for asset, held in state.margin.items()}) != margin:

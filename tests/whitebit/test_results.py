@@ -246,6 +246,7 @@ READ: list[tuple[str, intents.Intent, object, events.AnyEvent]] = [
                     notional_max=1_000_000_012_345_678,
                     maker_fee_rate=Decimal("0.001"),
                     taker_fee_rate=Decimal("0.001"),
+                    collateral=True,
                 ),
             )
         ),

@@ -150,6 +150,7 @@ async def rpi(patient: Patient) -> Finding:
     found = msgspec.json.decode(answer.body, type=Fees)
     premiums = {
         Product.SPOT: found.rpi_maker_fee_premium,
+        Product.MARGIN: found.rpi_maker_fee_premium,
         Product.PERPETUAL: found.futures_rpi_maker_fee_premium,
     }
     without = [each_.name for each_ in asking if premiums[each_.product] is None]

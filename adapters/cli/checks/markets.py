@@ -75,6 +75,8 @@ async def precision(patient: Patient) -> Finding:
     if problems:
         learned.quoted.clear()
         return failed(each(problems), "")
+    # With the product that each is quoted as.
+    learned.markets = {name: quoted.market for name, quoted in learned.quoted.items()}
     fits = (
         f"{name}: {market.price_decimals} and {market.qty_decimals} decimals"
         for name, market in learned.markets.items()
