@@ -268,12 +268,12 @@ def test_a_refresh_may_fail_once_before_the_timer_fires(
     text = GOOD.replace('request_deadline = "1500ms"', keys)
     problem = f'my.toml: engine.kill_switch_refresh: expected {third} at most, found "{refresh}"'
     with pytest.raises(ConfigError, match=re.escape(problem)):
-        _config(text)
+        config_of(text)
 
 
 def test_a_refresh_takes_a_third_of_the_timeout_at_most() -> None:
     text = GOOD.replace('request_deadline = "1500ms"', 'kill_switch_refresh = "5s"')
-    assert to_settings(_config(text)).kill_switch_refresh_ns == 5_000_000_000
+    assert to_settings(config_of(text)).kill_switch_refresh_ns == 5_000_000_000
 
 
 def test_kill_switch_must_be_whole_seconds() -> None:
