@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from adapters.cli.checks.table import CHECKS
 from adapters.cli.config import load_config
@@ -249,12 +250,26 @@ def test_the_documented_metrics_are_those_there_are() -> None:
     table = documentation().partition("| metric (")[2].partition("\n\n")[0]
     cells = [line.split("|")[1] for line in table.splitlines()[2:]]
     named = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+    assert {f"quotefold_{name}" for name in named} == metrics()
+
+
+def metrics() -> set[str]:
     collector = RunCollector(Metrics(), lambda: 0, lambda: 0)
-    found = set()
-    for family in collector.collect():
-        total = "_total" if family.type == "counter" else ""
-        found.add(family.name.removeprefix("quotefold_") + total)
-    assert named == found
+    families = collector.collect()
+    return {each.name + ("_total" if each.type == "counter" else "") for each in families}
+
+
+def test_the_alerts_ask_for_metrics_that_there_are() -> None:
+    text = (PACKAGING / "alerts.yml").read_text("utf-8")
+    rules = YAML(typ="safe").load(text)["groups"][0]["rules"]
+    assert len({rule["alert"] for rule in rules}) == len(rules) >= 8
+    for rule in rules:
+        asked = set(re.findall(r"quotefold_\w+", rule["expr"]))
+        assert asked <= metrics(), rule["alert"]
+        assert asked or "up{" in rule["expr"]
+        assert rule["labels"]["severity"] in ("critical", "warning")
+        assert rule["annotations"]["summary"].endswith(".")
+        assert rule["expr"].count("(") == rule["expr"].count(")")
 
 
 def test_the_documented_commands_parse() -> None:

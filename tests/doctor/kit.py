@@ -5,7 +5,8 @@ A test spoils one thing and looks at what the checks say. Time is virtual, the v
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -160,52 +161,57 @@ async def diagnose(
         after: Called after them, for another look at the venue.
         within: What the checks run in; cancelled, they end without results.
     """
-    net, results = SimNet(1), list[Result]()
+    results: list[Result] = []
     async with trio.open_nursery() as nursery:
-
-        async def run(*, task_status: trio.TaskStatus[VenueHandle]) -> None:
-            await serve_venue(
-                venue or VenueConfig(),
-                clock=TrioClock(),
-                ids=SimIds(2),
-                net=net,
-                task_status=task_status,
-            )
-
-        bench = Bench(nursery, net, await nursery.start(run))
-        clock = ShiftedClock(TrioClock(bench.handle.venue.clock.now_ns()))
-        account, fs = bench.handle.accounts[0], CheckedFs(clock)
-        key, secret = Secret(account.key), Secret(account.secret)
-        endpoint = Endpoint(HOST, bench.handle.port, False, "/")
-        async with make_http_client(net, limits=HTTP_LIMITS) as http, Lanes(net, endpoint) as lanes:
-            url = f"http://{HOST}:{bench.handle.port}"
-            rest = WatchedRest(http, lanes, url, Signer(key, secret))
-            rest.asked, rest.scripted = [], {}
-            patient = Patient(
-                config=healthy_config(directory),
-                fs=fs,
-                clock=clock,
-                ids=SimIds(3),
-                net=net,
-                env={},
-                host=HEALTHY_HOST,
-                rest=rest,
-                ws_url=f"ws://{HOST}:{bench.handle.port}/ws",
-                nonces=NonceSource(clock.now_ns),
-                credentials=lambda: Credentials(key, secret, "a file"),
-            )
-            await _make_market(bench)
-            ward = Ward(patient, bench, rest, fs)
+        bench = await _started(nursery, venue or VenueConfig())
+        async with _admitted(bench, directory) as ward:
             if spoil is not None:
                 awaited = spoil(ward)
                 if awaited is not None:
                     await awaited
             with within or trio.CancelScope():
-                results = await examine(patient, CHECKS)
+                results = await examine(ward.patient, CHECKS)
             if after is not None:
                 await after(ward)
         nursery.cancel_scope.cancel()
     return {result.name: result for result in results}
+
+
+async def _started(nursery: trio.Nursery, config: VenueConfig) -> Bench:
+    net = SimNet(1)
+
+    async def run(*, task_status: trio.TaskStatus[VenueHandle]) -> None:
+        clock, ids = TrioClock(), SimIds(2)
+        await serve_venue(config, clock=clock, ids=ids, net=net, task_status=task_status)
+
+    bench = Bench(nursery, net, await nursery.start(run))
+    await _make_market(bench)
+    return bench
+
+
+@asynccontextmanager
+async def _admitted(bench: Bench, directory: Path) -> AsyncIterator[Ward]:
+    clock = ShiftedClock(TrioClock(bench.handle.venue.clock.now_ns()))
+    account, fs, port = bench.handle.accounts[0], CheckedFs(clock), bench.handle.port
+    key, secret = Secret(account.key), Secret(account.secret)
+    lanes = Lanes(bench.net, Endpoint(HOST, port, False, "/"))
+    async with make_http_client(bench.net, limits=HTTP_LIMITS) as http, lanes:
+        rest = WatchedRest(http, lanes, f"http://{HOST}:{port}", Signer(key, secret))
+        rest.asked, rest.scripted = [], {}
+        patient = Patient(
+            config=healthy_config(directory),
+            fs=fs,
+            clock=clock,
+            ids=SimIds(3),
+            net=bench.net,
+            env={},
+            host=HEALTHY_HOST,
+            rest=rest,
+            ws_url=f"ws://{HOST}:{port}/ws",
+            nonces=NonceSource(clock.now_ns),
+            credentials=lambda: Credentials(key, secret, "a file"),
+        )
+        yield Ward(patient, bench, rest, fs)
 
 
 async def _make_market(bench: Bench) -> None:
