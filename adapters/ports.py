@@ -14,7 +14,8 @@ import socket
 import ssl
 import stat
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +23,7 @@ from typing import Protocol
 import trio
 
 NS_PER_S = 1_000_000_000
+_SOCKET_PATH_MAX = 104  # of `sockaddr_un`, on the systems that give least
 _PIECE = 1 << 20
 
 
@@ -62,6 +64,24 @@ class Net(Protocol):
         task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Accept streams for ever, each handled in a task of its own; reports the bound port."""
+        ...
+
+
+class LocalNet(Protocol):
+    """As `Net`, between processes of one machine; a path is the address."""
+
+    async def connect_local(self, path: Path) -> trio.abc.Stream:
+        """Open a stream to a process of this machine; raises OSError when nothing answers."""
+        ...
+
+    async def serve_local(
+        self,
+        handler: Handler,
+        path: Path,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """As `Net.serve`, at a path that only its owner may use and that is gone afterwards."""
         ...
 
 
@@ -180,6 +200,46 @@ class SystemNet:
         bound: int = listeners[0].socket.getsockname()[1]
         task_status.started(bound)
         await trio.serve_listeners(handler, listeners)
+
+    async def connect_local(self, path: Path) -> trio.abc.Stream:
+        with _short(path) as short:
+            return await trio.open_unix_socket(short)
+
+    async def serve_local(
+        self,
+        handler: Handler,
+        path: Path,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        with trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM) as sock:
+            with _short(path) as short:
+                await sock.bind(short)
+            try:
+                # Nobody can connect before it listens.
+                os.chmod(path, 0o600)
+                sock.listen()
+                task_status.started()
+                await trio.serve_listeners(handler, [trio.SocketListener(sock)])
+            finally:
+                _remove(path)
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _short(path: Path) -> Iterator[str]:
+    # The kernel takes no path of a socket beyond 107 bytes, but one through an open directory.
+    if len(os.fsencode(path)) < _SOCKET_PATH_MAX:
+        yield str(path)
+        return
+    fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{fd}/{path.name}"
+    finally:
+        os.close(fd)
 
 
 class _SystemAppendFile:

@@ -6,6 +6,7 @@ import errno
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import trio
 
@@ -179,16 +180,32 @@ class SimNet:
         """Accept streams for ever; port 0 takes a free one."""
         if port == 0:
             port, self._free_port = self._free_port, self._free_port + 1
-        key = (host, port)
+        await self._serve(handler, (host, port), lambda: task_status.started(port))
+
+    async def _serve(
+        self, handler: Handler, key: tuple[str, int], started: Callable[[], None]
+    ) -> None:
         if key in self._listeners:
-            raise OSError(errno.EADDRINUSE, "address in use", f"{host}:{port}")
+            raise OSError(errno.EADDRINUSE, "address in use", f"{key[0]}:{key[1]}")
         async with trio.open_nursery() as nursery:
             self._listeners[key] = lambda stream: nursery.start_soon(_handle, handler, stream)
             try:
-                task_status.started(port)
+                started()
                 await trio.sleep_forever()
             finally:
                 del self._listeners[key]
+
+    async def connect_local(self, path: Path) -> SimStream:
+        return await self.connect(str(path), 0, tls=False)
+
+    async def serve_local(
+        self,
+        handler: Handler,
+        path: Path,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        await self._serve(handler, (str(path), 0), lambda: task_status.started())
 
     def reset_all(self) -> int:
         """Break every open connection; returns how many there were."""

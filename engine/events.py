@@ -358,6 +358,16 @@ class PlacingAllowed(Event, frozen=True, tag="pa"):
     """The panic latch is gone."""
 
 
+class OperatorCommanded(Event, frozen=True, tag="op"):
+    """A human told the running engine something (engine/operator.py)."""
+
+    command: str
+    market: str
+    """Empty for every market of the run."""
+    argument: str
+    """What the command takes: a side, a text, or changes as a JSON object of texts."""
+
+
 class ParametersChanged(Event, frozen=True, tag="pc"):
     market: str
     parameters: str
@@ -460,6 +470,7 @@ AnyEvent = (
     | StopRequested
     | PlacingForbidden
     | PlacingAllowed
+    | OperatorCommanded
     | ParametersChanged
     | Decided
     | RequestSent

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine import events as e
+from engine import operator
 from engine import reduce_account as account
 from engine import reduce_market as market
 from engine import reduce_requests as requests
@@ -70,6 +71,7 @@ HANDLERS: dict[type, Callable[[State, e.Record, Any], State]] = {
     e.StopRequested: session.stop_requested,
     e.PlacingForbidden: session.placing_forbidden,
     e.PlacingAllowed: session.placing_allowed,
+    e.OperatorCommanded: operator.commanded,
     e.ParametersChanged: session.parameters_changed,
     e.Decided: requests.decided,
     e.RequestSent: requests.request_sent,

@@ -384,8 +384,9 @@ def _try_quote(source: str, market: Market, strategy: Strategy, limits: Limits) 
     )
     try:
         strategy.quote(view)
-    except ValueError as error:
-        raise refused(source, f"market.{market.name}.parameters", str(error)) from error
+    except (ValueError, ArithmeticError) as error:
+        problem = str(error) if isinstance(error, ValueError) else f"not usable: {error}"
+        raise refused(source, f"market.{market.name}.parameters", problem) from error
 
 
 def config_json(config: Config) -> str:

@@ -145,6 +145,11 @@ def _throttled(record: e.Record, before: State, event: e.RequestThrottled) -> st
     return f"{_request(record, before)}: throttled by the venue (429), backing off"
 
 
+def _commanded(record: e.Record, before: State, event: e.OperatorCommanded) -> str:
+    words = (event.market or "all markets", event.command, event.argument)
+    return f"operator: {' '.join(word for word in words if word)}"
+
+
 # The events' types differ, so the table's type is theirs in common.
 _WORDS: dict[type, Callable[[e.Record, State, Any], str | None]] = {
     e.Filled: _filled,
@@ -172,5 +177,6 @@ _WORDS: dict[type, Callable[[e.Record, State, Any], str | None]] = {
     ),
     e.PlacingForbidden: lambda _, __, event: f"PANIC: nothing is placed: {event.reason}",
     e.PlacingAllowed: lambda _, __, ___: "the panic latch was lifted",
+    e.OperatorCommanded: _commanded,
     e.ParametersChanged: lambda _, __, event: f"{event.market} parameters changed",
 }

@@ -209,6 +209,7 @@ def _watch_plan(options: _Options, address: VenueAddress) -> WatchPlan:
 async def _quote(
     options: _Options, address: VenueAddress, fs: SystemFs, clock: Clock, ids: Ids
 ) -> RunOutcome:
+    import os
     import signal
     from functools import partial
 
@@ -216,10 +217,13 @@ async def _quote(
 
     from adapters.cli.watchers import Watchers
     from adapters.ports import SystemNet
+    from adapters.runtime.control import Control, socket_path
     from adapters.runtime.quiet_gc import QuietGc
     from adapters.runtime.run import run_engine
 
-    plan, net = _plan(options, address, fs), SystemNet()
+    plan, net, control = _plan(options, address, fs), SystemNet(), Control()
+    assert plan.state_directory is not None
+    socket = socket_path(plan.state_directory, os.getpid())
     outcomes: list[RunOutcome] = []
 
     async def engine(task_status: trio.TaskStatus[LiveLoop]) -> None:
@@ -235,7 +239,9 @@ async def _quote(
     ):
         async with trio.open_nursery() as nursery:
             await watchers.start(nursery, net)
+            await nursery.start(control.serve, net, fs, socket)
             loop: LiveLoop = await nursery.start(engine)
+            control.loop = loop
             nursery.start_soon(_stop_on_signal, loop, signals)
             if options.for_ns is not None:
                 nursery.start_soon(_stop_after, loop, options.for_ns / 1e9)

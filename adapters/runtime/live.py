@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 
+import msgspec
 import trio
 
 from adapters.ports import Clock, Ids, Net
@@ -19,10 +20,12 @@ from adapters.whitebit.requests import encode
 from adapters.whitebit.rest import RestAnswer, RestClient, RestFailure, RestWithheld
 from adapters.whitebit.signing import NonceSource, Secret
 from adapters.whitebit.streams import StreamClient
+from engine import operator
 from engine.errors import JournalError
 from engine.events import (
     AnyEvent,
     LoopStalled,
+    OperatorCommanded,
     PlacingAllowed,
     PlacingForbidden,
     RequestWithheld,
@@ -34,7 +37,7 @@ from engine.events import (
 )
 from engine.intents import CancelAll, CloseStream, OpenStream, Ping, Resubscribe
 from engine.session import ending
-from engine.state import PRIVATE
+from engine.state import PRIVATE, State
 
 TICK_S = 0.1
 """The timer's period: freshness, deadlines and the kill-switch are checked this often."""
@@ -47,7 +50,27 @@ STALL_NS = 600_000_000
 # (recv_ns, "", event). Unbounded in itself, but filled only by tasks that a venue's own limits
 # bound, and emptied whole at every turn.
 Answer = RestAnswer | RestFailure | RestWithheld
-Waiting = tuple[int, str, bytes] | tuple[int, int, Answer] | tuple[int, str, AnyEvent]
+
+
+class Obeyed(msgspec.Struct, frozen=True):
+    """What became of an operator's command."""
+
+    seq: int = 0
+    """Its record in the journal, where it is durable; 0 when it was refused."""
+    refused: str = ""
+    changed: tuple[str, ...] = ()
+    """What it changed, a line each."""
+
+
+class _Asked:
+    # A command that waits for the loop, and its answer.
+    def __init__(self, event: OperatorCommanded) -> None:
+        self.event = event
+        self.obeyed = Obeyed()
+        self.done = trio.Event()
+
+
+Waiting = tuple[int, str, bytes] | tuple[int, int, Answer] | tuple[int, str, AnyEvent | _Asked]
 
 
 class LiveLoop:
@@ -100,6 +123,18 @@ class LiveLoop:
     def stop(self, reason: str) -> None:
         """Ask for an orderly end: cancel everything, prove it, disarm, return from `run`."""
         self._hand_over((self._clock.now_ns(), "", StopRequested(reason)))
+
+    @property
+    def state(self) -> State:
+        """The state after the last record."""
+        return self._sequencer.state
+
+    async def obey(self, event: OperatorCommanded) -> Obeyed:
+        """Let the loop take an operator's command, unless it does not fit the state."""
+        asked = _Asked(event)
+        self._hand_over((self._clock.now_ns(), "", asked))
+        await asked.done.wait()
+        return asked.obeyed
 
     async def run(self) -> tuple[RunEnded, bytes]:
         """Run until a stop is asked for and done; returns how it ended and the last fingerprint.
@@ -168,6 +203,8 @@ class LiveLoop:
                 self._take_answer(recv_ns, source, what)
             elif isinstance(what, bytes):
                 sequencer.take_frame(source, recv_ns, what)
+            elif isinstance(what, _Asked):
+                self._obey(recv_ns, what)
             elif not isinstance(what, Answer):
                 self._take_event(recv_ns, what)
         # From its beginning: a turn that hung, on the disk say, is a stall before the next one.
@@ -191,6 +228,20 @@ class LiveLoop:
             self._look_at_latch()
             # Market data becomes durable at least this often; intents are at once.
             self._sequencer.sync()
+
+    def _obey(self, recv_ns: int, asked: _Asked) -> None:
+        sequencer, event = self._sequencer, asked.event
+        before = sequencer.state
+        refused = operator.refusal(before, event)
+        if refused:
+            asked.obeyed = Obeyed(refused=refused)
+        else:
+            sequencer.take(event, recv_ns)
+            after = sequencer.state
+            # Whoever is told that it was done must not find it undone after a crash.
+            sequencer.sync()
+            asked.obeyed = Obeyed(after.seq, "", operator.differences(before, after))
+        asked.done.set()
 
     def _look_at_latch(self) -> None:
         # A panic may happen, or be lifted, at any time and in any other process.

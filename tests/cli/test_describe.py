@@ -125,6 +125,16 @@ CASES = [
     ("a run ends badly", e.RunEnded(False, "an order"), "run ended NOT CLEAN: an order"),
     ("a stop", e.StopRequested("SIGINT"), "stopping: SIGINT"),
     ("a panic", e.PlacingForbidden("latch"), "PANIC: nothing is placed: latch"),
+    (
+        "a command",
+        e.OperatorCommanded("side", "BTC_USDT", "buy"),
+        "operator: BTC_USDT side buy",
+    ),
+    (
+        "a remark",
+        e.OperatorCommanded("note", "", "lunch"),
+        "operator: all markets note lunch",
+    ),
     ("its end", e.PlacingAllowed(), "the panic latch was lifted"),
     ("a stall", e.LoopStalled(1_250_000_000), "the loop stalled for 1.2s"),
     ("a stream up", e.StreamReady("private"), "stream private ready"),

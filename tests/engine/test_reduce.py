@@ -99,6 +99,7 @@ def of(market: str) -> list[e.AnyEvent]:
         e.StopRequested("done"),
         e.PlacingForbidden("latch"),
         e.PlacingAllowed(),
+        e.OperatorCommanded("pause", market, ""),
         e.ParametersChanged(market, "{}"),
         e.Decided((i.QueryTime(),), (refusal,)),
         e.RequestSent(0, 1, "POST", "/", b"{}"),
