@@ -341,6 +341,13 @@ class TailCut(Event, frozen=True, tag="tc"):
     bytes_cut: int
 
 
+class ChoreFailed(Event, frozen=True, tag="cf"):
+    """What is done beside the loop, and no decision needs, could not be done."""
+
+    chore: str
+    reason: str
+
+
 class StopRequested(Event, frozen=True, tag="sp"):
     """Stop quoting, cancel everything, disarm once that is proved."""
 
@@ -467,6 +474,7 @@ AnyEvent = (
     | TimerFired
     | LoopStalled
     | TailCut
+    | ChoreFailed
     | StopRequested
     | PlacingForbidden
     | PlacingAllowed

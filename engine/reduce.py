@@ -68,6 +68,7 @@ HANDLERS: dict[type, Callable[[State, e.Record, Any], State]] = {
     e.TimerFired: session.timer_fired,
     e.LoopStalled: session.loop_stalled,
     e.TailCut: _noted,
+    e.ChoreFailed: _noted,
     e.StopRequested: session.stop_requested,
     e.PlacingForbidden: session.placing_forbidden,
     e.PlacingAllowed: session.placing_allowed,

@@ -70,6 +70,8 @@ class JournalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Where a run without --journal begins its own journal, in a directory named by the run."""
     raw: bool = True
     """Keep the bytes as received beside the journal."""
+    compress: bool = True
+    """Compress segments that are closed."""
 
 
 class OperatorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -171,6 +171,7 @@ _WORDS: dict[type, Callable[[e.Record, State, Any], str | None]] = {
     e.TailCut: lambda _, __, event: (
         f"{event.segment}: {event.bytes_cut} bytes of a torn write cut off"
     ),
+    e.ChoreFailed: lambda _, __, event: f"{event.chore} failed: {event.reason}",
     e.StopRequested: lambda _, __, event: f"stopping: {event.reason}",
     e.RequestWithheld: lambda record, before, event: (
         f"{_request(record, before)}: never sent: {event.reason}"

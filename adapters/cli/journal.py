@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 if TYPE_CHECKING:
+    from adapters.ports import SystemFs
+    from adapters.runtime.journal_compact import Compacted
     from adapters.runtime.journal_verify import Report
     from engine.events import Record
 
@@ -25,7 +27,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON 
 
 @click.group()
 def journal() -> None:
-    """Look into a journal directory; nothing here ever writes to it."""
+    """Look into a journal directory; only `compact` writes to it."""
 
 
 @journal.command("ls")
@@ -47,13 +49,15 @@ def list_command(directory: Path, as_json: bool) -> None:
         _print_json({**found, "segments": segments})
         return
     click.echo(
-        "run  segment       bytes      records  seqs                   from                 to"
+        "run  segment               bytes    on disk    records  seqs                   "
+        "from                         to"
     )
     for row in segments:
         seqs = f"{row['first_seq']}-{row['last_seq']}"
         click.echo(
-            f"{row['run']:>3}  {row['file']}  {row['bytes']:>9}  {row['records']:>9}"
-            f"  {seqs:<21}  {row['first_time'] or '-':<27}  {row['last_time'] or '-'}"
+            f"{row['run']:>3}  {row['file']:<16}  {row['bytes']:>9}  {row['stored']:>9}"
+            f"  {row['records']:>9}  {seqs:<21}"
+            f"  {row['first_time'] or '-':<27}  {row['last_time'] or '-'}"
         )
 
 
@@ -107,6 +111,41 @@ def cat_command(
         _print_json({"journal": str(directory), "records": collected})
 
 
+@journal.command("compact")
+@_directory
+@_as_json
+def compact_command(directory: Path, as_json: bool) -> None:
+    """Compress the closed segments of a journal that no engine is writing.
+
+    `run` does this by itself beside its loop. Each segment is checked before it is replaced, and
+    the journal reads, verifies and replays as before; `zstd -d` gives back the plain file.
+    """
+    from adapters.ports import SystemFs
+    from engine.errors import JournalError
+
+    _require_journal(directory, as_json)
+    try:
+        done = _compact(SystemFs(), directory)
+    except JournalError as error:
+        _fail(str(error), _DAMAGED, as_json)
+    plain, packed = sum(one.plain for one in done), sum(one.packed for one in done)
+    if as_json:
+        counts = {"segments": len(done), "bytes": plain, "stored": packed}
+        _print_json({"journal": str(directory), **counts})
+    else:
+        click.echo(f"{directory}: {len(done)} segments compressed, {plain} to {packed} bytes")
+
+
+def _compact(fs: SystemFs, directory: Path) -> list[Compacted]:
+    from adapters.runtime.journal import taken_lock
+    from adapters.runtime.journal_compact import compact_journal
+
+    with taken_lock(fs, directory) as lock:
+        done = compact_journal(fs, directory)
+    lock.release()
+    return done
+
+
 def _require_journal(directory: Path, as_json: bool) -> None:
     from adapters.ports import SystemFs
     from adapters.runtime.journal_read import list_segments
@@ -143,6 +182,7 @@ def _segment_rows(directory: Path) -> Iterator[dict[str, Any]]:
             "run": run,
             "file": segment.path.name,
             "bytes": len(segment.walk.data),
+            "stored": SystemFs().size(segment.path),
             "records": segment.walk.count,
             "first_seq": first[0] if first else 0,
             "last_seq": last[0] if last else 0,

@@ -188,6 +188,7 @@ def _plan(options: _Options, address: VenueAddress, fs: SystemFs) -> RunPlan:
         secret=address.secret,
         journal=options.journal,
         raw_capture=config.journal.raw,
+        compress=config.journal.compress,
         state_directory=state_directory(config),
         code=code_hash(fs, core),
     )

@@ -1,4 +1,4 @@
-"""What a run does beside its loop: prove what a start took on trust, keep snapshots.
+"""What a run does beside its loop: prove what a start took on trust, keep snapshots, compress.
 
 On a real disk it is done in threads, so that no frame waits for it. A simulation has none: its
 clock would not wait for them.
@@ -13,18 +13,36 @@ from pathlib import Path
 import trio
 
 from adapters.ports import Fs
+from adapters.runtime.journal_compact import compact_segment, plain_segments
 from adapters.runtime.journal_format import Kind
 from adapters.runtime.journal_read import RAW_DIR
 from adapters.runtime.journal_recovery import prove_older
 from adapters.runtime.snapshots import SnapshotKeeper
+from engine.events import AnyEvent, ChoreFailed
 from engine.state import State
+
+EVERY_S = 10.0
+"""How often it is looked whether there is something to compress."""
+FAILED_PAUSE_S = 600.0
+"""Until what the disk refused is tried again."""
+
+
+def _go_on() -> None:
+    """Never call off what is being done."""
 
 
 class Chores:
     """The chores of one run."""
 
     def __init__(
-        self, fs: Fs, journal: Path, keeper: SnapshotKeeper, trusted_seq: int, *, threaded: bool
+        self,
+        fs: Fs,
+        journal: Path,
+        keeper: SnapshotKeeper,
+        trusted_seq: int,
+        *,
+        threaded: bool,
+        compress: bool = True,
     ) -> None:
         """Know what there is to do.
 
@@ -34,12 +52,14 @@ class Chores:
             keeper: Of the snapshots.
             trusted_seq: Segments that end before this record were not checked at the start.
             threaded: Do it in threads.
+            compress: Compress segments once others follow them.
         """
         self._fs = fs
-        self._journal = journal
+        self._directories = ((journal, Kind.EVENTS), (journal / RAW_DIR, Kind.RAW))
         self._keeper = keeper
         self._trusted_seq = trusted_seq
         self._threaded = threaded
+        self._compress = compress
 
     async def at_start(self) -> None:
         """Prove the older segments.
@@ -47,11 +67,33 @@ class Chores:
         Raises:
             JournalError: one of them is damaged.
         """
-        for directory, kind in (
-            (self._journal, Kind.EVENTS),
-            (self._journal / RAW_DIR, Kind.RAW),
-        ):
+        for directory, kind in self._directories:
             await self._do(partial(prove_older, self._fs, directory, kind, self._trusted_seq))
+
+    async def beside(self, tell: Callable[[AnyEvent], None]) -> None:
+        """Prove the older segments, then compress what is closed, until cancelled.
+
+        Args:
+            tell: Takes events for the journal: what could not be done.
+
+        Raises:
+            JournalError: a segment is damaged.
+        """
+        await self.at_start()
+        while self._compress:
+            await trio.sleep(EVERY_S)
+            for directory, kind in self._directories:
+                try:
+                    await self._do(partial(self._compact, directory, kind))
+                except OSError as error:
+                    tell(ChoreFailed("compressing", f"{directory}: {error}"))
+                    await trio.sleep(FAILED_PAUSE_S)
+
+    def _compact(self, directory: Path, kind: Kind) -> None:
+        # A thread that works when the run ends looks up after each piece.
+        look_up = trio.from_thread.check_cancelled if self._threaded else _go_on
+        for number in plain_segments(self._fs, directory):
+            compact_segment(self._fs, directory, kind, number, look_up)
 
     def is_due(self, vouched: State) -> bool:
         """Say whether it is time for a snapshot."""

@@ -45,6 +45,7 @@ class SegmentWriter:
         self._lock: Lock | None = lock
         self._directory = directory
         self._segment_bytes = segment_bytes
+        self._early_bytes = segment_bytes - segment_bytes // 16
         self._buffer = bytearray()  # bounded by its caller, who flushes after each decision
         self._next_seq = header.first_seq
         self._failure: str | None = None
@@ -98,15 +99,20 @@ class SegmentWriter:
         self._mark_due = True
 
     def catch_up(self) -> None:
-        """Do what no intent should wait for: hash what was written, frame the mark that is due.
+        """Do what no intent should wait for.
 
-        Until then the batches stay in memory, of one segment at most.
+        That is to hash what was written, to frame the mark that is due, and to begin a new
+        segment before one is quite full. Until then the batches stay in memory, of one segment
+        at most.
         """
-        for batch in self._unhashed:
-            self._digest.update(batch)
-        self._unhashed.clear()
+        self._hash()
         if self._mark_due:
             self._mark = encode_mark(self._size, self._durable_to)
+        if self._size > self._early_bytes and self._flushed and self._failure is None:
+            try:
+                self._roll()
+            except OSError as error:
+                raise self._failed("write", error) from error
 
     def close(self) -> None:
         """Write what is left, close the segment so that truncation shows, release the lock.
@@ -161,9 +167,14 @@ class SegmentWriter:
         self._flushed = 0  # records of this segment handed over
         self._mark, self._mark_due = b"", False
 
+    def _hash(self) -> None:
+        for batch in self._unhashed:
+            self._digest.update(batch)
+        self._unhashed.clear()
+
     def _finish(self) -> None:
         # Everything before the closing frame is durable already: `durable_bound` builds on that.
-        self.catch_up()
+        self._hash()
         frame = encode_close(self._flushed, self._digest.digest())
         self._file.write(frame)
         self._digest.update(frame)

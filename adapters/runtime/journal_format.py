@@ -28,6 +28,8 @@ FIRST_SEQ = 1  # 0 is left free, to mean "no record"
 SEGMENT_BYTES = 64 << 20  # read and hashed in one piece, so it has to fit in memory with ease
 PAYLOAD_MAX = 16 << 20  # far above the largest venue answer seen (the market list, about 1 MiB)
 NO_HASH = bytes(32)
+PACKED_SUFFIX = ".zst"
+"""Follows the name of a segment that was compressed."""
 
 _SECTOR = 512  # what a disk writes whole or not at all
 _ZEROS_MIN = 8  # a record may well end in fewer
@@ -101,8 +103,9 @@ def segment_name(number: int) -> str:
 
 def segment_number(name: str) -> int | None:
     """Read the number out of a segment's file name; None if it is another kind of file."""
-    stem = name.removesuffix(".qfj")
-    if stem == name or len(stem) != 8 or not (stem.isascii() and stem.isdigit()):
+    plain = name.removesuffix(PACKED_SUFFIX)
+    stem = plain.removesuffix(".qfj")
+    if stem == plain or len(stem) != 8 or not (stem.isascii() and stem.isdigit()):
         return None
     return int(stem)
 

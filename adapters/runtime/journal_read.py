@@ -11,6 +11,7 @@ from adapters.ports import Fs
 from adapters.runtime.journal_format import (
     FIRST_SEQ,
     HEADER_SIZE,
+    PACKED_SUFFIX,
     Damage,
     Header,
     Kind,
@@ -19,6 +20,7 @@ from adapters.runtime.journal_format import (
     segment_name,
     segment_number,
 )
+from adapters.runtime.journal_packed import HEADER_AT, unpack
 from engine.errors import JournalError
 
 RAW_DIR = "raw"
@@ -27,9 +29,50 @@ LOCK_NAME = "lock"
 
 def list_segments(fs: Fs, directory: Path) -> list[int]:
     """Numbers of the segments in a directory, ascending."""
+    return list(segment_paths(fs, directory))
+
+
+def segment_paths(fs: Fs, directory: Path) -> dict[int, Path]:
+    """Return where each segment is, by ascending number.
+
+    One that is there plain and compressed, since its compression was interrupted, is read plain.
+    """
+    paths: dict[int, Path] = {}
     with _readable(directory):
-        numbers = [segment_number(name) for name in fs.list_dir(directory)]
-    return [number for number in numbers if number is not None]
+        for name in fs.list_dir(directory):  # sorted, so the plain name of two comes first
+            if (number := segment_number(name)) is not None:
+                paths.setdefault(number, directory / name)
+    return paths
+
+
+def read_plain(fs: Fs, path: Path) -> bytes | Damage:
+    """Read a segment, plain or compressed, or what is damaged of its compression."""
+    with _readable(path):
+        if not is_packed(path):
+            try:
+                return fs.read(path)
+            except FileNotFoundError:
+                path = path.with_name(path.name + PACKED_SUFFIX)  # compressed this very moment
+        return unpack(fs.read(path))
+
+
+def load_segment(fs: Fs, path: Path) -> bytes:
+    """Read a segment, plain or compressed; raises JournalError."""
+    data = read_plain(fs, path)
+    if isinstance(data, Damage):
+        raise damage_error(path, data)
+    return data
+
+
+def read_head(fs: Fs, path: Path) -> bytes:
+    """Read the header of a segment, and one byte that shows whether anything follows."""
+    with _readable(path):
+        return fs.read(path, HEADER_AT if is_packed(path) else 0, HEADER_SIZE + 1)
+
+
+def is_packed(path: Path) -> bool:
+    """Say whether a segment's file is a compressed one."""
+    return path.name.endswith(PACKED_SUFFIX)
 
 
 @contextmanager
@@ -88,11 +131,10 @@ def read_segments(
         JournalError: if there is no segment, one is missing, or a header is damaged.
     """
     first = first_needed(fs, directory, kind, from_seq)
-    for path, number, is_last in _segment_paths(fs, directory):
+    for path, number, is_last in _in_order(fs, directory):
         if number < first:
             continue
-        with _readable(path):
-            data = fs.read(path)
+        data = load_segment(fs, path)
         header = decode_header(data, number, kind)
         if isinstance(header, Header):
             yield SegmentFile(path, data, header, is_last=is_last)
@@ -102,10 +144,9 @@ def read_segments(
 
 def first_needed(fs: Fs, directory: Path, kind: Kind, from_seq: int) -> int:
     """Number of the segment that `from_seq` is in, by the headers; 1 where they do not tell."""
-    for number in reversed(list_segments(fs, directory) if from_seq > FIRST_SEQ else []):
-        path = directory / segment_name(number)
-        with _readable(path):
-            header = decode_header(fs.read(path, 0, HEADER_SIZE), number, kind)
+    paths = segment_paths(fs, directory) if from_seq > FIRST_SEQ else {}
+    for number in reversed(paths):
+        header = decode_header(read_head(fs, paths[number]), number, kind)
         if isinstance(header, Header) and header.first_seq <= from_seq:
             return number
     return 1
@@ -113,9 +154,8 @@ def first_needed(fs: Fs, directory: Path, kind: Kind, from_seq: int) -> int:
 
 def read_headers(fs: Fs, directory: Path, kind: Kind = Kind.EVENTS) -> Iterator[Header]:
     """Read only the headers of the segments of a journal, oldest first; raises as above."""
-    for path, number, is_last in _segment_paths(fs, directory):
-        with _readable(path):
-            data = fs.read(path, 0, HEADER_SIZE + 1)  # one more shows whether anything follows
+    for path, number, is_last in _in_order(fs, directory):
+        data = read_head(fs, path)
         header = decode_header(data, number, kind)
         if isinstance(header, Header):
             yield header
@@ -123,16 +163,15 @@ def read_headers(fs: Fs, directory: Path, kind: Kind = Kind.EVENTS) -> Iterator[
             raise damage_error(path, header)
 
 
-def _segment_paths(fs: Fs, directory: Path) -> Iterator[tuple[Path, int, bool]]:
-    numbers = list_segments(fs, directory)
-    if not numbers:
+def _in_order(fs: Fs, directory: Path) -> Iterator[tuple[Path, int, bool]]:
+    paths = segment_paths(fs, directory)
+    if not paths:
         raise JournalError(f"{directory}: expected a journal with segments, found none")
-    for position, number in enumerate(numbers):
-        path = directory / segment_name(number)
+    for position, (number, path) in enumerate(paths.items()):
         if number != position + 1:
             missing = segment_name(position + 1)
             raise JournalError(f"{directory}: expected {missing}, found {path.name} next")
-        yield path, number, number == numbers[-1]
+        yield path, number, number == max(paths)
 
 
 def is_unborn(data: bytes, header: Header | Damage) -> bool:

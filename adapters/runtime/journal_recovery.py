@@ -19,9 +19,17 @@ from adapters.runtime.journal_format import (
     Walk,
     decode_header,
     durable_bound,
-    segment_name,
 )
-from adapters.runtime.journal_read import damage_error, first_needed, is_unborn, list_segments
+from adapters.runtime.journal_packed import read_trail
+from adapters.runtime.journal_read import (
+    damage_error,
+    first_needed,
+    is_packed,
+    is_unborn,
+    load_segment,
+    read_head,
+    segment_paths,
+)
 from engine.errors import JournalError
 
 HASH_PIECE = 1 << 20
@@ -71,25 +79,16 @@ def recover(fs: Fs, directory: Path, kind: Kind, trusted_seq: int = 0) -> Recove
     Raises:
         JournalError: with file, offset and seq of damage that no crash can explain.
     """
-    numbers = list_segments(fs, directory)
-    if numbers != list(range(1, len(numbers) + 1)):
-        raise JournalError(f"{directory}: expected segments 1 to {len(numbers)}, found {numbers}")
-    unborn = _remove_unborn(fs, directory, kind, numbers)
-    first = first_needed(fs, directory, kind, trusted_seq)
-    prev_hash = None if first > 1 else NO_HASH
-    for number in numbers[first - 1 :]:
-        path = directory / segment_name(number)
-        data = fs.read(path)
-        header = decode_header(data, number, kind)
-        if isinstance(header, Damage):
-            raise damage_error(path, header)
-        if prev_hash is not None and header.prev_hash != prev_hash:
-            raise chain_error(fs, directory, kind, header, prev_hash)
-        if number == numbers[-1]:
-            found = _recover_last(fs, path, data, header)
-            return msgspec.structs.replace(found, torn=found.torn or unborn)
-        prev_hash = hashlib.sha256(data).digest()
-    return Recovered(torn=unborn)
+    paths = segment_paths(fs, directory)
+    if list(paths) != list(range(1, len(paths) + 1)):
+        raise JournalError(f"{directory}: expected segments 1 to {len(paths)}, found {list(paths)}")
+    unborn = _remove_unborn(fs, kind, paths)
+    if not paths:
+        return Recovered(torn=unborn)
+    last = max(paths)
+    _prove(fs, paths, kind, first_needed(fs, directory, kind, trusted_seq), last)
+    found = _recover_last(fs, paths[last], _header(fs, paths[last], last, kind))
+    return msgspec.structs.replace(found, torn=found.torn or unborn)
 
 
 def prove_older(fs: Fs, directory: Path, kind: Kind, trusted_seq: int) -> None:
@@ -98,19 +97,40 @@ def prove_older(fs: Fs, directory: Path, kind: Kind, trusted_seq: int) -> None:
     Raises:
         JournalError: as `recover`.
     """
-    prev_hash, last = NO_HASH, first_needed(fs, directory, kind, trusted_seq)
-    for number in range(1, last + 1 if last > 1 else 1):
-        path = directory / segment_name(number)
-        header = decode_header(fs.read(path, 0, HEADER_SIZE), number, kind)
-        if isinstance(header, Damage):
-            raise damage_error(path, header)
-        if header.prev_hash != prev_hash:
-            raise chain_error(fs, directory, kind, header, prev_hash)
+    last = first_needed(fs, directory, kind, trusted_seq)
+    if last > 1:
+        _prove(fs, segment_paths(fs, directory), kind, 1, last)
+
+
+def _prove(fs: Fs, paths: dict[int, Path], kind: Kind, first: int, last: int) -> None:
+    # Each segment's header tells the hash of the one before.
+    prev_hash = NO_HASH if first == 1 else None
+    for number in range(first, last + 1):
+        header = _header(fs, paths[number], number, kind)
+        if prev_hash is not None and header.prev_hash != prev_hash:
+            raise chain_error(fs, paths, kind, header, prev_hash)
         if number < last:
-            prev_hash = _file_hash(fs, path)
+            prev_hash = segment_hash(fs, paths[number])
 
 
-def _file_hash(fs: Fs, path: Path) -> bytes:
+def _header(fs: Fs, path: Path, number: int, kind: Kind) -> Header:
+    header = decode_header(read_head(fs, path), number, kind)
+    if isinstance(header, Damage):
+        raise damage_error(path, header)
+    return header
+
+
+def segment_hash(fs: Fs, path: Path) -> bytes:
+    """Return the sha256 of a segment as it was written; of a compressed one, as its trail says.
+
+    Raises:
+        JournalError: if the compressed bytes are damaged.
+    """
+    if is_packed(path):
+        trail = read_trail(fs.read(path))
+        if isinstance(trail, Damage):
+            raise damage_error(path, trail)
+        return trail.digest
     # Piece by piece: this runs beside the loop, which shall not wait for memory.
     digest = hashlib.sha256()
     at = 0
@@ -120,45 +140,47 @@ def _file_hash(fs: Fs, path: Path) -> bytes:
     return digest.digest()
 
 
-def _remove_unborn(fs: Fs, directory: Path, kind: Kind, numbers: list[int]) -> TornTail | None:
+def _remove_unborn(fs: Fs, kind: Kind, paths: dict[int, Path]) -> TornTail | None:
     # A header is synced before any record follows, so a shorter file never held one; left in
     # place it would break the chain.
-    if not numbers:
+    if not paths:
         return None
-    path = directory / segment_name(numbers[-1])
-    data = fs.read(path)
-    if not is_unborn(data, decode_header(data, numbers[-1], kind)):
+    number, path = max(paths.items())
+    data = read_head(fs, path)
+    if is_packed(path) or not is_unborn(data, decode_header(data, number, kind)):
         return None
     fs.remove(path)
-    numbers.pop()
+    del paths[number]
     return TornTail(path.name, 0, len(data))
 
 
-def _recover_last(fs: Fs, path: Path, data: bytes, header: Header) -> Recovered:
+def _recover_last(fs: Fs, path: Path, header: Header) -> Recovered:
+    data = load_segment(fs, path)
     walk = Walk(data, header, check_digest=True).finish()
     torn = None
     if walk.damage is not None:
-        if not walk.is_torn():
+        if is_packed(path) or not walk.is_torn():
             raise damage_error(path, walk.damage)
         torn = TornTail(path.name, walk.end, len(data) - walk.end)
     # The next segment begins with the hash of this one, so what a crash may still take of it has
     # to be on the disk first.
-    bound = durable_bound(data)
-    fs.truncate(path, walk.end, rewrite_from=bound if bound > HEADER_SIZE else 0)
+    if not is_packed(path):
+        bound = durable_bound(data)
+        fs.truncate(path, walk.end, rewrite_from=bound if bound > HEADER_SIZE else 0)
     prev_hash = hashlib.sha256(memoryview(data)[: walk.end]).digest()
     return Recovered(walk.next_seq, header.number, prev_hash, torn)
 
 
 def chain_error(
-    fs: Fs, directory: Path, kind: Kind, header: Header, found_hash: bytes
+    fs: Fs, paths: dict[int, Path], kind: Kind, header: Header, found_hash: bytes
 ) -> JournalError:
     """Say which place of segment `header.number - 1` made its hash differ from the recorded one."""
     number = header.number - 1
-    path = directory / segment_name(number)
     if number == 0:
         damage = Damage(0, 0, "the first segment to follow none", header.prev_hash.hex())
-        return damage_error(directory / segment_name(1), damage)
-    data = fs.read(path)
+        return damage_error(paths[1], damage)
+    path = paths[number]
+    data = load_segment(fs, path)
     before = decode_header(data, number, kind)
     if isinstance(before, Damage):
         return damage_error(path, before)

@@ -21,7 +21,14 @@ from adapters.runtime.journal_format import (
     segment_name,
     segment_number,
 )
-from adapters.runtime.journal_read import LOCK_NAME, RAW_DIR, is_unborn, list_segments
+from adapters.runtime.journal_read import (
+    LOCK_NAME,
+    RAW_DIR,
+    is_unborn,
+    list_segments,
+    read_plain,
+    segment_paths,
+)
 from engine.errors import JournalError
 
 _ANY_SEQ = 0  # behind damage the next segment's own first seq has to be believed
@@ -46,6 +53,8 @@ class SegmentReport(msgspec.Struct, frozen=True):
 
     file: str
     size: int
+    stored: int
+    """Bytes on the disk: fewer than `size` if it is compressed."""
     records: int
     first_seq: int
     last_seq: int
@@ -123,18 +132,18 @@ class _Checker:
         self._problems: list[Problem] = []
         self._segments: list[SegmentReport] = []
         self._torn: TornTail | None = None
-        self._prev_hash = NO_HASH
+        self._prev_hash: bytes | None = NO_HASH
         self._next_seq = FIRST_SEQ
+        self._before: Path | None = None  # the segment that `_prev_hash` is of
 
     def check(self, raw: Report | None) -> Report:
         unknown = self._check_names()
-        numbers = list_segments(self._fs, self._directory)
-        for position, number in enumerate(numbers):
-            path = self._directory / segment_name(number)
-            if number > 1 and number - 1 not in numbers:
+        paths = segment_paths(self._fs, self._directory)
+        for number, path in paths.items():
+            if number > 1 and number - 1 not in paths:
                 missing = f"a segment {segment_name(number - 1)} before it"
                 self._report(path, Damage(0, 0, missing, "none"))
-            self._check_segment(path, number, is_last=position + 1 == len(numbers))
+            self._check_segment(path, number, is_last=number == max(paths))
         return Report(
             str(self._directory),
             tuple(self._segments),
@@ -153,7 +162,12 @@ class _Checker:
         return tuple(n for n in names if n not in known and segment_number(n) is None)
 
     def _check_segment(self, path: Path, number: int, *, is_last: bool) -> None:
-        data = self._fs.read(path)
+        data = read_plain(self._fs, path)
+        if isinstance(data, Damage):
+            # Which of its records are hurt cannot be told, nor what the next one follows.
+            self._report(path, data)
+            self._prev_hash, self._next_seq = None, _ANY_SEQ
+            return
         header = decode_header(data, number, self._kind)
         digest = hashlib.sha256(data).digest()
         if isinstance(header, Damage):
@@ -162,7 +176,7 @@ class _Checker:
             else:
                 self._report(path, header)
                 self._next_seq = _ANY_SEQ
-            self._prev_hash = digest
+            self._prev_hash, self._before = digest, path
             return
         walk = Walk(data, header, check_digest=True)
         records = walk.records()
@@ -175,6 +189,7 @@ class _Checker:
             SegmentReport(
                 path.name,
                 len(data),
+                self._fs.size(path),
                 walk.count,
                 first_seq,
                 walk.last_seq,
@@ -183,13 +198,14 @@ class _Checker:
             )
         )
         self._prev_hash = digest
+        self._before = path
         self._next_seq = walk.next_seq if walk.damage is None else _ANY_SEQ
 
     def _check_link(self, path: Path, header: Header) -> None:
-        if header.prev_hash != self._prev_hash:
+        if self._prev_hash is not None and header.prev_hash != self._prev_hash:
             # The header is good, so it is the segment before that changed. Its frames name the
             # place themselves, unless it was cut or replaced.
-            before = path.with_name(segment_name(header.number - 1)) if header.number > 1 else path
+            before = self._before or path
             if not any(problem.file == str(before) for problem in self._problems):
                 end = self._segments[-1].size if self._segments else 0
                 expected, found = header.prev_hash.hex(), self._prev_hash.hex()

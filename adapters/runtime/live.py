@@ -122,7 +122,11 @@ class LiveLoop:
 
     def stop(self, reason: str) -> None:
         """Ask for an orderly end: cancel everything, prove it, disarm, return from `run`."""
-        self._hand_over((self._clock.now_ns(), "", StopRequested(reason)))
+        self.tell(StopRequested(reason))
+
+    def tell(self, event: AnyEvent) -> None:
+        """Hand over an event of this process's own."""
+        self._hand_over((self._clock.now_ns(), "", event))
 
     @property
     def state(self) -> State:
@@ -169,7 +173,7 @@ class LiveLoop:
     async def _run(self) -> RunEnded:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._tick)
-            nursery.start_soon(self._chores.at_start)
+            nursery.start_soon(self._chores.beside, self.tell)
             self._wake.set()  # the first decision, which opens the streams, waits for no timer
             ended = None
             while ended is None:

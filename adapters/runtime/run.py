@@ -67,6 +67,8 @@ class RunPlan(msgspec.Struct, frozen=True):
     secret: Secret
     journal: Path
     raw_capture: bool = True
+    compress: bool = True
+    """Closed segments of the journal are compressed."""
     state_directory: Path | None = None
     """Where the panic latch is looked for; None for a run that no other process can reach."""
     code: bytes = b""
@@ -180,7 +182,9 @@ def _open(plan: RunPlan, fs: Fs, files: ExitStack) -> _Opened:
 
 def _chores(plan: RunPlan, fs: Fs, snapshot_seq: int) -> Chores:
     keeper = SnapshotKeeper(fs, plan.journal, plan.code, snapshot_seq)
-    return Chores(fs, plan.journal, keeper, snapshot_seq, threaded=plan.threaded)
+    return Chores(
+        fs, plan.journal, keeper, snapshot_seq, threaded=plan.threaded, compress=plan.compress
+    )
 
 
 def _run_started(plan: RunPlan, ids: Ids, quoted: tuple[Quoted, ...]) -> RunStarted:

@@ -145,6 +145,7 @@ CASES = [
         "frame of BTC_USDT refused: expected a price",
     ),
     ("a torn tail", e.TailCut("0001", 5, 17), "0001: 17 bytes of a torn write cut off"),
+    ("a chore", e.ChoreFailed("compressing", "disk full"), "compressing failed: disk full"),
     ("a timer is no news", e.TimerFired(), None),
 ]
 

@@ -96,6 +96,7 @@ def of(market: str) -> list[e.AnyEvent]:
         e.TimerFired(),
         e.LoopStalled(10**9),
         e.TailCut("1", 2, 3),
+        e.ChoreFailed("compressing", "no space"),
         e.StopRequested("done"),
         e.PlacingForbidden("latch"),
         e.PlacingAllowed(),

@@ -90,6 +90,28 @@ def test_ls_shows_a_segment_without_records(directory: Path) -> None:
     assert call("ls", directory).exit_code == 0
 
 
+def test_compact_compresses_and_everything_reads_as_before(directory: Path) -> None:
+    before = call_json("cat", directory), call_json("ls", directory)
+    done = call_json("compact", directory)
+    assert (done["segments"], done["journal"]) == (3, str(directory))
+    assert (directory / "raw" / "00000001.qfj.zst").exists()
+    assert call_json("cat", directory) == before[0]
+    for was, now in zip(before[1]["segments"], call_json("ls", directory)["segments"], strict=True):
+        assert now["file"] == was["file"] + ".zst"
+        assert now["stored"] == (directory / now["file"]).stat().st_size
+        assert {**now, "file": 0, "stored": 0} == {**was, "file": 0, "stored": 0}
+    assert call_json("verify", directory)["ok"] is True
+    assert "0 segments compressed, 0 to 0 bytes" in call("compact", directory).stdout
+
+
+def test_compact_refuses_a_journal_that_is_being_written(directory: Path) -> None:
+    writer, _ = JournalWriter.open(SystemFs(), directory, schema_hash(), bytes(32))
+    assert "expected no other writer" in call_json("compact", directory, exit_code=1)["error"]
+    writer.close()
+    damage(directory / "00000002.qfj", 141)
+    assert "00000002.qfj offset 124" in call("compact", directory).stderr
+
+
 def test_verify_passes_a_whole_journal(directory: Path) -> None:
     report = call_json("verify", directory)
     assert report["ok"] is True
@@ -123,7 +145,7 @@ def test_verify_tells_a_torn_tail_and_unknown_files_from_damage(directory: Path)
     assert "unknown file: notes.txt" in text.stdout
 
 
-@pytest.mark.parametrize("command", ["ls", "verify", "cat"])
+@pytest.mark.parametrize("command", ["ls", "verify", "cat", "compact"])
 def test_no_journal_exits_2(command: str, tmp_path: Path) -> None:
     result = call(command, tmp_path)
     assert result.exit_code == 2

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import trio
 
-from adapters.runtime.chores import Chores
+from adapters.runtime.chores import EVERY_S, FAILED_PAUSE_S, Chores
 from adapters.runtime.journal import JournalWriter
 from adapters.runtime.journal_format import Kind, segment_name
 from adapters.runtime.journal_raw import RawWriter
@@ -15,6 +17,7 @@ from adapters.runtime.journal_recovery import prove_older, recover
 from adapters.runtime.snapshots import SnapshotKeeper, list_snapshots
 from adapters.simulated import SimFs
 from engine.errors import JournalError
+from engine.events import AnyEvent, ChoreFailed
 from engine.state import State
 from tests.journal.helpers import CONFIG, JOURNAL, RAW, SCHEMA, append, closed_journal, records
 
@@ -108,9 +111,9 @@ def test_a_journal_is_continued_on_trust() -> None:
 # --- chores -------------------------------------------------------------------------------------
 
 
-def chores(fs: SimFs, *, threaded: bool = False) -> Chores:
+def chores(fs: SimFs, *, threaded: bool = False, compress: bool = True) -> Chores:
     keeper = SnapshotKeeper(fs, JOURNAL, b"code", TRUSTED)
-    return Chores(fs, JOURNAL, keeper, TRUSTED, threaded=threaded)
+    return Chores(fs, JOURNAL, keeper, TRUSTED, threaded=threaded, compress=compress)
 
 
 @pytest.mark.parametrize("threaded", [False, True])
@@ -121,6 +124,63 @@ async def test_a_run_proves_what_it_took_on_trust(threaded: bool) -> None:
         damage(fs, directory / f"{name}.qfj")
         with pytest.raises(JournalError, match=name):
             await chores(fs, threaded=threaded).at_start()
+
+
+async def beside(work: Chores, seconds: float) -> list[AnyEvent]:
+    """What the chores beside a run tell in that time."""
+    told: list[AnyEvent] = []
+    with trio.move_on_after(seconds):
+        await work.beside(told.append)
+    return told
+
+
+async def test_a_run_compresses_what_is_closed(autojump_clock: Any) -> None:
+    fs = closed_journal()
+    assert await beside(chores(fs), EVERY_S + 1) == []
+    packed = [f"0000000{number}.qfj.zst" for number in (1, 2, 3)]
+    assert fs.list_dir(JOURNAL) == [*packed, "00000004.qfj", "lock", "raw"]
+    assert fs.list_dir(RAW) == ["00000001.qfj.zst", "00000002.qfj", "lock"]
+    assert list(JournalReader(fs, JOURNAL).payloads()) == records(1, LAST)
+
+
+async def test_a_run_compresses_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.runtime.chores.EVERY_S", 0.0)
+    fs, done = closed_journal(), trio.Event()
+    remove = fs.remove
+
+    def removing(path: Path) -> None:
+        remove(path)
+        if path.parent == RAW:
+            trio.from_thread.run_sync(done.set)
+
+    monkeypatch.setattr(fs, "remove", removing)
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(chores(fs, threaded=True).beside, print)
+            await done.wait()
+            nursery.cancel_scope.cancel()
+    assert "00000001.qfj.zst" in fs.list_dir(RAW)
+    assert list(JournalReader(fs, JOURNAL).payloads()) == records(1, LAST)
+
+
+async def test_a_run_does_not_compress_what_it_shall_not(autojump_clock: Any) -> None:
+    fs = closed_journal()
+    assert await beside(chores(fs, compress=False), 100) == []
+    assert "00000001.qfj" in fs.list_dir(JOURNAL)
+
+
+async def test_a_disk_that_refuses_a_chore_is_told_and_tried_again(autojump_clock: Any) -> None:
+    fs = closed_journal()
+    fs.space_left = 100
+    told = await beside(chores(fs), FAILED_PAUSE_S)
+    (failed,) = told
+    assert isinstance(failed, ChoreFailed)
+    assert failed.chore == "compressing"
+    assert "no space left" in failed.reason
+    assert list(JournalReader(fs, JOURNAL).payloads()) == records(1, LAST)
+    fs.space_left = None
+    assert await beside(chores(fs), EVERY_S + 1) == []
+    assert "00000001.qfj.zst" in fs.list_dir(JOURNAL)
 
 
 async def test_a_run_keeps_its_last_state_once() -> None:

@@ -250,3 +250,32 @@ def test_raw_records_of_events_that_a_crash_took_are_skipped() -> None:
         b"of the new event 2",
     ]
     assert verify_journal(fs, JOURNAL).all_problems == ()
+
+
+def test_a_segment_that_is_nearly_full_is_closed_where_nothing_waits_for_it() -> None:
+    fs = SimFs()
+    writer = open_writer(fs, segment_bytes=640)
+    while fs.size(JOURNAL / "00000001.qfj") <= 600:
+        assert fs.list_dir(JOURNAL) == ["00000001.qfj", "lock"]
+        append(writer, 1)
+        writer.sync()
+        writer.catch_up()
+    assert fs.list_dir(JOURNAL) == ["00000001.qfj", "00000002.qfj", "lock"]
+    last = writer.next_seq
+    append(writer, 1)
+    writer.close()
+    assert read_all(fs) == records(1, last)
+    assert verify_journal(fs, JOURNAL).problems == ()
+
+
+def test_a_disk_that_refuses_the_next_segment_ends_the_writer() -> None:
+    fs = SimFs()
+    writer = open_writer(fs, segment_bytes=200)
+    append(writer, 8)
+    writer.sync()
+    fs.space_left = 100
+    with pytest.raises(JournalError, match="write failed at offset"):
+        writer.catch_up()
+    writer.catch_up()
+    with pytest.raises(JournalError, match="found: write failed"):
+        writer.sync()

@@ -1,0 +1,88 @@
+"""How a compressed segment looks on disk: pure functions between bytes and bytes.
+
+    lead    skippable frame: magic u32 | size u32 | the segment's header
+    frame   the whole segment, header included, as one Zstandard frame
+    trail   skippable frame: magic u32 | size u32 | plain size u64 | sha256 of the plain segment 32
+            | sha256 of all bytes before 32
+
+Any `zstd -d` gives back the plain segment. The lead lets a reader see the header without
+decompressing, the trail lets it prove the chain without; and every byte is covered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterable, Iterator
+
+import msgspec
+import zstandard
+
+from adapters.runtime.journal_format import HEADER_SIZE, Damage
+
+LEVEL = 6  # a fifth smaller than level 3, and still a hundred times faster than a journal grows
+_SKIPPABLE = struct.Struct("<II")
+_LEAD_MAGIC, _TRAIL_MAGIC = 0x184D2A51, 0x184D2A52
+_PLAIN = struct.Struct("<Q32s")
+_DIGEST_SIZE = 32
+LEAD_SIZE = _SKIPPABLE.size + HEADER_SIZE
+HEADER_AT = _SKIPPABLE.size
+_TRAIL_SIZE = _SKIPPABLE.size + _PLAIN.size + _DIGEST_SIZE
+
+
+class Packed(msgspec.Struct, frozen=True):
+    """What the trail of a compressed segment says of the plain one."""
+
+    size: int
+    digest: bytes
+
+
+def pack(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """Compress a segment of `size` bytes, given in pieces of which the first holds its header."""
+    plain, packed = hashlib.sha256(), hashlib.sha256()
+    compressor = zstandard.ZstdCompressor(level=LEVEL).compressobj(size=size)
+    lead = b""
+    for piece in pieces:
+        plain.update(piece)
+        out = compressor.compress(piece)
+        if not lead:
+            lead = _SKIPPABLE.pack(_LEAD_MAGIC, HEADER_SIZE) + piece[:HEADER_SIZE]
+            out = lead + out
+        packed.update(out)
+        yield out
+    trail = _SKIPPABLE.pack(_TRAIL_MAGIC, _TRAIL_SIZE - _SKIPPABLE.size)
+    out = compressor.flush() + trail + _PLAIN.pack(size, plain.digest())
+    packed.update(out)
+    yield out + packed.digest()
+
+
+def read_trail(data: bytes) -> Packed | Damage:
+    """Check every byte of a compressed segment, and return what its trail says."""
+    at = len(data) - _TRAIL_SIZE
+    if at < LEAD_SIZE:
+        least = f"at least {LEAD_SIZE + _TRAIL_SIZE} compressed bytes"
+        return Damage(0, 0, least, str(len(data)))
+    digest = hashlib.sha256(memoryview(data)[:-_DIGEST_SIZE]).digest()
+    if data[-_DIGEST_SIZE:] != digest:
+        expected = f"sha256 {data[-_DIGEST_SIZE:].hex()} of the compressed bytes"
+        return Damage(0, 0, expected, digest.hex())
+    return Packed(*_PLAIN.unpack_from(data, at + _SKIPPABLE.size))
+
+
+def unpack(data: bytes) -> bytes | Damage:
+    """Return the plain segment."""
+    trail = read_trail(data)
+    if isinstance(trail, Damage):
+        return trail
+    frame = memoryview(data)[LEAD_SIZE:-_TRAIL_SIZE]
+    try:
+        plain = zstandard.ZstdDecompressor().decompress(frame, max_output_size=trail.size)
+    except zstandard.ZstdError as error:
+        return Damage(LEAD_SIZE, 0, "a Zstandard frame", str(error))
+    found = hashlib.sha256(plain).digest()
+    if found != trail.digest:
+        return Damage(LEAD_SIZE, 0, f"sha256 {trail.digest.hex()} of the segment", found.hex())
+    if plain[:HEADER_SIZE] != data[HEADER_AT:LEAD_SIZE]:
+        lead = data[HEADER_AT:LEAD_SIZE].hex()
+        return Damage(HEADER_AT, 0, f"the header {plain[:HEADER_SIZE].hex()}", lead)
+    return plain
