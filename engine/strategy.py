@@ -9,12 +9,13 @@ so the same view gives the same quote, live, in a replay and in a test:
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from engine.errors import ConfigError
-from engine.events import BestBidOffer, BookDelta, BookSnapshot, Filled, PublicTrades
+from engine.events import BestBidOffer, BookDelta, BookSnapshot, FeesListed, Filled, PublicTrades
 from engine.types import Market, TwoSidedQuote
 
 MarketEvent = BookSnapshot | BookDelta | BestBidOffer | PublicTrades | Filled
@@ -35,6 +36,25 @@ class View(msgspec.Struct, frozen=True, gc=False):
     """The limit either way, lots, > 0."""
     memory: Any = None
     """What `fold` returned last, or `initial_memory()`."""
+    fees: FeesListed | None = None
+    """What the venue charges this account, asked every ten minutes; None before the answer."""
+
+    @property
+    def maker_fee_rate(self) -> Decimal:
+        """Ratio of a maker's fill that is paid, negative for a rebate; until the account's own fee
+        is known, the market's."""
+        return self.market.maker_fee_rate if self.fees is None else self.fees.maker_fee_rate
+
+    @property
+    def rpi_fee_rate(self) -> Decimal:
+        """As `maker_fee_rate`, of an RPI fill: with the premium (contract section 7)."""
+        premium = Decimal(0) if self.fees is None else self.fees.rpi_premium
+        return self.maker_fee_rate + premium
+
+    @property
+    def taker_fee_rate(self) -> Decimal:
+        """As `maker_fee_rate`, of a taker's fill."""
+        return self.market.taker_fee_rate if self.fees is None else self.fees.taker_fee_rate
 
 
 class Strategy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

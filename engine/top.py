@@ -68,6 +68,7 @@ def view_of(market: MarketState, now_ns: int) -> View | None:
         market.position,
         market.inventory_max,
         market.memory,
+        market.fees,
     )
 
 

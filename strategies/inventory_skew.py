@@ -3,7 +3,8 @@
 The reference is the micro-price (Stoikov 2018, "The micro-price", first-order form: the mid
 weighted towards the thinner side). It is shifted against inventory as in Avellaneda and Stoikov
 (2008), r = s - q*gamma*sigma^2*(T - t), with `skew_bps` standing for the last factors as a
-fraction of price. The half-spread is the larger of a floor and a multiple of recent volatility.
+fraction of price. The half-spread is the largest of a floor, a multiple of recent volatility and a
+multiple of what a fill costs in fees.
 """
 
 from __future__ import annotations
@@ -64,6 +65,9 @@ class InventorySkew(Strategy, frozen=True, forbid_unknown_fields=True):
     """Shift of the reservation price at full inventory, basis points. Higher: sheds it faster."""
     volatility_half_life_s: Annotated[float, Meta(ge=1.0, le=86_400.0)] = 30.0
     """Half-life of the volatility estimate, seconds, 1..86,400."""
+    fee_multiple: Annotated[float, Meta(ge=0.0, le=100.0)] = 0.0
+    """Floor of the half-spread in maker fees of the account, 0..100. At 1, the spread that a buy
+    and a sell earn pays their fees."""
 
     def initial_memory(self) -> Volatility:
         return Volatility()
@@ -101,6 +105,8 @@ class InventorySkew(Strategy, frozen=True, forbid_unknown_fields=True):
         half_bps = self.volatility_multiple * sqrt(view.memory.variance)
         if half_bps < self.half_spread_bps:
             half_bps = self.half_spread_bps
+        if self.fee_multiple:
+            half_bps = max(half_bps, self.fee_multiple * self._fee_bps(view))
         half = micro * half_bps / BPS
         # Post-only orders may not reach the other side of the market.
         rungs, outward = _rungs(self.ladder, view.market.qty_decimals), micro / BPS
@@ -110,6 +116,13 @@ class InventorySkew(Strategy, frozen=True, forbid_unknown_fields=True):
             bid = bids[0].price
         asks = _side(rungs, view, reservation + half, outward, 1, bid + 1)
         return TwoSidedQuote(bids, asks)
+
+    def _fee_bps(self, view: View) -> float:
+        # Of the dearest level, in basis points.
+        maker = any(not rung.rpi for rung in self.ladder)
+        rpi = any(rung.rpi for rung in self.ladder)
+        rates = [view.maker_fee_rate] * maker + [view.rpi_fee_rate] * rpi
+        return float(max(rates)) * BPS
 
 
 def _side(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -249,3 +251,44 @@ def test_sizes_stir_it_while_the_spread_is_wide() -> None:
     before = e.BestBidOffer("BTC_USDT", 1, 0, 6_000_000, 5, 6_000_500, 5)
     after = e.BestBidOffer("BTC_USDT", 2, 0, 6_000_000, 900, 6_000_500, 5)
     assert strategy.is_stirred(before, after)
+
+
+# --- fees -------------------------------------------------------------------------------------
+
+
+def charging(maker: str, premium: str = "0") -> View:
+    fees = e.FeesListed(NAME, Decimal(maker), Decimal("0.002"), Decimal(premium))
+    return replace(view(), fees=fees)
+
+
+def test_the_half_spread_covers_the_fee_that_the_account_pays() -> None:
+    """Twice 20 bps of 10,000.00 is 40.00; without an answer the market's own 10 bps count."""
+    covering = replace(strategy(half_spread_bps=10), fee_multiple=2.0)
+    assert prices(covering.quote(charging("0.002"))) == ([996_000], [1_004_000])
+    assert prices(covering.quote(view())) == ([998_000], [1_002_000])
+    assert prices(covering.quote(charging("-0.002"))) == ([999_000], [1_001_000])
+    assert prices(strategy().quote(charging("0.002"))) == ([999_000], [1_001_000])
+
+
+@pytest.mark.parametrize(
+    ("rungs", "half"),
+    [((False,), 2_000), ((True,), 3_000), ((False, True), 3_000), ((True, False), 3_000)],
+)
+def test_the_dearest_level_says_what_is_to_be_covered(rungs: tuple[bool, ...], half: int) -> None:
+    ladder = tuple(
+        Rung("0.010", Stp.CANCEL_NEW, offset_bps=number, rpi=rpi)
+        for number, rpi in enumerate(rungs)
+    )
+    covering = replace(strategy(*ladder), fee_multiple=1.0)
+    (bid, *_), (ask, *_) = prices(covering.quote(charging("0.002", "0.001")))
+    assert (bid, ask) == (1_000_000 - half, 1_000_000 + half)
+
+
+def test_a_view_knows_the_fees_of_the_account() -> None:
+    known, unknown = charging("0.0003", "0.0001"), view()
+    rates = known.maker_fee_rate, known.rpi_fee_rate, known.taker_fee_rate
+    assert rates == (Decimal("0.0003"), Decimal("0.0004"), Decimal("0.002"))
+    market = replace(MARKET, maker_fee_rate=Decimal("0.005"), taker_fee_rate=Decimal("0.006"))
+    unknown = replace(unknown, market=market)
+    rates = unknown.maker_fee_rate, unknown.rpi_fee_rate, unknown.taker_fee_rate
+    assert rates == (Decimal("0.005"), Decimal("0.005"), Decimal("0.006"))

@@ -190,7 +190,8 @@ def wanted(patient: Patient, quoted: Quoted) -> TwoSidedQuote:
     market = replace(quoted.market, qty_min=1, notional_min=0, notional_max=0)
     boundless = quoted.limits.position_max * BPS
     now_ns, memory = patient.clock.now_ns(), strategy.initial_memory()
-    return strategy.quote(View(market, now_ns, bid, 1, ask, 1, 0, boundless, memory))
+    fees = patient.learned.fees.get(quoted.market.name)
+    return strategy.quote(View(market, now_ns, bid, 1, ask, 1, 0, boundless, memory, fees))
 
 
 def _levels(quote: TwoSidedQuote) -> tuple[Level, ...]:
