@@ -116,7 +116,8 @@ def hold_words(hold: Hold) -> str:
 
 def _decided(record: e.Record, before: State, event: e.Decided) -> str | None:
     parts = [
-        f"{refusal.market} held back by risk: {refusal.rule}: {refusal.reason}"
+        f"{refusal.market or 'account'} held back by {'the venue' if refusal.key else 'risk'}: "
+        f"{refusal.rule}: {refusal.reason}"
         for refusal in event.refusals[:1]
     ]
     parts += [f"{change.market} {hold_words(change.hold)}" for change in event.stages]

@@ -92,6 +92,11 @@ CASES = [
         "BTC_USDT held back by risk: collar: price 1 is far off",
     ),
     (
+        "a decision that the venue's trouble holds back",
+        e.Decided((), (e.RiskRefusal("", "backoff", "queries: no answer", key="queries"),)),
+        "account held back by the venue: backoff: queries: no answer",
+    ),
+    (
         "a limit stops a market",
         e.Decided((), (), (StageChange("BTC_USDT", LOST),)),
         "BTC_USDT stage CANCEL by loss, until a human re-enables it: lost 5, limit 4",
