@@ -64,6 +64,15 @@ def test_removed_file_is_gone(fs: Fs, directory: Path) -> None:
         fs.remove(directory / "x")
 
 
+def test_what_exists_is_told_from_what_does_not(fs: Fs, directory: Path) -> None:
+    assert fs.exists(directory)
+    assert not fs.exists(directory / "x")
+    fs.open_new(directory / "x").close()
+    assert fs.exists(directory / "x")
+    fs.remove(directory / "x")
+    assert not fs.exists(directory / "x")
+
+
 def test_directory_lists_files_and_directories_sorted(fs: Fs, directory: Path) -> None:
     fs.make_dir(directory / "c")
     fs.make_dir(directory / "c")

@@ -42,6 +42,7 @@ class World(msgspec.Struct, frozen=True):
     venue: VenueHandle
     net: SimNet
     fs: SimFs
+    loop: LiveLoop
 
 
 Disturb = Callable[[World], Awaitable[None]]
@@ -137,7 +138,7 @@ async def _simulate(
 
         loop: LiveLoop = await nursery.start(engine)
         if disturb is not None:
-            nursery.start_soon(disturb, World(venue, net, fs))
+            nursery.start_soon(disturb, World(venue, net, fs, loop))
         await trio.sleep(seconds)
         loop.stop("the time is over")
     return Simulation(outcomes[0], venue, fs)
