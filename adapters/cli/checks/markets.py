@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
-
 import msgspec
 from msgspec.structs import replace
 
@@ -29,12 +27,6 @@ from engine.types import Level, Quoted, TwoSidedQuote
 BPS = 10_000
 
 
-class _Listed(msgspec.Struct):
-    name: str
-    tradesEnabled: bool = True  # noqa: N815 - the venue's word
-    delistedAt: int | None = None  # noqa: N815 - the venue's word
-
-
 class _Book(msgspec.Struct):
     bids: list[tuple[str, str]]
     asks: list[tuple[str, str]]
@@ -42,20 +34,18 @@ class _Book(msgspec.Struct):
 
 async def markets(patient: Patient) -> Finding:
     """Listed, enabled, and no end announced (contract 4.1)."""
-    answer = await patient.get("markets")
     event = await patient.ask(QueryMarkets())
-    if answer.status != HTTPStatus.OK or not isinstance(event, MarketsListed):
+    if not isinstance(event, MarketsListed):
         return failed(refusal_words(event), "the market list cannot be read")
     found = {market.name: market for market in event.markets}
-    listed = {item.name: item for item in msgspec.json.decode(answer.body, type=list[_Listed])}
     problems, ends = [], []
     for name in patient.config.market:
         if name not in found:
             problems.append(f"{name} is not listed")
-        elif not listed[name].tradesEnabled:
+        elif not found[name].enabled:
             problems.append(f"{name} is disabled")
-        elif listed[name].delistedAt is not None:
-            ends.append(f"{name} is to be delisted at {listed[name].delistedAt} (Unix time)")
+        elif found[name].delist_s:
+            ends.append(f"{name} is to be delisted at {found[name].delist_s} (Unix time)")
     if problems:
         return failed(each(problems), "correct [market.*]; public/markets lists all there are")
     patient.learned.markets = {name: found[name] for name in patient.config.market}
