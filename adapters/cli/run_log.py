@@ -38,13 +38,18 @@ _CAPITAL = re.compile(r"(?<!^)([A-Z])")
 _SCALARS = (str, int, bool, Decimal)
 
 _NEVER: frozenset[type] = frozenset(
-    {e.BookSnapshot, e.BookDelta, e.BestBidOffer, e.PublicTrades, e.Fingerprint, e.PongReceived}
+    {
+        *(e.BookSnapshot, e.BookDelta, e.BestBidOffer, e.PublicTrades, e.MarkPrice),
+        *(e.Fingerprint, e.PongReceived),
+    }
 )
+_IF_DESCRIBED: frozenset[type] = frozenset({e.OrdersPlaced, e.OrderOpened, e.OpenOrdersListed})
+"""Worth a warning when there is something to say of them, such as a foreign order."""
 _DEBUG: frozenset[type] = frozenset(
     {
-        *(e.OrderOpened, e.OrderUpdated, e.OrderClosed, e.OrderModified, e.OrderCancelled),
+        *(e.OrderUpdated, e.OrderClosed, e.OrderModified, e.OrderCancelled),
         *(e.SpotBalancesChanged, e.MarginBalancesChanged, e.PositionsReported, e.RequestSent),
-        *(e.OpenOrdersListed, e.FillsListed, e.SpotBalancesListed, e.MarginBalancesListed),
+        *(e.FillsListed, e.SpotBalancesListed, e.MarginBalancesListed),
         *(e.PositionsListed, e.FeesListed, e.KillSwitchesListed, e.KillSwitchArmed),
         *(e.ServerTimeReported, e.MarketsListed),
         *(e.StreamOpened, e.StreamAuthorised, e.StreamSubscribed),
@@ -54,6 +59,7 @@ _WARNING: frozenset[type] = frozenset(
     {
         *(e.RequestRefused, e.RequestThrottled, e.OutcomeUnknown, e.StreamClosed),
         *(e.FrameRefused, e.LoopStalled, e.TailCut, e.RequestWithheld, e.PlacingForbidden),
+        e.ChoreFailed,
         e.ChoreFailed,
     }
 )
@@ -214,8 +220,7 @@ def lines_of(record: e.Record, before: State) -> Iterator[Line]:
 
 def _level(event: e.AnyEvent, text: str | None) -> str:
     kind = type(event)
-    if kind is e.OrdersPlaced:
-        # Described only when an order of them was refused.
+    if kind in _IF_DESCRIBED:
         return "debug" if text is None else "warning"
     if kind in _DEBUG:
         return "debug"

@@ -20,7 +20,7 @@ from engine import events as e
 from engine.intents import CancelAll
 from engine.stages import Hold, Stage, StageChange
 from engine.state import State
-from engine.types import Refusal
+from engine.types import OrderStatus, Refusal, Side, VenueOrder
 from tests.cli.kit import BOUGHT, NOON, STARTED, S, quoting, record, started
 
 
@@ -125,6 +125,19 @@ def test_level_and_fields(event: e.AnyEvent, level: str, fields: dict[str, Any])
     for chosen in order:
         shown = order.index(chosen) <= order.index(level)
         assert bool(told(event, level=chosen)) is shown, chosen
+
+
+def test_an_order_that_is_not_ours_is_a_warning() -> None:
+    order = VenueOrder(
+        *("BTC_USDT", 900, "by-hand", Side.BUY, 6_000_000, 5_000, 5_000, 0, OrderStatus.OPEN),
+        *("OPEN", False, False, "no", 0),
+    )
+    (line,) = told(e.OrderOpened(order), level="info")
+    assert (line["level"], line["event"]) == ("warning", "order_opened")
+    assert "not this engine's" in line["text"]
+    (line,) = told(e.OpenOrdersListed("BTC_USDT", 0, (order,), True), level="info")
+    assert (line["level"], line["market"]) == ("warning", "BTC_USDT")
+    assert told(e.OpenOrdersListed("BTC_USDT", 0, (), True), level="info") == []
 
 
 @pytest.mark.parametrize(
