@@ -161,7 +161,9 @@ def default_config() -> Config:
         inventory_target="10",
         price_tolerance="1",
         parameters=parameters,
-        limits=MarketLimits(fills_per_minute_max=600, loss_day_max="100000", drawdown_max="100000"),
+        limits=MarketLimits(
+            fills_per_minute_max=600, loss_day_max="1000000", drawdown_max="1000000"
+        ),
     )
     perpetual = msgspec.structs.replace(spot, inventory_target=None)
     return Config(source=BUILT_IN, market={"BTC_USDT": spot, "BTC_PERP": perpetual})

@@ -151,5 +151,5 @@ def test_paper_quotes_lose_and_are_filled_without_an_end() -> None:
     for spec in (SPOT, PERP):
         found = to_quoted(default_config(), spec).limits
         unit: int = 10**spec.notional_decimals
-        assert found.loss_day_max == found.drawdown_max == 100_000 * unit
+        assert found.loss_day_max == found.drawdown_max == 1_000_000 * unit
         assert found.fills_per_minute_max == 600
