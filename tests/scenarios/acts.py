@@ -7,6 +7,7 @@ from collections.abc import Callable
 import trio
 
 from adapters.paper.core.model import (
+    FLOW_MAKER,
     FLOW_TAKER,
     CancelOrder,
     NewOrder,
@@ -170,6 +171,30 @@ def fill(market: str, side: Side, lots: int = 0) -> Act:
         amount = book.spec.qty_text(ahead + (lots or best.leaves_lots))
         other = Side.SELL if side is Side.BUY else Side.BUY
         place(world, FLOW_TAKER, market, other, amount, book.spec.price_text(best.ticks), ioc=True)
+
+    return run
+
+
+def inside(market: str, side: Side, amount: str, account: str = "") -> Act:
+    """Place an order one tick better than the best of its side, by hand or for somebody else."""
+
+    async def run(world: World) -> None:
+        spec = world.venue.venue.spec(market)
+        bid, _, ask, _ = world.venue.exchange.markets[market].best()
+        ticks = bid + 1 if side is Side.BUY else ask - 1
+        place(world, account or ACCOUNT, market, side, amount, spec.price_text(ticks))
+
+    return run
+
+
+def fill_sign(market: str) -> Act:
+    """Let somebody else take the best ask."""
+
+    async def run(world: World) -> None:
+        book = world.venue.exchange.markets[market]
+        _, _, ask, lots = book.best()
+        amount, price = book.spec.qty_text(lots), book.spec.price_text(ask)
+        place(world, FLOW_MAKER, market, Side.BUY, amount, price, ioc=True)
 
     return run
 

@@ -23,7 +23,6 @@ from tests.scenarios.acts import (
 from tests.scenarios.case import Case, run_case
 
 TOKEN = "/api/v4/profile/websocket_token"
-BULK = "/api/v4/order/*bulk"
 CLOSED = (StreamClosed,)
 DOWN = "reconciling: the private stream was lost"
 SILENT = f"stream {SPOT} does not answer pings"
