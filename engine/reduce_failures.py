@@ -186,19 +186,24 @@ def order_lost(
     )
 
 
-def _hold(state: State, record: Record, name: str, refusal: Refusal) -> State:
+def came_to_nothing(state: State, record: Record, name: str) -> State:
+    """Hold a market back whose order was refused, or taken in and cancelled before it rested."""
     market = state.markets[name]
     in_row = market.refused_in_row + 1
     hold_ns = min(HOLD_NS << min(in_row - 1, 16), HOLD_MAX_NS)
+    market = replace(market, refused_in_row=in_row, hold_until_ns=record.recv_ns + hold_ns)
+    return with_market(state, record, market)
+
+
+def _hold(state: State, record: Record, name: str, refusal: Refusal) -> State:
+    state = came_to_nothing(state, record, name)
+    market = state.markets[name]
     halted = market.halted
     if classify(refusal) is RefusalKind.MARKET_STOPPED and not halted:
         halted = f"the venue refused the market: {refusal.code} {refusal.text}"
         if refusal.code in UNAVAILABLE_CODES:
             market = replace(market, halted_seq=record.seq)
-    market = replace(
-        market, refused_in_row=in_row, hold_until_ns=record.recv_ns + hold_ns, halted=halted
-    )
-    return with_market(state, record, market)
+    return with_market(state, record, replace(market, halted=halted))
 
 
 def places_refused(

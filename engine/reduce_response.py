@@ -47,6 +47,7 @@ from engine.reduce_account import change_order
 from engine.reduce_failures import (
     REQUEST_RETRY_NS,
     Failure,
+    came_to_nothing,
     failed,
     order_lost,
     places_refused,
@@ -54,7 +55,7 @@ from engine.reduce_failures import (
 )
 from engine.reduce_venue import fees_listed, markets_listed, server_time
 from engine.state import InFlight, State, advance, with_market
-from engine.types import Side, VenueOrder
+from engine.types import OrderStatus, VenueOrder
 
 NS_PER_S = 1_000_000_000
 
@@ -148,7 +149,7 @@ def _rests(state: State, record: Record, name: str, new: NewOrder, venue: VenueO
         return orders.answered(order, venue, record.cause_seq, record.seq, record.recv_ns)
 
     state = change_order(state, record, name, new.client_order_id, fact)
-    return _unrefused(state, name, new.side)
+    return _rested(state, record, name, venue)
 
 
 def _modified(state: State, record: Record, request: InFlight, event: OrderModified) -> State:
@@ -160,7 +161,7 @@ def _modified(state: State, record: Record, request: InFlight, event: OrderModif
         return orders.answered(order, event.order, record.cause_seq, record.seq, record.recv_ns)
 
     state = change_order(state, record, intent.market, intent.client_order_id, fact)
-    return _unrefused(state, intent.market, event.order.side)
+    return _rested(state, record, intent.market, event.order)
 
 
 def _cancelled(state: State, record: Record, request: InFlight, event: OrderCancelled) -> State:
@@ -186,8 +187,11 @@ def _all_cancelled(state: State, record: Record, name: str) -> State:
     return with_market(state, record, replace(market, shutdown=shutdown))
 
 
-def _unrefused(state: State, name: str, side: Side) -> State:
-    market = state.markets[name]
+def _rested(state: State, record: Record, name: str, venue: VenueOrder) -> State:
+    if venue.status is OrderStatus.CANCELLED and not venue.filled_qty:
+        # Self-trade prevention took it (contract 10.4), and would take the next one too.
+        return came_to_nothing(state, record, name)
+    market, side = state.markets[name], venue.side
     if not market.refused_in_row and not market.would_take:
         return state
     market = replace(repricing.rested(market, side), refused_in_row=0)

@@ -12,7 +12,7 @@ from engine.orders import Pending, Status
 from engine.session import overdue
 from engine.state import PRIVATE
 from engine.tombstones import GENERATION, every
-from engine.types import OrderStatus, Refusal
+from engine.types import OrderStatus, Refusal, Stp
 from tests.engine.builders import (
     BUSY,
     MARKET,
@@ -76,6 +76,35 @@ def test_a_place_that_rests_ends_the_row_of_refusals() -> None:
     (request,) = run.ask(i.PlaceOrders(NAME, (new_order(CID),)))
     run.push(e.OrdersPlaced(NAME, (e.PlaceResult(venue_order(CID, 1), None),)), request)
     assert run.market.refused_in_row == 0
+
+
+@pytest.mark.parametrize(("leaves", "waits"), [(10, True), (4, False)])
+def test_an_order_that_is_cancelled_as_it_arrives_is_not_repeated_at_full_speed(
+    leaves: int, waits: bool
+) -> None:
+    """Self-trade prevention would take the next one too; what filled in part is another matter."""
+    run = started(quoted(parameters=fixed(((990, 10),))))
+    ((request, intent),) = run.act()
+    assert isinstance(intent, i.PlaceOrders)
+    name = intent.orders[0].client_order_id
+    gone = venue_order(name, 1, price=990, leaves=leaves, status=OrderStatus.CANCELLED)
+    run.push(e.OrdersPlaced(NAME, (e.PlaceResult(gone, None),)), request)
+    assert run.order(name).status is Status.CLOSED
+    assert bool(wanted(run, i.PlaceOrders)) is not waits
+    run.wait(0.098)
+    assert bool(wanted(run, i.PlaceOrders)) is not waits
+    run.wait(0.002)
+    assert wanted(run, i.PlaceOrders)
+    assert run.market.refused_in_row == (1 if waits else 0)
+
+
+def test_a_modify_whose_new_order_is_cancelled_as_it_arrives_holds_the_market_back() -> None:
+    run, (ask, _) = quoting()
+    name = ask.client_order_id
+    (request,) = run.ask(i.ModifyOrder(NAME, name, 1020, 10, Stp.CANCEL_NEW))
+    gone = venue_order(name, 9, side=ask.side, price=1020, status=OrderStatus.CANCELLED)
+    run.push(e.OrderModified(gone), request)
+    assert run.market.hold_until_ns == run.now_ns + 100_000_000
 
 
 def test_a_refused_key_halts_everything_until_a_human_looks() -> None:

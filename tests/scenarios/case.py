@@ -31,6 +31,8 @@ from tests.scenarios.world import Act, World
 SETTLING_S = 20.0
 """How long it may take until all is known again: a nonce window, a back-off and a query."""
 STOPPING_S = 30.0
+REQUESTS_MAX = 60
+"""Most requests in a second: the beginning of a run takes about 30, and nothing else is as busy."""
 Change = Callable[[Config], Config]
 
 
@@ -60,6 +62,10 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """Facts that did not fit what the engine knew; -1 where there must be some."""
     breaks: int = 0
     """Times that reports and deals may differ with nothing to explain it."""
+    foreign: int = 0
+    """Orders that others left on the account, at the stop."""
+    roomy: bool = False
+    """Room for what others trade on the account, which no limit of the engine counts."""
     runs: int = 1
     seconds: float = 15
     """From the start until everything has gone wrong that is going to."""
@@ -98,7 +104,7 @@ def _first(error: BaseException) -> BaseException:
 
 
 async def _run(case: Case) -> World:
-    config = tight_config(case.kill_switch)
+    config = quiet_config(case.kill_switch) if case.roomy else tight_config(case.kill_switch)
     world = World(case.change(config) if case.change else config, case.seed)
     async with trio.open_nursery() as nursery:
         await world.open(nursery, case.venue, quiet_flow(case.seed), case.rules)
@@ -107,6 +113,8 @@ async def _run(case: Case) -> World:
                 acts.start_soon(act, world)
             acts.start_soon(trio.sleep, case.seconds)
         await _settle(case, world)
+        strangers = [m.foreign_orders for m in world.state.markets.values()]
+        assert sum(map(len, strangers)) == case.foreign
         world.loop.stop("the case is over")
         with trio.move_on_after(STOPPING_S) as patience:
             await world.over()
@@ -144,6 +152,7 @@ def _not_as_stated(case: Case, world: World) -> list[str]:
 def _judge(case: Case, world: World) -> None:
     watch, exchange = world.watch, world.venue.exchange
     assert watch.crossed == [], watch.crossed[:5]
+    assert watch.busiest <= REQUESTS_MAX, f"{watch.busiest} requests within a second"
     faults = world.venue.venue.faults
     done = {fault.rule for fault in faults.log} if faults is not None else set()
     assert done == set(range(len(case.rules))), f"rules that came to pass: {sorted(done)}"

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 
 from adapters.paper.core.model import UNIT_DECIMALS
 from adapters.paper.core.model import Order as VenueOrder
 from adapters.paper.core.model import Side as VenueSide
 from adapters.paper.server import VenueHandle
-from engine.events import AnyEvent, Decided, Record
+from engine.events import AnyEvent, Decided, Record, RequestSent
 from engine.gates import closed_gate
 from engine.orders import Pending
 from engine.state import MarketState, State
 from engine.types import Product, Side
 from tests.integration.kit import ACCOUNT
+
+NS_PER_S = 1_000_000_000
 
 
 class Watch:
@@ -23,6 +25,9 @@ class Watch:
         state: After the last record.
         gates: Reasons for not quoting that decisions were made under, by market.
         events: How many records of each kind there were.
+        intents: How many of each kind were decided.
+        names: Client order ids of all orders so far.
+        busiest: Most requests within one second.
         crossed: Every limit that was crossed, in words; empty for a good run.
         venue: Where the truth is.
     """
@@ -36,6 +41,8 @@ class Watch:
         self.intents: Counter[type] = Counter()
         self.crossed: list[str] = []
         self.names: dict[str, None] = {}
+        self.busiest = 0
+        self._sent: deque[int] = deque()
 
     def __call__(self, state: State, record: Record) -> None:
         self.state = state
@@ -43,6 +50,11 @@ class Watch:
         self.events[type(event)] += 1
         if isinstance(event, Decided):
             self.intents.update(type(intent) for intent in event.intents)
+        elif isinstance(event, RequestSent):
+            self._sent.append(record.recv_ns)
+            while self._sent[0] <= record.recv_ns - NS_PER_S:
+                self._sent.popleft()
+            self.busiest = max(self.busiest, len(self._sent))
         for name, market in state.markets.items():
             self.names.update(dict.fromkeys(market.orders))
             if isinstance(event, Decided):
