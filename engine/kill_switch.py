@@ -153,7 +153,8 @@ def listed(state: State, record: Record, event: KillSwitchesListed) -> State:
         if timer.request_seq or not 0 < timer.answered_seq < record.cause_seq:
             continue
         expiry_s = expiries.get(name, 0)
-        if expiry_s == timer.expiry_s:
+        has_fired = not expiry_s and record.recv_ns >= timer.armed_until_ns
+        if expiry_s == timer.expiry_s or has_fired:
             continue
         state = replace(
             with_market(state, record, replace(market, kill_switch=_doubted(timer, expiry_s))),

@@ -320,6 +320,16 @@ def test_a_timer_that_is_gone_closes_the_gate_and_is_armed_at_once() -> None:
     assert NAME in run.state.last_anomaly
 
 
+@pytest.mark.parametrize(("early_ns", "anomalies"), [(1, 1), (0, 0)])
+def test_a_timer_that_may_have_fired_by_now_is_no_surprise_when_it_is_gone(
+    early_ns: int, anomalies: int
+) -> None:
+    run, _ = quoting()
+    request, before = checked(run), timer(run)
+    run.push(e.KillSwitchesListed(()), request, before.armed_until_ns - early_ns - run.now_ns)
+    assert run.state.anomalies == anomalies
+
+
 @pytest.mark.parametrize(("by_s", "earlier_s"), [(-4, 4), (-1, 1), (1, 0), (300, 0)])
 def test_a_timer_that_somebody_else_set_is_armed_anew_and_trusted_no_longer_than_it_runs(
     by_s: int, earlier_s: int
