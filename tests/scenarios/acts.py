@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import trio
+from msgspec.structs import replace
 
+from adapters.paper.core.account_actions import Wallet
 from adapters.paper.core.model import (
     FLOW_MAKER,
     FLOW_TAKER,
@@ -276,6 +278,32 @@ def deposit(asset: str, amount: str) -> Act:
         venue.publish()
 
     return run
+
+
+def drain(asset: str, seconds: float) -> Act:
+    """Take all that is available of both wallets away for a while."""
+
+    async def run(world: World) -> None:
+        venue, exchange = world.venue.venue, world.venue.exchange
+        taken: tuple[tuple[Wallet, int], ...] = (
+            ("spot", exchange.spot_balances(ACCOUNT)[asset].available),
+            ("collateral", exchange.collateral(ACCOUNT)[asset].available),
+        )
+        for wallet, units in taken:
+            assert exchange.withdraw(ACCOUNT, wallet, asset, units, venue.now_us())
+        venue.publish()
+        await trio.sleep(seconds)
+        for wallet, units in taken:
+            exchange.deposit(ACCOUNT, wallet, asset, units, venue.now_us())
+        venue.publish()
+
+    return run
+
+
+async def disable_key(world: World) -> None:
+    """Let the venue know the engine's key no more."""
+    key = replace(world.venue.accounts[0], enabled=False)
+    world.venue.venue.authenticator.put(key)
 
 
 async def crash(world: World) -> None:
