@@ -19,6 +19,7 @@ from adapters.paper.core.model import (
     to_units,
 )
 from tests.integration.kit import ACCOUNT
+from tests.scenarios.devices import TORN_BYTES
 from tests.scenarios.world import Act, World
 
 SPOT, PERP = "BTC_USDT", "BTC_PERP"
@@ -306,12 +307,56 @@ async def disable_key(world: World) -> None:
     world.venue.venue.authenticator.put(key)
 
 
+# --- the machine ------------------------------------------------------------------------------
+
+
 async def crash(world: World) -> None:
+    """Stop the engine's machine: what is not durable is lost, its connections end."""
     await world.crash()
 
 
+async def crash_torn(world: World) -> None:
+    """Stop it while a record is being written, of which a part reaches the disk."""
+    world.fs.torn = True
+    world.fs.crash_before = lambda: world.fs.unsynced() > TORN_BYTES
+    await world.over()
+
+
+def crash_at_sync(kind: type, *, durable: bool) -> Act:
+    """Stop it just before, or just after, the journal made a request of this kind durable.
+
+    It has not left yet in either case: that is what a request waits for.
+    """
+
+    async def run(world: World) -> None:
+        def is_due() -> bool:
+            state = world.state
+            return any(
+                isinstance(request.intent, kind) and request.sent_ns == state.now_ns
+                for request in state.requests.values()
+            )
+
+        if durable:
+            world.fs.crash_after = is_due
+        else:
+            world.fs.crash_before = is_due
+        await world.over()
+
+    return run
+
+
 def restart(after_s: float = 0.5) -> Act:
+    """Start the engine again, on the same journal, once it is gone."""
+
     async def run(world: World) -> None:
         await world.restart(after_s)
 
     return run
+
+
+async def disk_fails(world: World) -> None:
+    world.fs.fail_syncs = True
+
+
+async def disk_full(world: World) -> None:
+    world.fs.space_left = 2_000

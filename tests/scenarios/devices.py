@@ -9,6 +9,9 @@ from pathlib import Path
 from adapters.simulated import SimClock, SimFs, SimNet, SimStream
 from adapters.simulated_fs import SimAppendFile
 
+TORN_BYTES = 40
+"""Less than any record has with its frame."""
+
 
 class Crash(Exception):
     """The machine stopped in the middle of a call."""
@@ -32,6 +35,7 @@ class ScenarioFs(SimFs):
         crash_before: Asked before each sync; true stops the machine with the sync not done.
         crash_after: Asked after each sync; true stops the machine with all of it durable.
         before_sync: Called before each sync, to let it take its time.
+        torn: Whether a crash keeps what was written, but for the last bytes.
         crashed: Whether the machine stopped and was not repaired since.
     """
 
@@ -40,7 +44,7 @@ class ScenarioFs(SimFs):
         self.crash_before: Callable[[], bool] | None = None
         self.crash_after: Callable[[], bool] | None = None
         self.before_sync: Callable[[], None] | None = None
-        self.crashed = False
+        self.crashed = self.torn = False
 
     def open_new(self, path: Path) -> SimAppendFile:
         file = super().open_new(path)
@@ -60,14 +64,21 @@ class ScenarioFs(SimFs):
         file.sync = sync  # type: ignore[method-assign]
         return file
 
+    def unsynced(self) -> int:
+        """Return how many bytes of the files would be lost now."""
+        return sum(len(inode.data) - inode.durable for inode in self._files.values())
+
     def fall(self) -> None:
         """Lose what is not durable; files that are open are dead."""
         self.crashed = True
+        if self.torn:
+            for inode in self._files.values():
+                inode.durable = max(inode.durable, len(inode.data) - TORN_BYTES)
         self.crash()
 
     def repair(self) -> None:
         """Let the disk work again."""
-        self.crashed = self.fail_syncs = False
+        self.crashed = self.torn = self.fail_syncs = False
         self.space_left = self.crash_before = self.crash_after = self.before_sync = None
 
 
