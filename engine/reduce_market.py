@@ -42,6 +42,9 @@ def book_delta(state: State, record: Record, event: BookDelta) -> State:
         # Nothing to chain from: the snapshot of the renewed subscription is on its way.
         return advance(state, record)
     if event.past_update_id != feed.book.update_id:
+        if event.update_id == feed.book.update_id:
+            # The last one once more: it is in the book already, and the next one will chain.
+            return advance(state, record)
         return _broken(state, record, market)
     book = apply_delta(
         feed.book,

@@ -189,6 +189,19 @@ def test_a_broken_book_pulls_the_quotes_and_is_renewed_at_once(event: e.AnyEvent
     assert run.market.feed.book.ask_prices == (1020,)
 
 
+def test_a_delta_that_comes_twice_changes_nothing_the_second_time() -> None:
+    run, _ = quoting()
+    delta = e.BookDelta(NAME, 5, 1, run.now_ns // 1000, (990, 7), ())
+    run.push(delta)
+    feed = run.market.feed
+    run.push(delta, after_ns=S)
+    assert run.market.feed == feed, "it is no sign of life either"
+    run.push(e.BookDelta(NAME, 6, 5, run.now_ns // 1000, (990, 8), ()))
+    assert (run.market.feed.book.update_id, run.market.feed.gaps) == (6, 0)
+    run.push(delta)
+    assert run.market.feed.gaps == 1, "an older one is not to be explained"
+
+
 def test_a_keepalive_snapshot_replaces_the_book_and_is_no_gap() -> None:
     run = started()
     run.push(snapshot(bids=(991, 5), asks=(1009, 5), update_id=50))

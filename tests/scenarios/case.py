@@ -52,6 +52,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """Records there must not be."""
     intents: tuple[type, ...] = ()
     """What the engine must have asked for."""
+    no_intents: tuple[type, ...] = ()
+    """What it must not have asked for."""
     off: Mapping[str, str] = {}
     """Markets that are not quoted in the end, and the beginning of the reason."""
     halted: str = ""
@@ -167,6 +169,8 @@ def _judge(case: Case, world: World) -> None:
         assert not watch.events[kind], f"{watch.events[kind]} {kind.__name__}"
     for asked in case.intents:
         assert watch.intents[asked], f"no {asked.__name__}"
+    for asked in case.no_intents:
+        assert not watch.intents[asked], f"{watch.intents[asked]} {asked.__name__}"
     proof, state = verify(iter(records_of(world.fs)))
     assert (proof.divergences, proof.first, proof.runs) == (0, None, case.runs)
     assert state == world.state

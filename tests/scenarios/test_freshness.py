@@ -69,7 +69,7 @@ CASES = [
     Case(
         name="depth comes twice",
         rules=(Rule(kind=Kind.DUPLICATE, channel="depth", from_s=5, until_s=12),),
-        gates=("no book",),
+        no_intents=(Resubscribe,),
     ),
     Case(
         name="depth overtakes itself",
