@@ -26,6 +26,7 @@ from engine.orders import OPEN
 from engine.reduce_account import MISMATCH_GRACE_NS
 from engine.reduce_failures import lost
 from engine.reduce_limits import at_mark, own_room, paced
+from engine.rescale import rescaled
 from engine.state import (
     PRIVATE,
     Link,
@@ -104,8 +105,15 @@ def _market_started(
         recon=Recon(reason="start"),
         touched_seq=record.seq,
     )
-    if before is None or _precision(before.quoted) != _precision(quoted):
+    if before is None:
         return own_room(fresh)
+    if _precision(before.quoted) != _precision(quoted):
+        # What was counted in other units begins anew; what rests is seen off, in the new ones.
+        left = tuple(
+            orders.outcome_lost(rescaled(order, before.quoted.market, quoted.market))
+            for order in before.live
+        )
+        return with_orders(own_room(fresh), left, record)
     target = quoted.inventory_target
     position = position_lots(before.inventory, quoted.market, target)
     kept = replace(
@@ -122,10 +130,10 @@ def _market_started(
         kept = held(kept, hold) if hold.human else kept
     # Nothing is quoted yet, so the planner cancels what it finds, at once or once it may.
     cancel_at_ns = record.recv_ns + ADOPT_NS if settings.on_restart == "adopt" else 0
-    left = (orders.outcome_lost(order) for order in before.live)
-    return with_orders(
-        kept, tuple(replace(order, cancel_at_ns=cancel_at_ns) for order in left), record
+    left = tuple(
+        replace(orders.outcome_lost(order), cancel_at_ns=cancel_at_ns) for order in before.live
     )
+    return with_orders(kept, left, record)
 
 
 def _precision(quoted: Quoted) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from engine.reduce_session import ADOPT_NS
 from engine.state import ReconStage
 from engine.types import OrderStatus, Settings, Stp, VenueOrder
 from tests.engine.builders import (
+    MARKET,
     NAME,
     Run,
     S,
@@ -118,6 +119,27 @@ def test_an_adopted_order_that_is_not_wanted_where_it_is_is_moved() -> None:
     (move,) = recover(run, resting(before))
     assert isinstance(move, i.ModifyOrder)
     assert move.price == 990
+
+
+@pytest.mark.parametrize(
+    ("price_decimals", "qty_decimals", "price", "qty"),
+    [(3, 4, 9900, 100), (1, 2, 99, 1), (0, 0, 10, 1), (2, 2, 990, 1)],
+)
+def test_orders_in_units_that_changed_since_are_cancelled_all_the_same(
+    price_decimals: int, qty_decimals: int, price: int, qty: int
+) -> None:
+    before, (ask, bid) = quoting()
+    before.push(e.Filled(fill(1, qty=3, price=990, client_order_id=bid.client_order_id)))
+    market = replace(MARKET, price_decimals=price_decimals, qty_decimals=qty_decimals)
+    run = Run(state=before.state)
+    run.push(e.RunStarted("r2", "paper", (), "{}", Settings(), (replace(QUOTED, market=market),)))
+    known = run.order(bid.client_order_id)
+    assert (known.price, known.qty, known.order_id) == (price, qty, bid.order_id)
+    filled = 30 if qty_decimals == 4 else 0
+    assert (known.filled_qty, known.worst_qty) == (filled, qty - filled)
+    assert run.market.inventory.baseline is None
+    cancels = [intent for intent in run.decide() if isinstance(intent, i.CancelOrder)]
+    assert {c.client_order_id for c in cancels} == {ask.client_order_id, bid.client_order_id}
 
 
 # --- unknown outcomes ---------------------------------------------------------------------------

@@ -33,6 +33,8 @@ TOKENS = 4
 TOKEN_S = 15.2
 """The venue gives 10 stream tokens a minute (contract 7); of its share the engine spends 4 at once
 and one every 15 s. Who dies more often must wait for the next, so those who die wait here."""
+FOLD_S = 600.0
+"""A long journal without a snapshot is folded whole."""
 ORPHAN_S = 3.0
 """What left just before a kill may still arrive, and its cancel take its time."""
 EACH_SIDE = {(market, side) for market in MARKETS for side in ("buy", "sell")}
@@ -115,7 +117,7 @@ class Killing:
         return started, engine, (segments[-1] if segments else 0) + 1
 
     def _wait_back(self, started: float, engine: Engine, segment: int) -> None:
-        prefix = wait_until(lambda: self._prefix(segment), f"a run: {engine.err.read_text()}")
+        prefix = wait_until(lambda: self._prefix(segment), "the new run", FOLD_S)
         wait_until(lambda: self._quoted_by(prefix), "quotes of the new run")
         self.back_s.append(time.monotonic() - started)
         self.orphans += len(self._left(prefix))
