@@ -43,7 +43,7 @@ from engine.state import (
 from engine.stopping import Shutdown
 from engine.strategy import load_strategy
 from engine.top import mid2
-from engine.types import BUY, Quoted, Settings
+from engine.types import BUY, Quoted
 
 NS_PER_S = 1_000_000_000
 BACKOFF_MAX_S = 30
@@ -52,6 +52,8 @@ LASTING_NS = 30 * NS_PER_S
 RISK_HOLD_NS = 250_000_000
 """After a refusal by risk, places and modifies of the market wait this long."""
 UNKNOWN_RETRY_NS = 1_000_000_000
+NEVER_NS = 1 << 62
+"""Who only observes cancels nothing, and has no key to do it with."""
 ADOPT_NS = 3_000_000_000
 """Orders of an earlier run may rest unquoted for so long while a new one finds its feet; a restart
 takes a second."""
@@ -66,7 +68,7 @@ def run_started(state: State, record: Record, event: RunStarted) -> State:
     markets: dict[str, MarketState] = {}
     for quoted in event.quoted:
         name = quoted.market.name
-        markets[name] = _market_started(state.markets.get(name), quoted, record, event.settings)
+        markets[name] = _market_started(state.markets.get(name), quoted, record, event)
     for name, market in state.markets.items():
         if market.live and name not in markets:
             anomalies += 1
@@ -95,7 +97,7 @@ def run_started(state: State, record: Record, event: RunStarted) -> State:
 
 
 def _market_started(
-    before: MarketState | None, quoted: Quoted, record: Record, settings: Settings
+    before: MarketState | None, quoted: Quoted, record: Record, event: RunStarted
 ) -> MarketState:
     strategy = load_strategy(quoted.strategy, quoted.parameters)
     fresh = MarketState(
@@ -129,7 +131,9 @@ def _market_started(
         # A restart is no human who looked.
         kept = held(kept, hold) if hold.human else kept
     # Nothing is quoted yet, so the planner cancels what it finds, at once or once it may.
-    cancel_at_ns = record.recv_ns + ADOPT_NS if settings.on_restart == "adopt" else 0
+    cancel_at_ns = record.recv_ns + ADOPT_NS if event.settings.on_restart == "adopt" else 0
+    if event.mode == "observe":
+        cancel_at_ns = NEVER_NS
     left = tuple(
         replace(orders.outcome_lost(order), cancel_at_ns=cancel_at_ns) for order in before.live
     )

@@ -113,6 +113,19 @@ def test_adopted_orders_are_cancelled_when_the_new_run_does_not_find_its_feet() 
     assert ADOPT_NS == 3 * S
 
 
+def test_who_only_observes_touches_no_order_and_forgets_none() -> None:
+    before, orders = quoting()
+    run = Run(state=before.state)
+    run.push(e.RunStarted("r2", "observe", (), "{}", Settings(), (QUOTED,)))
+    run.wait(60)
+    assert not [intent for intent in run.decide() if isinstance(intent, i.CancelOrder)]
+    assert [order.client_order_id for order in run.market.live] == [
+        order.client_order_id for order in orders
+    ]
+    third = restarted(run)
+    assert len([intent for intent in third.decide() if isinstance(intent, i.CancelOrder)]) == 2
+
+
 def test_an_adopted_order_that_is_not_wanted_where_it_is_is_moved() -> None:
     before, _ = quoting(((985, 10),))
     run = restarted(before, "adopt")
