@@ -7,6 +7,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from adapters.ports import Fs
+from adapters.runtime.journal_format import FIRST_SEQ
 from adapters.runtime.journal_read import JournalReader
 from engine.codec import decode_record
 from engine.errors import JournalError
@@ -19,14 +20,16 @@ from engine.state import State
 BLOCK = 1024
 
 
-def read_records(fs: Fs, directory: Path, until_seq: int | None = None) -> Iterator[Record]:
-    """Yield the records of a journal in order, up to and including `until_seq`.
+def read_records(
+    fs: Fs, directory: Path, until_seq: int | None = None, from_seq: int = FIRST_SEQ
+) -> Iterator[Record]:
+    """Yield the records of a journal in order, from `from_seq` up to and including `until_seq`.
 
     Raises:
         JournalError: if a segment is damaged, or a record is not of this schema; whatever came
             before it has been yielded.
     """
-    payloads = JournalReader(fs, directory).payloads()
+    payloads = JournalReader(fs, directory).payloads(from_seq)
     if until_seq is not None:
         payloads = takewhile(lambda found: found[0] <= until_seq, payloads)
     block: list[Record] = []

@@ -52,15 +52,18 @@ class Proof(msgspec.Struct):
     """Of the last run."""
 
 
-def verify(records: Iterator[Record], *, compare: bool = True) -> tuple[Proof, State]:
+def verify(
+    records: Iterator[Record], *, start: State | None = None, compare: bool = True
+) -> tuple[Proof, State]:
     """Fold records and compare; a divergence is counted and the recording followed on from it.
 
     Args:
-        records: A journal from its first record on.
+        records: A journal from its first record on, or from the one after `start`.
+        start: The state before them; the empty one by default.
         compare: False folds and counts only.
     """
     with _uncollected():
-        return _verify(records, compare=compare)
+        return _verify(records, start or State(), compare=compare)
 
 
 @contextmanager
@@ -75,9 +78,9 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _verify(records: Iterator[Record], *, compare: bool) -> tuple[Proof, State]:
-    proof, state = Proof(), State()
-    markets: dict[str, Market] = {}
+def _verify(records: Iterator[Record], state: State, *, compare: bool) -> tuple[Proof, State]:
+    proof = Proof()
+    markets = {name: market.quoted.market for name, market in state.markets.items()}
     # Counted in plain names, since this loop runs a hundred thousand times a second.
     count = decisions = intents = 0
     for record in records:

@@ -27,7 +27,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON 
 
 @click.group()
 def journal() -> None:
-    """Look into a journal directory; only `compact` writes to it."""
+    """Look into a journal directory, and look after it; only `compact` changes it."""
 
 
 @journal.command("ls")
@@ -146,6 +146,40 @@ def _compact(fs: SystemFs, directory: Path) -> list[Compacted]:
     return done
 
 
+@journal.command("salvage")
+@_directory
+@click.argument("target", metavar="NEW", type=click.Path(path_type=Path))
+@_as_json
+def salvage_command(directory: Path, target: Path, as_json: bool) -> None:
+    """Copy what is whole of a damaged journal to NEW, and name what is lost.
+
+    Where records are missing the copy is parted: NEW, NEW.2 and so on, each without a gap. NEW can
+    be replayed and continued; the others can be read. The damaged journal is left as it is.
+
+    Exit codes: 0 nothing lost, 1 something was, 2 could not run.
+    """
+    from adapters.ports import SystemFs
+    from adapters.runtime.journal_salvage import salvage
+    from engine.errors import JournalError
+
+    _require_journal(directory, as_json)
+    try:
+        found = salvage(SystemFs(), directory, target)
+    except (JournalError, OSError) as error:
+        _fail(str(error), _COULD_NOT_RUN, as_json)
+    if as_json:
+        import msgspec
+
+        _print_json({"journal": str(directory), **msgspec.to_builtins(found)})
+    else:
+        for stretch in found.stretches:
+            click.echo(f"{stretch.directory}: seq {stretch.first_seq} to {stretch.last_seq}")
+        for lost in found.lost:
+            click.echo(f"LOST: {lost}")
+    if found.lost:
+        click.get_current_context().exit(_DAMAGED)
+
+
 def _require_journal(directory: Path, as_json: bool) -> None:
     from adapters.ports import SystemFs
     from adapters.runtime.journal_read import list_segments
@@ -229,6 +263,8 @@ def _print_report(report: Report, what: str = "events") -> None:
             f"torn tail: {torn.segment} offset {torn.offset}: {torn.bytes_cut} bytes of an"
             " interrupted write; the next run cuts them off"
         )
+    if report.begins:
+        click.echo(f"begins later: {report.begins}")
     for name in report.unknown_files:
         click.echo(f"unknown file: {name}")
     for problem in report.problems:

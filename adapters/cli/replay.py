@@ -29,6 +29,7 @@ def replay(journal: Path, verify: bool, until: int | None, as_json: bool) -> int
     Exit codes: 0 done or proved, 1 diverged (the first seq and field are named), 2 could not run.
     """
     from adapters.ports import SystemFs
+    from adapters.runtime.journal_start import start_state
     from engine.errors import ConfigError, JournalError
     from replay.progress import with_progress
     from replay.read import read_records
@@ -37,9 +38,11 @@ def replay(journal: Path, verify: bool, until: int | None, as_json: bool) -> int
     fs = SystemFs()
     if not fs.list_dir(journal):
         raise ConfigError(f"{journal}: expected a journal directory, found none or an empty one")
-    records = with_progress(read_records(fs, journal, until), enabled=not as_json)
     try:
-        proof, state = prove(records, compare=verify)
+        start = start_state(fs, journal)
+        found = read_records(fs, journal, until, start.seq + 1)
+        records = with_progress(found, enabled=not as_json)
+        proof, state = prove(records, start=start, compare=verify)
     except (JournalError, ConfigError) as error:
         # The journal cannot be read, which proves nothing about the run.
         raise ConfigError(str(error)) from error

@@ -145,6 +145,23 @@ def decode_header(data: bytes, number: int, kind: Kind) -> Header | Damage:
     return Header(number, kind, bool(fields[3]), *fields[5:])
 
 
+def encode_record_frame(seq: int, payload: bytes) -> bytes:
+    """Frame one record."""
+    body = pack_seq(seq) + payload
+    return pack_frame(len(payload), crc32c(body, len(payload))) + body
+
+
+def frame_at(data: bytes, pos: int) -> int | None:
+    """Return the seq of the whole record at an offset; None if there is none."""
+    if pos + FRAME_SIZE > len(data):
+        return None
+    length, crc, seq = _FRAME.unpack_from(data, pos)
+    end = pos + FRAME_SIZE + length
+    if end > len(data) or not FIRST_SEQ <= seq < _SEQ_LIMIT:
+        return None
+    return int(seq) if crc32c(memoryview(data)[pos + 8 : end], length) == crc else None
+
+
 def encode_mark(offset: int, durable_to: int) -> bytes:
     """Frame the statement that bytes before `durable_to` are durable, to be written at `offset`."""
     body = _pack_mark(_MARK, offset, durable_to)
@@ -180,6 +197,11 @@ def has_close_trace(data: bytes) -> bool:
     """Say whether a closing frame, intact or damaged, stands at the end of the file."""
     at = len(data) - CLOSE_SIZE + 8
     return data.endswith(_END_MAGIC) or (at > HEADER_SIZE and data[at : at + 8] == _CLOSE_MAGIC)
+
+
+def is_at_close(data: bytes, offset: int) -> bool:
+    """Say whether an offset is that of the closing frame, intact or damaged."""
+    return has_close_trace(data) and offset == len(data) - CLOSE_SIZE
 
 
 def is_crash_trace(data: bytes, pos: int) -> bool:
@@ -264,6 +286,11 @@ class Walk:
                 if self.damage is not None:
                     return
                 self.end = pos = end
+
+    def resume(self, pos: int, seq: int) -> None:
+        """Go on behind damage, at a whole frame."""
+        self.end, self.next_seq = pos, seq
+        self.damage, self._cut_short = None, False
 
     @property
     def last_seq(self) -> int:

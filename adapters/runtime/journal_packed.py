@@ -25,6 +25,7 @@ _SKIPPABLE = struct.Struct("<II")
 _LEAD_MAGIC, _TRAIL_MAGIC = 0x184D2A51, 0x184D2A52
 _PLAIN = struct.Struct("<Q32s")
 _DIGEST_SIZE = 32
+_SMALL = 1024
 LEAD_SIZE = _SKIPPABLE.size + HEADER_SIZE
 HEADER_AT = _SKIPPABLE.size
 _TRAIL_SIZE = _SKIPPABLE.size + _PLAIN.size + _DIGEST_SIZE
@@ -86,3 +87,17 @@ def unpack(data: bytes) -> bytes | Damage:
         lead = data[HEADER_AT:LEAD_SIZE].hex()
         return Damage(HEADER_AT, 0, f"the header {plain[:HEADER_SIZE].hex()}", lead)
     return plain
+
+
+def unpack_partly(data: bytes) -> bytes:
+    """Return what the compressed bytes still give before their damage."""
+    decompressor = zstandard.ZstdDecompressor().decompressobj()
+    plain = bytearray()
+    try:
+        for at in range(LEAD_SIZE, len(data), _SMALL):
+            plain += decompressor.decompress(data[at : at + _SMALL])
+            if decompressor.eof:
+                break
+    except zstandard.ZstdError:
+        pass  # what came out before is all there is
+    return bytes(plain)

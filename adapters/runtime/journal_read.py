@@ -8,6 +8,7 @@ from itertools import chain, pairwise
 from pathlib import Path
 
 from adapters.ports import Fs
+from adapters.runtime.journal_base import read_base
 from adapters.runtime.journal_format import (
     FIRST_SEQ,
     HEADER_SIZE,
@@ -39,8 +40,9 @@ def segment_paths(fs: Fs, directory: Path) -> dict[int, Path]:
     """
     paths: dict[int, Path] = {}
     with _readable(directory):
+        first = read_base(fs, directory).number
         for name in fs.list_dir(directory):  # sorted, so the plain name of two comes first
-            if (number := segment_number(name)) is not None:
+            if (number := segment_number(name)) is not None and number >= first:
                 paths.setdefault(number, directory / name)
     return paths
 
@@ -143,13 +145,13 @@ def read_segments(
 
 
 def first_needed(fs: Fs, directory: Path, kind: Kind, from_seq: int) -> int:
-    """Number of the segment that `from_seq` is in, by the headers; 1 where they do not tell."""
+    """Number of the segment that `from_seq` is in, by the headers; else the first."""
     paths = segment_paths(fs, directory) if from_seq > FIRST_SEQ else {}
     for number in reversed(paths):
         header = decode_header(read_head(fs, paths[number]), number, kind)
         if isinstance(header, Header) and header.first_seq <= from_seq:
             return number
-    return 1
+    return read_base(fs, directory).number
 
 
 def read_headers(fs: Fs, directory: Path, kind: Kind = Kind.EVENTS) -> Iterator[Header]:
@@ -167,9 +169,9 @@ def _in_order(fs: Fs, directory: Path) -> Iterator[tuple[Path, int, bool]]:
     paths = segment_paths(fs, directory)
     if not paths:
         raise JournalError(f"{directory}: expected a journal with segments, found none")
-    for position, (number, path) in enumerate(paths.items()):
-        if number != position + 1:
-            missing = segment_name(position + 1)
+    for expected, (number, path) in enumerate(paths.items(), read_base(fs, directory).number):
+        if number != expected:
+            missing = segment_name(expected)
             raise JournalError(f"{directory}: expected {missing}, found {path.name} next")
         yield path, number, number == max(paths)
 

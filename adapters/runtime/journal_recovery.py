@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from adapters.ports import Fs
+from adapters.runtime.journal_base import Base, read_base
 from adapters.runtime.journal_format import (
     FIRST_SEQ,
     HEADER_SIZE,
@@ -79,14 +80,16 @@ def recover(fs: Fs, directory: Path, kind: Kind, trusted_seq: int = 0) -> Recove
     Raises:
         JournalError: with file, offset and seq of damage that no crash can explain.
     """
-    paths = segment_paths(fs, directory)
-    if list(paths) != list(range(1, len(paths) + 1)):
-        raise JournalError(f"{directory}: expected segments 1 to {len(paths)}, found {list(paths)}")
+    paths, base = segment_paths(fs, directory), read_base(fs, directory)
+    last = base.number + len(paths) - 1
+    if list(paths) != list(range(base.number, last + 1)):
+        expected = f"segments {base.number} to {last}"
+        raise JournalError(f"{directory}: expected {expected}, found {list(paths)}")
     unborn = _remove_unborn(fs, kind, paths)
     if not paths:
         return Recovered(torn=unborn)
     last = max(paths)
-    _prove(fs, paths, kind, first_needed(fs, directory, kind, trusted_seq), last)
+    _prove(fs, paths, kind, base, first_needed(fs, directory, kind, trusted_seq), last)
     found = _recover_last(fs, paths[last], _header(fs, paths[last], last, kind))
     return msgspec.structs.replace(found, torn=found.torn or unborn)
 
@@ -97,14 +100,14 @@ def prove_older(fs: Fs, directory: Path, kind: Kind, trusted_seq: int) -> None:
     Raises:
         JournalError: as `recover`.
     """
-    last = first_needed(fs, directory, kind, trusted_seq)
-    if last > 1:
-        _prove(fs, segment_paths(fs, directory), kind, 1, last)
+    last, base = first_needed(fs, directory, kind, trusted_seq), read_base(fs, directory)
+    if last > base.number:
+        _prove(fs, segment_paths(fs, directory), kind, base, base.number, last)
 
 
-def _prove(fs: Fs, paths: dict[int, Path], kind: Kind, first: int, last: int) -> None:
+def _prove(fs: Fs, paths: dict[int, Path], kind: Kind, base: Base, first: int, last: int) -> None:
     # Each segment's header tells the hash of the one before.
-    prev_hash = NO_HASH if first == 1 else None
+    prev_hash = base.prev_hash if first == base.number else None
     for number in range(first, last + 1):
         header = _header(fs, paths[number], number, kind)
         if prev_hash is not None and header.prev_hash != prev_hash:
@@ -176,9 +179,9 @@ def chain_error(
 ) -> JournalError:
     """Say which place of segment `header.number - 1` made its hash differ from the recorded one."""
     number = header.number - 1
-    if number == 0:
-        damage = Damage(0, 0, "the first segment to follow none", header.prev_hash.hex())
-        return damage_error(paths[1], damage)
+    if number not in paths:
+        damage = Damage(0, 0, f"sha256 {found_hash.hex()} before it", header.prev_hash.hex())
+        return damage_error(paths[header.number], damage)
     path = paths[number]
     data = load_segment(fs, path)
     before = decode_header(data, number, kind)

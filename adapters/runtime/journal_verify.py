@@ -8,9 +8,8 @@ from pathlib import Path
 import msgspec
 
 from adapters.ports import Fs
+from adapters.runtime.journal_base import BASE_NAME, read_base
 from adapters.runtime.journal_format import (
-    FIRST_SEQ,
-    NO_HASH,
     Damage,
     Header,
     Kind,
@@ -72,6 +71,7 @@ class Report(msgspec.Struct, frozen=True):
         problems: Damage that a crash does not explain.
         unknown_files: Names that do not belong to a journal.
         raw: The same of the raw capture, if there is one.
+        begins: Why the journal does not begin with its first record; empty if it does.
     """
 
     directory: str
@@ -80,6 +80,7 @@ class Report(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...]
     unknown_files: tuple[str, ...]
     raw: Report | None
+    begins: str
 
     @property
     def records(self) -> int:
@@ -132,15 +133,16 @@ class _Checker:
         self._problems: list[Problem] = []
         self._segments: list[SegmentReport] = []
         self._torn: TornTail | None = None
-        self._prev_hash: bytes | None = NO_HASH
-        self._next_seq = FIRST_SEQ
+        self._base = read_base(fs, directory)
+        self._prev_hash: bytes | None = self._base.prev_hash
+        self._next_seq = self._base.first_seq
         self._before: Path | None = None  # the segment that `_prev_hash` is of
 
     def check(self, raw: Report | None) -> Report:
         unknown = self._check_names()
         paths = segment_paths(self._fs, self._directory)
         for number, path in paths.items():
-            if number > 1 and number - 1 not in paths:
+            if number > self._base.number and number - 1 not in paths:
                 missing = f"a segment {segment_name(number - 1)} before it"
                 self._report(path, Damage(0, 0, missing, "none"))
             self._check_segment(path, number, is_last=number == max(paths))
@@ -151,6 +153,7 @@ class _Checker:
             tuple(self._problems),
             unknown,
             raw,
+            self._base.why,
         )
 
     def _check_names(self) -> tuple[str, ...]:
@@ -158,7 +161,7 @@ class _Checker:
         lock = self._directory / LOCK_NAME
         if LOCK_NAME in names and (size := self._fs.size(lock)):
             self._report(lock, Damage(0, 0, "an empty file", f"{size} bytes"))
-        known = {LOCK_NAME, RAW_DIR} if self._kind is Kind.EVENTS else {LOCK_NAME}
+        known = {LOCK_NAME, BASE_NAME, *([RAW_DIR] if self._kind is Kind.EVENTS else [])}
         return tuple(n for n in names if n not in known and segment_number(n) is None)
 
     def _check_segment(self, path: Path, number: int, *, is_last: bool) -> None:

@@ -17,12 +17,12 @@ from crc32c import crc32c
 
 from adapters.ports import Fs
 from adapters.runtime.journal_read import JournalReader
+from adapters.runtime.journal_start import start_state, vouched_state
 from engine.codec import decode_record
 from engine.errors import JournalError
-from engine.events import Fingerprint
 from engine.reduce import reduce
-from engine.snapshot import decode_state, encode_state
-from engine.state import State, fingerprint
+from engine.snapshot import encode_state
+from engine.state import State
 
 EVERY = 20_000
 """Records between two snapshots, at least; a fifth of a second to fold."""
@@ -86,7 +86,7 @@ def list_snapshots(fs: Fs, journal: Path) -> list[int]:
 
 
 def from_snapshot(fs: Fs, journal: Path, code: bytes) -> Recovery:
-    """Return the state of the newest snapshot that fits; the empty state if none does.
+    """Return the state of the newest snapshot that fits; the one to start from if none does.
 
     Args:
         fs: Where the journal is.
@@ -101,7 +101,8 @@ def from_snapshot(fs: Fs, journal: Path, code: bytes) -> Recovery:
             notes.append(f"{snapshot_name(seq)} is not used: {error}")
         else:
             return Recovery(state, seq, tuple(notes))
-    return Recovery(State(), 0, tuple(notes))
+    start = start_state(fs, journal)
+    return Recovery(start, start.seq, tuple(notes))
 
 
 def _listed(fs: Fs, journal: Path, notes: list[str]) -> list[int]:
@@ -116,13 +117,7 @@ def _load(fs: Fs, journal: Path, seq: int, code: bytes) -> State:
     kept = decode_snapshot(fs.read(journal / snapshot_name(seq)))
     if kept.code_hash != code:
         raise JournalError("other code made it")
-    state = decode_state(kept.state)
-    digest = fingerprint(state)
-    recorded = next(JournalReader(fs, journal).payloads(seq + 1), None)
-    event = None if recorded is None else decode_record(recorded[1]).event
-    if state.seq != seq or not isinstance(event, Fingerprint) or event.digest != digest:
-        raise JournalError(f"the journal has no such fingerprint at seq {seq + 1}")
-    return state
+    return vouched_state(fs, journal, seq, kept.state)
 
 
 def fold_rest(fs: Fs, journal: Path, state: State) -> State:

@@ -112,6 +112,25 @@ def test_compact_refuses_a_journal_that_is_being_written(directory: Path) -> Non
     assert "00000002.qfj offset 124" in call("compact", directory).stderr
 
 
+def test_salvage_copies_what_is_whole_and_names_what_is_lost(
+    directory: Path, tmp_path: Path
+) -> None:
+    found = call_json("salvage", directory, tmp_path / "whole")
+    assert (found["lost"], len(found["stretches"])) == ([], 1)
+    damage(directory / "00000002.qfj", 141)
+    text = call("salvage", directory, tmp_path / "copy")
+    assert text.exit_code == 1
+    first, second, lost = text.stdout.splitlines()
+    assert first == f"{tmp_path / 'copy'}: seq 1 to 5"
+    assert second == f"{tmp_path / 'copy.2'}: seq 7 to 10"
+    assert lost.startswith(f"LOST: {directory / '00000002.qfj'} offset 124 to ")
+    assert call("verify", tmp_path / "copy").exit_code == 0
+    late = call("verify", tmp_path / "copy.2")
+    assert (late.exit_code, "begins later: salvaged" in late.stdout) == (0, True)
+    again = call_json("salvage", directory, tmp_path / "copy", exit_code=2)
+    assert "expected nothing there, found files" in again["error"]
+
+
 def test_verify_passes_a_whole_journal(directory: Path) -> None:
     report = call_json("verify", directory)
     assert report["ok"] is True
@@ -145,12 +164,13 @@ def test_verify_tells_a_torn_tail_and_unknown_files_from_damage(directory: Path)
     assert "unknown file: notes.txt" in text.stdout
 
 
-@pytest.mark.parametrize("command", ["ls", "verify", "cat", "compact"])
+@pytest.mark.parametrize("command", ["ls", "verify", "cat", "compact", "salvage"])
 def test_no_journal_exits_2(command: str, tmp_path: Path) -> None:
-    result = call(command, tmp_path)
+    more = [tmp_path / "copy"] if command == "salvage" else []
+    result = call(command, tmp_path, *more)
     assert result.exit_code == 2
     assert "expected a journal with segments, found none" in result.stderr
-    assert "found none" in call_json(command, tmp_path, exit_code=2)["error"]
+    assert "found none" in call_json(command, tmp_path, *more, exit_code=2)["error"]
 
 
 def test_cat_names_the_fields_of_every_record(directory: Path) -> None:

@@ -1,0 +1,178 @@
+"""`journal salvage`: what is whole is copied out, what is lost is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from adapters.runtime.journal import JournalWriter
+from adapters.runtime.journal_compact import compact_journal
+from adapters.runtime.journal_format import HEADER_SIZE
+from adapters.runtime.journal_raw import RawReader
+from adapters.runtime.journal_read import JournalReader
+from adapters.runtime.journal_salvage import Salvaged, salvage
+from adapters.runtime.journal_start import start_state
+from adapters.runtime.journal_verify import verify_journal
+from adapters.simulated import SimFs
+from engine.errors import JournalError
+from tests.journal.helpers import (
+    CONFIG,
+    FIRST,
+    JOURNAL,
+    RAW,
+    SCHEMA,
+    SECOND,
+    append,
+    closed_journal,
+    open_writer,
+    payload,
+    records,
+)
+
+COPY = Path("/copies/run")
+LAST = 30
+
+
+def flip(fs: SimFs, path: Path, offset: int) -> None:
+    data = bytearray(fs.read(path))
+    data[offset] ^= 1
+    fs.overwrite(path, bytes(data))
+
+
+def salvaged(fs: SimFs) -> Salvaged:
+    """Salvage, and expect that every copy is whole and the original untouched."""
+    before = {path: fs.read(path) for path in (FIRST, SECOND) if fs.exists(path)}
+    found = salvage(fs, JOURNAL, COPY)
+    assert {path: fs.read(path) for path in before} == before
+    for stretch in found.stretches:
+        directory = Path(stretch.directory)
+        held = list(JournalReader(fs, directory).payloads())
+        assert held == records(stretch.first_seq, stretch.last_seq)
+        report = verify_journal(fs, directory)
+        assert (report.all_problems, report.torn) == ((), None)
+        assert bool(report.begins) == (stretch.first_seq > 1)
+    return found
+
+
+def spans(found: Salvaged) -> list[tuple[int, int]]:
+    return [(stretch.first_seq, stretch.last_seq) for stretch in found.stretches]
+
+
+def test_a_whole_journal_is_copied_with_its_runs_and_raw_bytes() -> None:
+    fs = closed_journal()
+    found = salvaged(fs)
+    assert (spans(found), found.lost) == ([(1, LAST)], ())
+    report = verify_journal(fs, COPY)
+    assert (report.runs, report.records) == (2, LAST)
+    assert list(RawReader(fs, COPY).records()) == list(RawReader(fs, JOURNAL).records())
+    with open_at(fs, COPY) as writer:
+        append(writer, 1)
+    assert list(JournalReader(fs, COPY).payloads()) == records(1, LAST + 1)
+
+
+def open_at(fs: SimFs, directory: Path) -> JournalWriter:
+    return JournalWriter.open(fs, directory, SCHEMA, CONFIG)[0]
+
+
+def test_one_lost_record_parts_the_journal_in_two() -> None:
+    fs = closed_journal()
+    offset = fs.read(FIRST).index(payload(3))
+    flip(fs, FIRST, offset)
+    found = salvaged(fs)
+    assert spans(found) == [(1, 2), (4, LAST)]
+    (lost,) = found.lost
+    assert (lost.after_seq, lost.next_seq, lost.offset) == (2, 4, offset - 16)
+    assert lost.next_offset == offset + len(payload(3))
+    assert str(lost).startswith(f"{FIRST} offset {offset - 16} to {lost.next_offset}, after seq 2")
+    raw = [record.seq for record in RawReader(fs, JOURNAL).records()]
+    assert [record.seq for record in RawReader(fs, COPY).records()] == raw[:1]
+    second = Path(found.stretches[1].directory)
+    assert second == COPY.with_name("run.2")
+    assert [record.seq for record in RawReader(fs, second).records()] == raw[1:]
+    with pytest.raises(JournalError, match=r"found seq 4 first .* can be read, but not folded"):
+        start_state(fs, second)
+
+
+def test_a_broken_header_costs_no_record() -> None:
+    fs = closed_journal()
+    flip(fs, SECOND, 50)
+    found = salvaged(fs)
+    assert spans(found) == [(1, LAST)]
+    assert [(lost.file, lost.offset) for lost in found.lost] == [(str(SECOND), 0)]
+
+
+def test_a_missing_segment_parts_the_journal() -> None:
+    fs = closed_journal()
+    fs.remove(SECOND)
+    first, last = spans(salvaged(fs))
+    assert (first[0], last[1]) == (1, LAST)
+
+
+def test_a_torn_tail_is_named() -> None:
+    fs = SimFs()
+    writer = open_writer(fs)
+    append(writer, 3)
+    writer.sync()
+    fs.overwrite(FIRST, fs.read(FIRST)[:-1])
+    found = salvaged(fs)
+    assert spans(found) == [(1, 2)]
+    (lost,) = found.lost
+    assert (lost.after_seq, lost.next_seq, lost.next_offset) == (2, 0, fs.size(FIRST))
+    assert "up to the end of the file" in str(lost)
+
+
+def test_a_damaged_closing_frame_costs_nothing() -> None:
+    fs = closed_journal()
+    flip(fs, FIRST, fs.size(FIRST) - 20)
+    found = salvaged(fs)
+    assert (spans(found), found.lost) == ([(1, LAST)], ())
+
+
+@pytest.mark.parametrize("where", [0.5, 0.99])
+def test_of_a_damaged_compressed_segment_the_beginning_is_whole(where: float) -> None:
+    fs = SimFs()
+    for _ in range(2):
+        with open_writer(fs) as writer:
+            append(writer, 3000)
+            append(writer, 3000)
+    compact_journal(fs, JOURNAL)
+    path = FIRST.with_name(FIRST.name + ".zst")
+    flip(fs, path, int(fs.size(path) * where))
+    found = salvaged(fs)
+    assert found.stretches[0].first_seq == 1
+    assert found.stretches[-1].last_seq == 12000
+    assert found.lost[0].file == str(path)
+
+
+def test_raw_bytes_of_events_that_a_crash_took_stay_out() -> None:
+    fs = closed_journal()
+    flip(fs, RAW / "00000001.qfj", HEADER_SIZE + 20)
+    found = salvaged(fs)
+    assert [Path(lost.file).parent for lost in found.lost] == [RAW]
+    raw = list(RawReader(fs, COPY).records())
+    assert [record.seq for record in raw] == [6, 11, 16, 21, 26]
+
+
+def test_where_nothing_is_whole_nothing_is_copied() -> None:
+    with pytest.raises(JournalError, match="expected a journal with whole records, found none"):
+        salvage(SimFs(), JOURNAL, COPY)
+
+
+def test_a_place_that_is_taken_is_refused() -> None:
+    fs = closed_journal()
+    salvage(fs, JOURNAL, COPY)
+    with pytest.raises(JournalError, match="/copies/run: expected nothing there"):
+        salvage(fs, JOURNAL, COPY)
+
+
+@pytest.mark.slow
+def test_any_flipped_byte_costs_at_most_one_record() -> None:
+    plain = closed_journal()
+    for path in (FIRST, SECOND):
+        for offset in range(plain.size(path)):
+            fs = closed_journal()
+            flip(fs, path, offset)
+            held = [seq for first, last in spans(salvaged(fs)) for seq in range(first, last + 1)]
+            assert len(held) >= LAST - 1
+            assert held == sorted(set(held))
