@@ -25,7 +25,7 @@ from adapters.runtime.journal_read import RAW_DIR
 from adapters.runtime.sequencer import Observer
 from adapters.runtime.service import Service, service_manager
 from adapters.whitebit.signing import Secret
-from engine.errors import ConfigError
+from engine.errors import ConfigError, QuotefoldError
 from engine.events import Record
 from engine.state import State
 
@@ -85,9 +85,8 @@ class Watchers:
     ) -> None:
         """Show and write what is left, and say what ended the run if it was an error."""
         if self._log is not None:
-            if kind is not None:
-                # The name alone: a text of an error may quote what no log should hold.
-                self._log.note("error", "crashed", self._clock.now_ns(), error=kind.__name__)
+            if error is not None:
+                self._log.note("error", "crashed", self._clock.now_ns(), **_words(error))
             self._log.flush()
         self._files.close()
 
@@ -162,3 +161,11 @@ class Watchers:
                     # Retention has just removed it.
                     continue
         return total
+
+
+def _words(error: BaseException) -> dict[str, str]:
+    # The first of a group. Texts of our own errors hold no secret; of others, the name is enough.
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    words = {"error": type(error).__name__}
+    return words | {"text": str(error)} if isinstance(error, QuotefoldError) else words

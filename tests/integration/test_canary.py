@@ -9,6 +9,7 @@ line and its own state are not.
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import signal
@@ -167,6 +168,8 @@ def test_a_bug_whose_traceback_quotes_everything_tells_nothing(
     assert done.returncode != 0
     assert b"RuntimeError: a bug" in done.stderr
     assert b"Secret(...)" in done.stderr
+    last = json.loads((tmp_path / "log").read_text().splitlines()[-1])
+    assert (last["event"], last["error"]) == ("crashed", "RuntimeError")
     (tmp_path / "out").write_bytes(done.stdout + done.stderr)
     assert_nothing_tells(tmp_path, least=8)
 

@@ -47,6 +47,7 @@ def test_a_run_is_logged_measured_and_watched(
             assert found['quotefold_quotes{market="BTC_USDT",side="buy"}'] >= 1
             with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
                 assert answer.status == 200
+            wait_until(lambda: '"quoting"' in path.read_text(), "the line of the first tick")
             summary = engine.finish()
         manager.setblocking(False)
         said = b""
@@ -71,6 +72,15 @@ def test_the_log_can_go_to_standard_error(tmp_path: Path) -> None:
     assert json.loads(out)["clean"]
     levels = {json.loads(line)["level"] for line in err.splitlines()}
     assert {"debug", "info"} <= levels
+
+
+def test_a_run_that_cannot_begin_says_so_in_its_log(tmp_path: Path) -> None:
+    config, log = tmp_path / "my.toml", tmp_path / "log"
+    config.write_text(settings().replace("BTC_PERP", "DOGE_PERP"))
+    code, _, _ = quotefold("run", str(config), "--json", "--log", str(log))
+    (line,) = [json.loads(line) for line in log.read_text().splitlines()]
+    assert (code, line["event"], line["error"]) == (2, "crashed", "ConfigError")
+    assert "DOGE_PERP" in line["text"]
 
 
 REFUSALS = [
