@@ -9,7 +9,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.integration.kit import quotefold, running_engine, running_venue, settings
+from tests.integration.kit import quotefold, running_engine, running_venue, settings, wait_until
 
 pytestmark = pytest.mark.slow
 
