@@ -22,6 +22,7 @@ from engine.events import (
 )
 from engine.inventory import Inventory, base_total, position_lots
 from engine.money import ZERO, add, subtract
+from engine.nonces import NONCE_WINDOW_NS, SETTLE_MARGIN_NS
 from engine.order_changes import with_orders
 from engine.orders import Moved, Order, Pending, Status
 from engine.reduce_account import (
@@ -45,10 +46,6 @@ from engine.state import (
 )
 from engine.types import Product, VenueOrder
 
-NONCE_WINDOW_NS = 5_000_000_000
-"""The venue accepts a nonce this far from its clock (contract section 2)."""
-SETTLE_MARGIN_NS = 1_000_000_000
-"""Added to the nonce window before silence proves that a place was never accepted."""
 RETRY_NS = 1_000_000_000
 RACE_NS = 50_000_000
 """A deal's push and a balance that holds it lie no further apart, as a rule."""

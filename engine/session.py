@@ -27,7 +27,7 @@ from engine.intents import (
     Resubscribe,
 )
 from engine.kill_switch import check_intents, confirmed_empty, timer_intents
-from engine.reconcile import NONCE_WINDOW_NS, SETTLE_MARGIN_NS
+from engine.nonces import NONCE_WINDOW_NS, SETTLE_MARGIN_NS
 from engine.state import PRIVATE, Link, LinkStatus, MarketState, ReconStage, State
 from engine.types import Product
 

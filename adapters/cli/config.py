@@ -31,8 +31,9 @@ from adapters.cli.limits import (
     duration_ns,
     market_limits,
 )
+from adapters.cli.panic_config import default_directory
 from adapters.ports import Fs
-from adapters.whitebit.urls import parse_url
+from adapters.whitebit.urls import is_loopback, parse_url
 from engine.errors import ConfigError
 from engine.strategy import Strategy, View, registered_names, strategy_class
 from engine.types import Limits, Market, Placement, Product, Quoted, Settings
@@ -271,16 +272,7 @@ def state_directory(config: Config, env: Mapping[str, str] = os.environ) -> Path
     """Return where the panic latch and the control sockets of a configuration are."""
     if config.operator.directory is not None:
         return Path(config.operator.directory)
-    home = env.get("XDG_STATE_HOME") or str(Path(env.get("HOME", "/"), ".local", "state"))
-    return Path(home, "quotefold")
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host of a URL is this machine."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return default_directory(env)
 
 
 # --- engine values ------------------------------------------------------------------------------

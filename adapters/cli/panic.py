@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from adapters.cli.config import Config
-    from adapters.ports import Clock, SystemFs
-    from adapters.runtime.latch import Latch
+    from adapters.cli.panic_config import PanicConfig
     from adapters.runtime.panic import Cleared
 
-LATCH_S = 0.25
-"""A disk that takes longer to write the latch must not keep the cancels waiting."""
+LATCH_NAME = "panic-latch"
+"""As `adapters.runtime.latch.LATCH_NAME`, which a test compares."""
 EXIT_NOT_PROVED = 1
 PATIENCE_MIN_S = 10
 
@@ -42,16 +41,16 @@ def panic(config_path: Path | None, lift: bool, patience: str, as_json: bool) ->
     Exit codes: 0 proved that nothing is open and the latch is set (or lifted), 1 not proved, 2
     refused before an order was cancelled.
     """
-    from adapters.cli.config import default_config, load_config, state_directory
-    from adapters.ports import SystemClock, SystemFs
-    from adapters.runtime.latch import Latch
+    from adapters.cli.panic_config import read_panic_config
 
-    fs, clock = SystemFs(), SystemClock()
-    config = default_config() if config_path is None else load_config(fs, config_path)
-    latch = Latch(fs, state_directory(config))
+    config = read_panic_config(config_path)
     if lift:
-        return _lift(latch, as_json=as_json)
-    return _panic(config, fs, clock, latch, _patience_ns(patience), as_json=as_json)
+        return _lift(config, as_json=as_json)
+    patience_ns = _patience_ns(patience)
+    say = _Voice(enabled=not as_json)
+    # Before anything else is even imported: from here on an engine that runs places nothing.
+    latched = _latch(config.directory, say)
+    return _panic(config, patience_ns, latched=latched, say=say, as_json=as_json)
 
 
 def _patience_ns(text: str) -> int:
@@ -64,9 +63,13 @@ def _patience_ns(text: str) -> int:
     return patience_ns
 
 
-def _lift(latch: Latch, *, as_json: bool) -> int:
+def _lift(config: PanicConfig, *, as_json: bool) -> int:
     import json
 
+    from adapters.ports import SystemFs
+    from adapters.runtime.latch import Latch
+
+    latch = Latch(SystemFs(), config.directory)
     try:
         lifted = latch.lift()
     except OSError as error:
@@ -81,19 +84,51 @@ def _lift(latch: Latch, *, as_json: bool) -> int:
     return 0
 
 
+def _latch(directory: Path, say: _Voice) -> bool:
+    # Not by `Latch.set`, whose imports take as long as all of this; it waits for no disk either.
+    path = directory / LATCH_NAME
+    text = f"set by quotefold panic, process {os.getpid()}"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    except OSError as error:
+        if path.exists():
+            say(f"latch was set already: {path}")
+            return True
+        problem = f"{path}: {error.strerror or error}"
+        click.echo(f"warning: latch: {problem}: an engine may place again", err=True)
+        return False
+    try:
+        os.write(fd, text.encode())
+    except OSError:
+        pass  # on a full disk; that the file is there is what counts
+    finally:
+        os.close(fd)
+    say(f"latch set: {path}")
+    return True
+
+
+def _secure(directory: Path) -> None:
+    # A machine that goes down now must not forget it.
+    for path, flags in ((directory / LATCH_NAME, os.O_RDONLY), (directory, os.O_DIRECTORY)):
+        fd = os.open(path, flags)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
 def _panic(
-    config: Config, fs: SystemFs, clock: Clock, latch: Latch, patience_ns: int, *, as_json: bool
+    config: PanicConfig, patience_ns: int, *, latched: bool, say: _Voice, as_json: bool
 ) -> int:
     import trio
 
-    report: dict[str, Any] = {"latch": str(latch.path), "latched": False, "clear": False}
-    say = _Voice(enabled=not as_json)
-
-    async def main() -> tuple[Cleared, ...]:
-        report["latched"] = await _set(latch, clock, say)
-        return await _clear(config, fs, clock, patience_ns, say)
-
-    markets = trio.run(main)
+    report: dict[str, Any] = {
+        "latch": str(config.directory / LATCH_NAME),
+        "latched": latched,
+        "clear": False,
+    }
+    markets = trio.run(_clear, config, patience_ns, latched, say)
     report["clear"] = bool(markets) and all(market.clear for market in markets)
     report["markets"] = {market.market: _figures(market) for market in markets}
     _tell_end(report, markets, say, as_json=as_json)
@@ -111,40 +146,42 @@ class _Voice:
             click.echo(text)
 
 
-async def _set(latch: Latch, clock: Clock, say: _Voice) -> bool:
-    # In a thread: the disk may be what hangs the engine, and the cancels must not wait for it.
-    from datetime import UTC, datetime
-
+async def _clear(
+    config: PanicConfig, patience_ns: int, latched: bool, say: _Voice
+) -> tuple[Cleared, ...]:
     import trio
 
-    at = datetime.fromtimestamp(clock.now_ns() // 10**9, tz=UTC)
-    text = f"set by quotefold panic at {at:%Y-%m-%d %H:%M:%S} UTC"
+    async with trio.open_nursery() as nursery:
+        if latched:
+            nursery.start_soon(_wait_secure, config.directory)
+        found = await _clear_markets(config, patience_ns, say)
+        # A disk that hangs may be what hangs the engine, and is not waited for.
+        nursery.cancel_scope.cancel()
+    return found
+
+
+async def _wait_secure(directory: Path) -> None:
+    import trio
+
     try:
-        with trio.move_on_after(LATCH_S):
-            new = await trio.to_thread.run_sync(latch.set, text, abandon_on_cancel=True)
-            say(f"latch {'set' if new else 'was set already'}: {latch.path}")
-            return True
-        problem = f"not written within {LATCH_S} s"
+        await trio.to_thread.run_sync(_secure, directory, abandon_on_cancel=True)
     except OSError as error:
-        problem = error.strerror or str(error)
-    click.echo(f"warning: latch: {latch.path}: {problem}: an engine may place again", err=True)
-    return latch.is_set()
+        problem = f"{directory}: {error.strerror or error}"
+        click.echo(f"warning: latch: {problem}: it may not outlast this machine", err=True)
 
 
-async def _clear(
-    config: Config, fs: SystemFs, clock: Clock, patience_ns: int, say: _Voice
-) -> tuple[Cleared, ...]:
+async def _clear_markets(config: PanicConfig, patience_ns: int, say: _Voice) -> tuple[Cleared, ...]:
     from adapters.cli.credentials import load_credentials
-    from adapters.ports import SystemNet
+    from adapters.ports import SystemClock, SystemFs, SystemNet
     from adapters.runtime.panic import Clearing
     from adapters.whitebit.lanes import Lanes
     from adapters.whitebit.signing import Signer
-    from adapters.whitebit.urls import parse_url
+    from adapters.whitebit.urls import parse_trusted_url
 
-    if config.venue is None:
+    if config.rest_url is None:
         return ()
-    credentials = load_credentials(fs)
-    endpoint = parse_url(config.venue.rest_url, "https", "http")
+    credentials = load_credentials(SystemFs())
+    endpoint = parse_trusted_url(config.rest_url)
 
     def tell(market: str, open_orders: int, elapsed_ns: int) -> None:
         found = f"{open_orders} orders open" if open_orders else "no order open"
@@ -152,8 +189,8 @@ async def _clear(
 
     async with Lanes(SystemNet(), endpoint) as lanes:
         signer = Signer(credentials.key, credentials.secret)
-        clearing = Clearing(lanes, signer, clock, patience_ns, tell)
-        return await clearing.clear(tuple(config.market))
+        clearing = Clearing(lanes, signer, SystemClock(), patience_ns, tell)
+        return await clearing.clear(config.markets)
 
 
 def _figures(market: Cleared) -> dict[str, Any]:

@@ -158,8 +158,7 @@ def _configured(options: _Options, fs: SystemFs) -> VenueAddress:
 
 
 def _is_loopback(url: str) -> bool:
-    from adapters.cli.config import is_loopback
-    from adapters.whitebit.urls import parse_url
+    from adapters.whitebit.urls import is_loopback, parse_url
 
     return is_loopback(parse_url(url, "https", "http").host)
 

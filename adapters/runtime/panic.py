@@ -20,7 +20,7 @@ from adapters.whitebit.lanes import Lanes
 from adapters.whitebit.requests import PAGE_LIMIT, Request, encode, encode_cancel_id
 from adapters.whitebit.signing import NonceSource, Signer
 from engine.intents import CancelAll, Intent, QueryOpenOrders, QueryTime
-from engine.reconcile import NONCE_WINDOW_NS, SETTLE_MARGIN_NS
+from engine.nonces import NONCE_WINDOW_NS, SETTLE_MARGIN_NS
 from engine.refusals import RefusalKind, classify
 
 NS_PER_S = 1_000_000_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import msgspec
@@ -59,3 +60,25 @@ def parse_url(url: str, *schemes: str) -> Endpoint:
     if parts.query:
         path = f"{path}?{parts.query}"
     return Endpoint(parts.hostname, port or default_port, tls, path)
+
+
+def parse_trusted_url(url: str) -> Endpoint:
+    """Take apart a URL that requests with a key go to: TLS, or this machine.
+
+    Raises:
+        ConfigError: if it is none.
+    """
+    endpoint = parse_url(url, "https", "http")
+    if not endpoint.tls and not is_loopback(endpoint.host):
+        raise ConfigError(
+            f"expected https, found {url!r}; only this machine is reached without TLS"
+        )
+    return endpoint
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host of a URL is this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.whitebit.urls import Endpoint, parse_url
+from adapters.whitebit.urls import Endpoint, parse_trusted_url, parse_url
 from engine.errors import ConfigError
 
 
@@ -57,3 +57,22 @@ def test_password_in_a_url_is_refused_without_being_shown() -> None:
     with pytest.raises(ConfigError, match="without user") as caught:
         parse_url("https://user:hunter2@whitebit.com")
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://venue.test", "venue.test"),
+        ("http://127.0.0.1:81", "127.0.0.1"),
+        ("http://[::1]:81", "::1"),
+        ("http://localhost", "localhost"),
+    ],
+)
+def test_a_key_goes_to_this_machine_or_over_tls(url: str, host: str) -> None:
+    assert parse_trusted_url(url).host == host
+
+
+@pytest.mark.parametrize("url", ["http://venue.test", "http://10.0.0.1", "ws://127.0.0.1"])
+def test_a_key_goes_nowhere_else(url: str) -> None:
+    with pytest.raises(ConfigError, match="expected"):
+        parse_trusted_url(url)

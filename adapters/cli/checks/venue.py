@@ -8,8 +8,7 @@ import msgspec
 import trio
 
 from adapters.cli.checks.base import Finding, Patient, failed, passed, refusal_words, warned
-from adapters.cli.config import is_loopback
-from adapters.whitebit.urls import parse_url
+from adapters.whitebit.urls import is_loopback, parse_url
 from engine.errors import RemoteProtocolError
 from engine.events import ServerTimeReported
 from engine.intents import QueryTime
