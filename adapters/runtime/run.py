@@ -20,6 +20,7 @@ from adapters.runtime.journal_format import TornTail
 from adapters.runtime.journal_raw import RawWriter
 from adapters.runtime.latch import Latch
 from adapters.runtime.live import LiveLoop
+from adapters.runtime.position_mode import refuse_hedge_mode
 from adapters.runtime.quiet_gc import QuietGc
 from adapters.runtime.sequencer import Counts, Observer, Sequencer
 from adapters.runtime.snapshots import Recovery, SnapshotKeeper, fold_rest, from_snapshot
@@ -104,8 +105,8 @@ async def run_engine(
     """Run until the loop that `task_status` reports is told to stop.
 
     Raises:
-        ConfigError: the panic latch is set, a configured market does not exist, or its numbers do
-            not fit it.
+        ConfigError: the panic latch is set, a configured market does not exist, its numbers do
+            not fit it, or the account is in hedge mode.
         RemoteProtocolError: the venue does not answer with its market list.
         JournalError: the journal is damaged, held by another writer, or cannot be written.
     """
@@ -120,6 +121,8 @@ async def run_engine(
         markets = await _fetch_markets(rest, plan.market_names)
         quoted = tuple(plan.quote(markets[name]) for name in plan.market_names)
         check_assets(plan.settings, quoted)
+        if plan.mode != "observe":
+            await refuse_hedge_mode(rest, nonces, quoted)
         with ExitStack() as files:
             opened = _open(plan, fs, files)
             sequencer = Sequencer(opened.state, opened.journal, opened.raw, clock, nonces, observer)

@@ -14,7 +14,9 @@ import msgspec
 
 from adapters.whitebit import frames
 from adapters.whitebit.orders import (
+    SIDES,
     Scale,
+    check_one_way,
     interest,
     optional_amount,
     pending_order,
@@ -179,6 +181,7 @@ class Normaliser:
                 continue
             qty = signed_lots(scale, record.amount)
             if qty:
+                check_one_way(record.position_side)
                 entry = optional_amount(record.base_price)
                 pnl = optional_amount(record.pnl)
                 cost = interest(scale.market, record.unrealized_funding, record.funding)
@@ -248,7 +251,11 @@ def _margin_balances(update: BalanceMarginUpdate) -> MarginBalancesChanged:
 
 
 def _market_of(update: Update) -> str:
-    # The market a refused update was about; positions and balances are about the account.
+    # The market a refused update was about; balances are about the account, and positions too but
+    # for one that a market cannot be quoted with.
+    if isinstance(update, PositionsUpdate):
+        hedged = [record for record in update.params.records if record.position_side in SIDES]
+        return hedged[0].market if hedged else ""
     if isinstance(update, BookTickerUpdate):
         return update.params[0][2]
     if isinstance(update, DepthUpdate):

@@ -237,6 +237,15 @@ def signed_lots(scale: Scale, text: str) -> int:
     return scale.lots[text]
 
 
+SIDES = ("LONG", "SHORT")
+
+
+def check_one_way(position_side: str | None) -> None:
+    """Raise ValueError for one of hedge mode's two positions, of which one is not the inventory."""
+    if position_side in SIDES:
+        raise ValueError(f"the account is in hedge mode: found a {position_side} position")
+
+
 def interest(market: Market, accrued: str | None, paid: str | None) -> Decimal:
     """Read what a position has cost in borrowing, quote asset: on margin pairs alone (G-22)."""
     if market.product is not Product.MARGIN:

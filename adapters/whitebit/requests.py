@@ -92,6 +92,11 @@ def encode_token(nonce: int) -> Request:
     return _post(TOKEN_PATH, "", nonce)
 
 
+def encode_hedge_mode(nonce: int) -> Request:
+    """Return the question for the account's position mode (6.6), asked before a run starts."""
+    return _post("/api/v4/collateral-account/hedge-mode", "", nonce)
+
+
 def encode_cancel_id(market: str, order_id: int, nonce: int) -> Request:
     """Return the request that cancels any order of the account, by the venue's own id (5.5)."""
     members = f'"market":"{_name(market)}","orderId":{order_id},'

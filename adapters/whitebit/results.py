@@ -15,6 +15,7 @@ from adapters.whitebit.markets import read_market
 from adapters.whitebit.orders import (
     Scale,
     Surface,
+    check_one_way,
     interest,
     optional_amount,
     rest_fill,
@@ -253,6 +254,7 @@ def _positions(
             qty = signed_lots(Scale(market), item.amount)
             # A position just closed was captured with amount 0 and no price (6.5).
             if qty:
+                check_one_way(item.positionSide)
                 entry = optional_amount(item.basePrice)
                 pnl = optional_amount(item.unrealizedPnl)
                 cost = interest(market, item.unrealizedFunding, item.funding)

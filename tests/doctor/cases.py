@@ -209,6 +209,16 @@ CASES: list[tuple[str, str, Status, str, Spoil | None, VenueConfig | None]] = [
     ("config_mode", "writable", Status.FAIL, "mode 0666", _config_mode, None),
     ("credentials", "readable", Status.FAIL, "expected mode 0600", _no_credentials, None),
     ("credentials", "environment", Status.WARN, "environment", _from_environment, None),
+    (
+        *("position_mode", "hedged", Status.FAIL, "the account is in hedge mode"),
+        _answer("collateral-account/hedge-mode", 200, b'{"hedgeMode":true}'),
+        None,
+    ),
+    (
+        *("position_mode", "unreadable", Status.WARN, "HTTP 503 without the position mode"),
+        _answer("collateral-account/hedge-mode", 503, b"<html>"),
+        None,
+    ),
     ("latch", "set", Status.FAIL, "set by quotefold panic", _latched, None),
     ("journal_directory", "open to all", Status.FAIL, "mode 0777", _open_to_all, None),
     ("journal_directory", "a file", Status.FAIL, "journals", _file_in_its_place, None),

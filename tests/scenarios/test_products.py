@@ -8,15 +8,17 @@ import pytest
 from msgspec.structs import replace
 
 from adapters.cli.config import Config
+from adapters.paper.config import VenueConfig
 from adapters.paper.core.model import UNIT_DECIMALS, Side
 from adapters.paper.faults.plan import Kind, Rule
+from engine.errors import ConfigError
 from engine.events import OutcomeUnknown, RequestSent
 from engine.inventory import pnl
 from engine.money import ZERO, add, from_units
 from engine.types import Product
 from tests.integration.kit import ACCOUNT
 from tests.integration.world import account_at, records_of
-from tests.scenarios.acts import PERP, SPOT, at, crash, fill, foreign, restart
+from tests.scenarios.acts import PERP, SPOT, at, cancel_own, crash, fill, foreign, restart
 from tests.scenarios.case import Case, run_case
 from tests.scenarios.world import World
 
@@ -30,14 +32,17 @@ def on_margin(config: Config) -> Config:
     return replace(config, market={**config.market, SPOT: pair})
 
 
-def far_on_margin(config: Config) -> Config:
-    """As `on_margin`, so far from the mid that nobody trades with it by chance."""
-    config = on_margin(config)
+def far_from_the_mid(config: Config) -> Config:
+    """Quote so wide that nobody trades by chance."""
     markets = {
         name: replace(market, parameters={**market.parameters, "half_spread_bps": 30.0})
         for name, market in config.market.items()
     }
     return replace(config, market=markets)
+
+
+def far_on_margin(config: Config) -> Config:
+    return far_from_the_mid(on_margin(config))
 
 
 FILLS = (at(5, fill(SPOT, Side.BUY), fill(PERP, Side.SELL)), at(9, fill(SPOT, Side.SELL)))
@@ -92,6 +97,39 @@ def test_borrowing_for_a_margin_position_is_a_cost() -> None:
     found = pnl(market.inventory, market.quoted.market, market.watch.mid2)
     assert found.interest == from_units(held.funding, UNIT_DECIMALS)
     assert earned(world) == worth(world)
+
+
+# --- hedge mode -------------------------------------------------------------------------------
+
+
+def hedged() -> VenueConfig:
+    venue = VenueConfig()
+    accounts = tuple(
+        replace(account, hedge_mode=True) if account.name == ACCOUNT else account
+        for account in venue.exchange.accounts
+    )
+    return replace(venue, exchange=replace(venue.exchange, accounts=accounts))
+
+
+async def turn_hedge_mode_on(world: World) -> None:
+    """As nobody can while orders rest; the engine must not trust in that."""
+    world.venue.exchange.accounts[ACCOUNT].hedge_mode = True
+
+
+def test_perpetuals_of_an_account_in_hedge_mode_are_refused() -> None:
+    with pytest.raises(ConfigError, match="the account is in hedge mode"):
+        run_case(Case(name="an account in hedge mode", venue=hedged()))
+
+
+def test_hedge_mode_that_is_turned_on_stops_the_perpetual_alone() -> None:
+    case = Case(
+        name="hedge mode is turned on while the engine quotes",
+        acts=(at(5, turn_hedge_mode_on, cancel_own),),
+        off={PERP: "the venue refused the market: 114"},
+        seconds=8,
+        change=far_from_the_mid,
+    )
+    run_case(case)
 
 
 def earned(world: World) -> Decimal:

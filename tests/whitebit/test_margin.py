@@ -182,3 +182,15 @@ def test_a_strangers_market_buy_on_spot_is_sized_in_money(product: Product, leav
     event = Normaliser(markets).frame("private", json.dumps(frame).encode())
     assert isinstance(event, events.OrderOpened)
     assert event.order.leaves_qty == leaves
+
+
+@pytest.mark.parametrize("side", ["LONG", "SHORT"])
+def test_a_position_of_hedge_mode_stops_its_market(side: str) -> None:
+    reason = f"the account is in hedge mode: found a {side} position"
+    refused = pushed(Product.PERPETUAL, position_side=side)
+    assert refused == events.FrameRefused("private", NAME, reason)
+    answered = listed(Product.PERPETUAL, [{**REST, "positionSide": side}])
+    assert isinstance(answered, events.FrameRefused)
+    assert (answered.market, answered.reason) == (NAME, reason)
+    closed = {**REST, "positionSide": side, "amount": "0"}
+    assert listed(Product.PERPETUAL, [closed]) == events.PositionsListed(NAME, ())

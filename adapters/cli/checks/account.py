@@ -15,7 +15,8 @@ from adapters.cli.checks.base import (
     warned,
 )
 from adapters.cli.checks.markets import wanted
-from adapters.whitebit.requests import encode
+from adapters.runtime.position_mode import REFUSED, concerns, is_hedged
+from adapters.whitebit.requests import encode, encode_hedge_mode
 from adapters.whitebit.wire import Fees
 from engine import events as e
 from engine.intents import (
@@ -164,6 +165,19 @@ async def rpi(patient: Patient) -> Finding:
 
 def _all(quote: TwoSidedQuote) -> tuple[Level, ...]:
     return quote.bids + quote.asks
+
+
+async def position_mode(patient: Patient) -> Finding:
+    """Hedge mode splits the position that is our inventory in two."""
+    if not concerns(patient.learned.quoted.values()):
+        return skipped("no perpetual is quoted")
+    answer = await patient.fetch(encode_hedge_mode(patient.nonces.draw()))
+    hedged = is_hedged(answer)
+    if hedged is None:
+        return warned(f"HTTP {answer.status} without the position mode", "ask again")
+    if hedged:
+        return failed(REFUSED, "")
+    return passed("one-way")
 
 
 async def timers(patient: Patient) -> Finding:

@@ -35,6 +35,7 @@ CHECKS: tuple[Check, ...] = (
     Check("fees", account.fees, ("authentication", "precision", "book")),
     Check("rpi", account.rpi, ("authentication", "precision", "book")),
     Check("funds", account.funds, ("authentication", "precision", "book")),
+    Check("position_mode", account.position_mode, ("authentication", "precision")),
     Check("timers", account.timers, ("authentication",)),
     Check("open_orders", account.open_orders, ("authentication",)),
     Check("kill_switch", kill_switch.kill_switch, ("permission", "timers", "open_orders")),
