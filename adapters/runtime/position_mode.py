@@ -45,7 +45,7 @@ async def refuse_hedge_mode(
     """Refuse to quote perpetuals of an account in hedge mode.
 
     An answer that does not tell stops nobody: in hedge mode the venue refuses what has no
-    `positionSide` (code 114), and a position with a side stops its market.
+    `positionSide` (code 114), and two positions stop their market.
 
     Raises:
         ConfigError: the account is in hedge mode.

@@ -14,10 +14,10 @@ import msgspec
 
 from adapters.whitebit import frames
 from adapters.whitebit.orders import (
-    SIDES,
     Scale,
-    check_one_way,
+    TwoPositions,
     interest,
+    one_each,
     optional_amount,
     pending_order,
     signed_lots,
@@ -99,6 +99,8 @@ class Normaliser:
         read = self._readers[type(update)]
         try:
             return read(update)
+        except TwoPositions as error:
+            return FrameRefused(stream, error.market, str(error))
         except ValueError as error:
             return FrameRefused(stream, clip(_market_of(update), 64), clip(str(error)))
 
@@ -181,12 +183,11 @@ class Normaliser:
                 continue
             qty = signed_lots(scale, record.amount)
             if qty:
-                check_one_way(record.position_side)
                 entry = optional_amount(record.base_price)
                 pnl = optional_amount(record.pnl)
                 cost = interest(scale.market, record.unrealized_funding, record.funding)
                 positions.append(Position(record.market, record.id, qty, entry, pnl, cost))
-        return PositionsReported(tuple(positions))
+        return PositionsReported(one_each(positions))
 
     def _reply(self, stream: str, data: bytes, update_error: str) -> AnyEvent:
         try:
@@ -251,11 +252,7 @@ def _margin_balances(update: BalanceMarginUpdate) -> MarginBalancesChanged:
 
 
 def _market_of(update: Update) -> str:
-    # The market a refused update was about; balances are about the account, and positions too but
-    # for one that a market cannot be quoted with.
-    if isinstance(update, PositionsUpdate):
-        hedged = [record for record in update.params.records if record.position_side in SIDES]
-        return hedged[0].market if hedged else ""
+    # The market a refused update was about; positions and balances are about the account.
     if isinstance(update, BookTickerUpdate):
         return update.params[0][2]
     if isinstance(update, DepthUpdate):

@@ -14,7 +14,7 @@ from enum import Enum
 from adapters.whitebit.units import Units, amount, clip, micros
 from adapters.whitebit.wire import Deal, PendingOrder, RestDeal, RestOrder
 from engine.money import ZERO, add
-from engine.types import Market, OrderStatus, Product, Role, Side, VenueFill, VenueOrder
+from engine.types import Market, OrderStatus, Position, Product, Role, Side, VenueFill, VenueOrder
 
 
 class Scale:
@@ -237,13 +237,25 @@ def signed_lots(scale: Scale, text: str) -> int:
     return scale.lots[text]
 
 
-SIDES = ("LONG", "SHORT")
+def one_each(positions: list[Position]) -> tuple[Position, ...]:
+    """Return positions of as many markets.
+
+    Raises:
+        TwoPositions: a market has two, as only in hedge mode (10.9): neither is the inventory.
+    """
+    markets = [position.market for position in positions]
+    for name in markets:
+        if markets.count(name) > 1:
+            raise TwoPositions(name)
+    return tuple(positions)
 
 
-def check_one_way(position_side: str | None) -> None:
-    """Raise ValueError for one of hedge mode's two positions, of which one is not the inventory."""
-    if position_side in SIDES:
-        raise ValueError(f"the account is in hedge mode: found a {position_side} position")
+class TwoPositions(ValueError):
+    """A market has two positions."""
+
+    def __init__(self, market: str) -> None:
+        super().__init__("the account is in hedge mode: found two positions of one market")
+        self.market = market
 
 
 def interest(market: Market, accrued: str | None, paid: str | None) -> Decimal:

@@ -15,8 +15,9 @@ from adapters.whitebit.markets import read_market
 from adapters.whitebit.orders import (
     Scale,
     Surface,
-    check_one_way,
+    TwoPositions,
     interest,
+    one_each,
     optional_amount,
     rest_fill,
     rest_order,
@@ -254,12 +255,14 @@ def _positions(
             qty = signed_lots(Scale(market), item.amount)
             # A position just closed was captured with amount 0 and no price (6.5).
             if qty:
-                check_one_way(item.positionSide)
                 entry = optional_amount(item.basePrice)
                 pnl = optional_amount(item.unrealizedPnl)
                 cost = interest(market, item.unrealizedFunding, item.funding)
                 positions.append(Position(item.market, item.positionId, qty, entry, pnl, cost))
-    return events.PositionsListed(intent.market, tuple(positions))
+    try:
+        return events.PositionsListed(intent.market, one_each(positions))
+    except TwoPositions as error:
+        raise Misfit(error.market, str(error)) from error
 
 
 def _fees(market: Market, body: bytes) -> events.FeesListed:

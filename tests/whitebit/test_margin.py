@@ -184,13 +184,17 @@ def test_a_strangers_market_buy_on_spot_is_sized_in_money(product: Product, leav
     assert event.order.leaves_qty == leaves
 
 
-@pytest.mark.parametrize("side", ["LONG", "SHORT"])
-def test_a_position_of_hedge_mode_stops_its_market(side: str) -> None:
-    reason = f"the account is in hedge mode: found a {side} position"
-    refused = pushed(Product.PERPETUAL, position_side=side)
-    assert refused == events.FrameRefused("private", NAME, reason)
-    answered = listed(Product.PERPETUAL, [{**REST, "positionSide": side}])
+def test_two_positions_of_one_market_stop_it() -> None:
+    """Hedge mode: what a single one is called does not matter, since its sign says all."""
+    reason = "the account is in hedge mode: found two positions of one market"
+    long, short = {**REST, "amount": "0.2", "positionSide": "LONG"}, {**REST, "positionId": 6}
+    answered = listed(Product.PERPETUAL, [long, short])
     assert isinstance(answered, events.FrameRefused)
     assert (answered.market, answered.reason) == (NAME, reason)
-    closed = {**REST, "positionSide": side, "amount": "0"}
-    assert listed(Product.PERPETUAL, [closed]) == events.PositionsListed(NAME, ())
+    records = [{**STREAM, "amount": "0.2", "position_side": "LONG"}, {**STREAM, "id": 6}]
+    frame = {"method": "positionsMargin_update", "params": {"total": 2, "records": records}}
+    markets = {NAME: replace(SPOT, product=Product.PERPETUAL)}
+    pushed = Normaliser(markets).frame("private", json.dumps(frame).encode())
+    assert pushed == events.FrameRefused("private", NAME, reason)
+    closed = {**long, "amount": "0"}
+    assert isinstance(listed(Product.PERPETUAL, [closed, short]), events.PositionsListed)
