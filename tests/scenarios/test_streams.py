@@ -99,7 +99,7 @@ CASES = [
         name="the venue opens no socket for a while",
         rules=(Rule(kind=Kind.ANSWER, path="/ws", status=503, from_s=4, until_s=12),),
         acts=CUT,
-        gates=(DOWN,),
+        gates=(NO_BOOK,),
         seconds=20,
     ),
     Case(
@@ -113,7 +113,7 @@ CASES = [
         name="a socket is closed while it is opened",
         rules=(Rule(kind=Kind.CLOSE, path="/ws", from_s=4, times=4),),
         acts=CUT,
-        gates=(DOWN,),
+        gates=(NO_BOOK,),
         seconds=20,
     ),
     Case(
@@ -129,7 +129,7 @@ CASES = [
             Rule(kind=Kind.ANSWER, path=TOKEN, status=503, accepted=False, from_s=4, until_s=12),
         ),
         acts=CUT,
-        gates=(DOWN,),
+        gates=(NO_BOOK,),
         seconds=20,
     ),
     Case(
@@ -138,7 +138,7 @@ CASES = [
             Rule(kind=Kind.ANSWER, path=TOKEN, status=429, accepted=False, from_s=4, until_s=12),
         ),
         acts=CUT,
-        gates=(DOWN,),
+        gates=(NO_BOOK,),
         seconds=20,
     ),
     Case(
@@ -152,7 +152,7 @@ CASES = [
         name="the venue refuses to authorise and to subscribe",
         rules=(Rule(kind=Kind.ANSWER, channel="answer", status=3, from_s=4, until_s=8),),
         acts=CUT,
-        gates=(DOWN,),
+        gates=(NO_BOOK,),
         seconds=45,
         anomalies=-1,
     ),
