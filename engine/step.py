@@ -60,8 +60,10 @@ def decide(state: State) -> Decided:
                     if limited:
                         state = counted(state, market, quoting)
                     intents += quoting
+    if len(intents) > 1:
+        intents = rates.urgent_first(intents)
     if intents and (attention or len(intents) > state.slack):
-        intents, held = rates.admit(state, rates.urgent_first(intents))
+        intents, held = rates.admit(state, intents)
         refusals += held
     if not (intents or refusals or stages):
         return NOTHING_TO_DO

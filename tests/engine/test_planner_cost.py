@@ -104,6 +104,15 @@ def test_a_move_that_shifts_levels_tells_the_new_ladder_and_one_that_does_not_te
     assert [m.ladder for m in run.decide() if isinstance(m, i.ModifyOrder)] == [()] * 3
 
 
+def test_a_cancel_beside_a_shift_is_told_of_no_ladder() -> None:
+    run, _ = quoting(BIDS, ())
+    first, second, third = [order.client_order_id for order in run.market.bids]
+    wanting(run, ((989, 10), (988, 10)), ())
+    cancel, moved = run.decide()
+    assert cancel == i.CancelOrder(NAME, third)
+    assert moved == i.ModifyOrder(NAME, first, 988, 10, Stp.CANCEL_NEW, (second, first, third))
+
+
 def test_an_order_in_flight_keeps_its_level_while_the_others_shift() -> None:
     run, _ = quoting(BIDS, ())
     first, second, third = run.market.bids

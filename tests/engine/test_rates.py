@@ -24,11 +24,13 @@ from tests.engine.builders import (
     NAME,
     PERPETUAL,
     T0,
+    Fixed,
     Run,
     S,
     fixed,
     new_order,
     quoted,
+    quoting,
     started,
 )
 
@@ -352,6 +354,22 @@ def test_without_attention_the_limits_are_looked_at_only_beyond_the_slack() -> N
     assert len(decide(replace(short, slack=1)).intents) == 1
     assert decide(replace(short, slack=0)).intents == ()
     assert decide(replace(short, slack=0)).refusals[0].key == SIGNED
+
+
+def test_cancels_of_one_market_go_before_the_moves_of_another() -> None:
+    run, _ = quoting()
+    run.push(e.Decided((), ()))
+    other = replace(run.market.quoted.market, name="AAA_USDT")
+    first = replace(run.market, quoted=replace(run.market.quoted, market=other))
+    second = replace(run.market, touched_seq=run.state.seq + 1)
+    moved = replace(
+        first, strategy=Fixed(((980, 10),), ((1010, 10),)), touched_seq=run.state.seq + 1
+    )
+    gone = replace(second, strategy=Fixed((), ((1010, 10),)))
+    links = {**run.state.links, "AAA_USDT": run.state.links[NAME]}
+    state = replace(run.state, markets={"AAA_USDT": moved, NAME: gone}, links=links, slack=9)
+    kinds = [type(intent) for intent in decide(state).intents]
+    assert kinds == [i.CancelOrder, i.ModifyOrder]
 
 
 def test_limits_of_the_state_survive_the_journal() -> None:

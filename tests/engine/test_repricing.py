@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from engine import events as e
 from engine import intents as i
@@ -16,6 +17,7 @@ from tests.engine.builders import (
     Run,
     S,
     accepted,
+    fill,
     fixed,
     new_order,
     quoted,
@@ -171,11 +173,23 @@ def test_while_a_level_waits_its_order_may_shrink_and_move_away() -> None:
 def test_a_modify_refused_after_its_order_was_forgotten_changes_nothing() -> None:
     run, (_, bid) = quoting()
     (request,) = run.ask(i.ModifyOrder(NAME, bid.client_order_id, 1000, 10, bid.stp))
-    name = bid.client_order_id
-    run.push(e.OrderClosed(venue_order(name, 1, leaves=0, status=OrderStatus.FILLED)))
-    before = run.market.would_take
-    run.push(e.RequestRefused(NO_FUNDS), request)
-    assert run.market.would_take == before
+    closed = venue_order(bid.client_order_id, bid.order_id, leaves=0, status=OrderStatus.FILLED)
+    run.push(e.OrderClosed(closed))
+    deal = fill(1, order_id=bid.order_id, client_order_id=bid.client_order_id)
+    run.push(e.Filled(deal))
+    run.state = replace(run.state, markets={NAME: replace(run.market, closed=())})
+    run.push(e.RequestRefused(WOULD_TAKE), request)
+    assert run.market.would_take == ()
+
+
+def test_a_modify_that_was_settled_and_then_is_refused_is_an_anomaly_and_reprices() -> None:
+    run, (_, bid) = quoting()
+    (request,) = run.ask(i.ModifyOrder(NAME, bid.client_order_id, 1000, 10, bid.stp))
+    moved = venue_order(bid.client_order_id, 50, price=1000)
+    run.push(e.OrderOpened(moved))
+    run.push(e.RequestRefused(WOULD_TAKE), request)
+    assert "settled, then refused" in run.state.last_anomaly
+    assert (run.order(bid.client_order_id).price, len(run.market.would_take)) == (1000, 1)
 
 
 # --- bulks, item by item ------------------------------------------------------------------------
