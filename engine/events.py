@@ -348,6 +348,15 @@ class ChoreFailed(Event, frozen=True, tag="cf"):
     reason: str
 
 
+class HistoryDropped(Event, frozen=True, tag="hd"):
+    """The oldest segments of the journal are about to be removed, as the configuration asks."""
+
+    first_seq: int
+    """Of what is kept."""
+    segments: int
+    bytes_dropped: int
+
+
 class StopRequested(Event, frozen=True, tag="sp"):
     """Stop quoting, cancel everything, disarm once that is proved."""
 
@@ -475,6 +484,7 @@ AnyEvent = (
     | LoopStalled
     | TailCut
     | ChoreFailed
+    | HistoryDropped
     | StopRequested
     | PlacingForbidden
     | PlacingAllowed

@@ -69,6 +69,7 @@ HANDLERS: dict[type, Callable[[State, e.Record, Any], State]] = {
     e.LoopStalled: session.loop_stalled,
     e.TailCut: _noted,
     e.ChoreFailed: _noted,
+    e.HistoryDropped: _noted,
     e.StopRequested: session.stop_requested,
     e.PlacingForbidden: session.placing_forbidden,
     e.PlacingAllowed: session.placing_allowed,

@@ -22,6 +22,7 @@ from msgspec import Meta, Struct
 import strategies as _strategies  # noqa: F401
 from adapters.cli.config_errors import convert, nearest, refused, shown
 from adapters.cli.durations import NS_PER_S, format_seconds
+from adapters.cli.journal_config import JournalConfig, to_keep
 from adapters.cli.limits import (
     Amounts,
     Bps,
@@ -64,15 +65,6 @@ class EngineConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     on_restart: Literal["cancel", "adopt"] = "cancel"
     depth_limit: Literal[1, 5, 10, 20, 30, 50, 100] = 20
     rate_percent: Annotated[int, Meta(ge=1, le=100)] = 80
-
-
-class JournalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    directory: str = "journals"
-    """Where a run without --journal begins its own journal, in a directory named by the run."""
-    raw: bool = True
-    """Keep the bytes as received beside the journal."""
-    compress: bool = True
-    """Compress segments that are closed."""
 
 
 class OperatorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -208,6 +200,7 @@ def parse_config(text: bytes, source: str) -> Config:
     )
     _check_urls(config)
     _check_directory(config)
+    to_keep(config.journal, source)
     to_settings(config)
     return config
 

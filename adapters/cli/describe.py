@@ -173,6 +173,10 @@ _WORDS: dict[type, Callable[[e.Record, State, Any], str | None]] = {
         f"{event.segment}: {event.bytes_cut} bytes of a torn write cut off"
     ),
     e.ChoreFailed: lambda _, __, event: f"{event.chore} failed: {event.reason}",
+    e.HistoryDropped: lambda _, __, event: (
+        f"the journal now begins at seq {event.first_seq}:"
+        f" {event.segments} segments of {event.bytes_dropped} bytes dropped"
+    ),
     e.StopRequested: lambda _, __, event: f"stopping: {event.reason}",
     e.RequestWithheld: lambda record, before, event: (
         f"{_request(record, before)}: never sent: {event.reason}"

@@ -1,4 +1,4 @@
-"""Durations as people write them, exact to the nanosecond: `250ms`, `3s`, `1.5s`, `10m`, `2h`."""
+"""Durations as people write them, exact to the nanosecond: `250ms`, `1.5s`, `10m`, `2h`, `30d`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,14 @@ from engine.errors import ConfigError
 
 NS_PER_S = 1_000_000_000
 
-_DURATION = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,9}))?(ms|s|m|h)")
-_UNIT_NS = {"ms": 1_000_000, "s": NS_PER_S, "m": 60 * NS_PER_S, "h": 3_600 * NS_PER_S}
+_DURATION = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,9}))?(ms|s|m|h|d)")
+_UNIT_NS = {
+    "ms": 1_000_000,
+    "s": NS_PER_S,
+    "m": 60 * NS_PER_S,
+    "h": 3_600 * NS_PER_S,
+    "d": 86_400 * NS_PER_S,
+}
 
 EXPECTED = "expected a duration above zero such as 250ms, 3s, 10m or 2h"
 

@@ -169,6 +169,7 @@ def _plan(options: _Options, address: VenueAddress, fs: SystemFs) -> RunPlan:
     import engine
     import strategies
     from adapters.cli.config import config_json, state_directory, to_quoted, to_settings
+    from adapters.cli.journal_config import to_keep
     from adapters.runtime.run import RunPlan
     from adapters.runtime.snapshots import code_hash
 
@@ -188,6 +189,7 @@ def _plan(options: _Options, address: VenueAddress, fs: SystemFs) -> RunPlan:
         journal=options.journal,
         raw_capture=config.journal.raw,
         compress=config.journal.compress,
+        keep=to_keep(config.journal, config.source),
         state_directory=state_directory(config),
         code=code_hash(fs, core),
     )

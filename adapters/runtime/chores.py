@@ -1,4 +1,5 @@
-"""What a run does beside its loop: prove what a start took on trust, keep snapshots, compress.
+"""What a run does beside its loop: prove what a start took on trust, keep
+snapshots, compress and drop segments.
 
 On a real disk it is done in threads, so that no frame waits for it. A simulation has none: its
 clock would not wait for them.
@@ -9,20 +10,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import trio
 
-from adapters.ports import Fs
+from adapters.ports import NS_PER_S, Fs
 from adapters.runtime.journal_compact import compact_segment, plain_segments
 from adapters.runtime.journal_format import Kind
+from adapters.runtime.journal_keep import EVERYTHING, Keep, carry_out, plan_drop, remove_leftovers
 from adapters.runtime.journal_read import RAW_DIR
 from adapters.runtime.journal_recovery import prove_older
 from adapters.runtime.snapshots import SnapshotKeeper
-from engine.events import AnyEvent, ChoreFailed
+from engine.events import AnyEvent, ChoreFailed, HistoryDropped
 from engine.state import State
+
+T = TypeVar("T")
 
 EVERY_S = 10.0
 """How often it is looked whether there is something to compress."""
+DROP_EVERY_NS = 600 * NS_PER_S
+"""How often it is looked whether something is too old, or too much."""
 FAILED_PAUSE_S = 600.0
 """Until what the disk refused is tried again."""
 
@@ -43,6 +50,8 @@ class Chores:
         *,
         threaded: bool,
         compress: bool = True,
+        keep: Keep = EVERYTHING,
+        now_ns: Callable[[], int] = int,
     ) -> None:
         """Know what there is to do.
 
@@ -53,13 +62,19 @@ class Chores:
             trusted_seq: Segments that end before this record were not checked at the start.
             threaded: Do it in threads.
             compress: Compress segments once others follow them.
+            keep: What is kept of the journal.
+            now_ns: Tells the time, by which records are too old.
         """
         self._fs = fs
+        self._journal = journal
+        self._next_drop_ns = 0
         self._directories = ((journal, Kind.EVENTS), (journal / RAW_DIR, Kind.RAW))
         self._keeper = keeper
         self._trusted_seq = trusted_seq
         self._threaded = threaded
         self._compress = compress
+        self._keep = keep
+        self._now_ns = now_ns
 
     async def at_start(self) -> None:
         """Prove the older segments.
@@ -71,23 +86,39 @@ class Chores:
             await self._do(partial(prove_older, self._fs, directory, kind, self._trusted_seq))
 
     async def beside(self, tell: Callable[[AnyEvent], None]) -> None:
-        """Prove the older segments, then compress what is closed, until cancelled.
+        """Prove the older segments, then compress and drop what is closed, until cancelled.
 
         Args:
-            tell: Takes events for the journal: what could not be done.
+            tell: Takes events for the journal: what is dropped, and what could not be done.
 
         Raises:
             JournalError: a segment is damaged.
         """
         await self.at_start()
-        while self._compress:
+        while self._compress or not self._keep.everything:
             await trio.sleep(EVERY_S)
-            for directory, kind in self._directories:
-                try:
+            chore = "compressing"
+            try:
+                for directory, kind in self._directories if self._compress else ():
                     await self._do(partial(self._compact, directory, kind))
-                except OSError as error:
-                    tell(ChoreFailed("compressing", f"{directory}: {error}"))
-                    await trio.sleep(FAILED_PAUSE_S)
+                if not self._keep.everything:
+                    chore = "dropping old segments"
+                    await self._drop(tell)
+            except OSError as error:
+                tell(ChoreFailed(chore, str(error)))
+                await trio.sleep(FAILED_PAUSE_S)
+
+    async def _drop(self, tell: Callable[[AnyEvent], None]) -> None:
+        await self._do(partial(remove_leftovers, self._fs, self._journal))
+        now_ns = self._now_ns()
+        if now_ns < self._next_drop_ns:
+            return
+        self._next_drop_ns = now_ns + DROP_EVERY_NS
+        drop = await self._do(partial(plan_drop, self._fs, self._journal, self._keep, now_ns))
+        if drop is not None:
+            tell(HistoryDropped(drop.base.first_seq, drop.segments, drop.size))
+            await trio.sleep(EVERY_S)  # so that it is in the journal before it is so
+            await self._do(partial(carry_out, self._fs, self._journal, drop))
 
     def _compact(self, directory: Path, kind: Kind) -> None:
         # A thread that works when the run ends looks up after each piece.
@@ -108,8 +139,7 @@ class Chores:
         if self._keeper.is_due(vouched, every=1):
             await self.now_and_then(vouched)
 
-    async def _do(self, chore: Callable[[], None]) -> None:
+    async def _do(self, chore: Callable[[], T]) -> T:
         if self._threaded:
-            await trio.to_thread.run_sync(chore)
-        else:
-            chore()
+            return await trio.to_thread.run_sync(chore)
+        return chore()

@@ -101,3 +101,9 @@ def unpack_partly(data: bytes) -> bytes:
     except zstandard.ZstdError:
         pass  # what came out before is all there is
     return bytes(plain)
+
+
+def unpack_head(data: bytes, size: int) -> bytes:
+    """Return up to `size` bytes from the beginning of a segment; its end may be missing."""
+    reader = zstandard.ZstdDecompressor().stream_reader(memoryview(data)[LEAD_SIZE:])
+    return reader.read(size)

@@ -28,6 +28,7 @@ from adapters.runtime.journal_read import (
     read_plain,
     segment_paths,
 )
+from adapters.runtime.snapshots import list_snapshots, snapshot_name
 from engine.errors import JournalError
 
 _ANY_SEQ = 0  # behind damage the next segment's own first seq has to be believed
@@ -162,6 +163,7 @@ class _Checker:
         if LOCK_NAME in names and (size := self._fs.size(lock)):
             self._report(lock, Damage(0, 0, "an empty file", f"{size} bytes"))
         known = {LOCK_NAME, BASE_NAME, *([RAW_DIR] if self._kind is Kind.EVENTS else [])}
+        known.update(snapshot_name(seq) for seq in list_snapshots(self._fs, self._directory))
         return tuple(n for n in names if n not in known and segment_number(n) is None)
 
     def _check_segment(self, path: Path, number: int, *, is_last: bool) -> None:

@@ -17,6 +17,7 @@ from adapters.ports import Clock, Fs, Ids, Net
 from adapters.runtime.chores import Chores
 from adapters.runtime.journal import JournalWriter
 from adapters.runtime.journal_format import TornTail
+from adapters.runtime.journal_keep import Keep
 from adapters.runtime.journal_raw import RawWriter
 from adapters.runtime.latch import Latch
 from adapters.runtime.live import LiveLoop
@@ -70,6 +71,8 @@ class RunPlan(msgspec.Struct, frozen=True):
     raw_capture: bool = True
     compress: bool = True
     """Closed segments of the journal are compressed."""
+    keep: Keep = Keep()
+    """What is kept of the journal; everything by default."""
     state_directory: Path | None = None
     """Where the panic latch is looked for; None for a run that no other process can reach."""
     code: bytes = b""
@@ -131,7 +134,7 @@ async def run_engine(
                 sequencer.take(TailCut(torn.segment, torn.offset, torn.bytes_cut))
             started_ns = clock.now_ns()
             sequencer.start(_run_started(plan, ids, quoted))
-            chores = _chores(plan, fs, opened.recovery.snapshot_seq)
+            chores = _chores(plan, fs, clock, opened.recovery.snapshot_seq)
             loop = LiveLoop(
                 sequencer, rest, net, plan.ws_url, clock, ids, nonces, chores, quiet_gc, latch
             )
@@ -183,10 +186,18 @@ def _open(plan: RunPlan, fs: Fs, files: ExitStack) -> _Opened:
     return _Opened(journal, raw, found.torn, state, recovery)
 
 
-def _chores(plan: RunPlan, fs: Fs, snapshot_seq: int) -> Chores:
-    keeper = SnapshotKeeper(fs, plan.journal, plan.code, snapshot_seq)
+def _chores(plan: RunPlan, fs: Fs, clock: Clock, snapshot_seq: int) -> Chores:
+    one_a_segment = not plan.keep.everything
+    keeper = SnapshotKeeper(fs, plan.journal, plan.code, snapshot_seq, one_a_segment=one_a_segment)
     return Chores(
-        fs, plan.journal, keeper, snapshot_seq, threaded=plan.threaded, compress=plan.compress
+        fs,
+        plan.journal,
+        keeper,
+        snapshot_seq,
+        threaded=plan.threaded,
+        compress=plan.compress,
+        keep=plan.keep,
+        now_ns=clock.now_ns,
     )
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 from crc32c import crc32c
 
 from adapters.ports import Fs
-from adapters.runtime.journal_read import JournalReader
+from adapters.runtime.journal_read import JournalReader, read_headers
 from adapters.runtime.journal_start import start_state, vouched_state
 from engine.codec import decode_record
 from engine.errors import JournalError
@@ -130,7 +130,9 @@ def fold_rest(fs: Fs, journal: Path, state: State) -> State:
 class SnapshotKeeper:
     """Writes the snapshots of one run."""
 
-    def __init__(self, fs: Fs, journal: Path, code: bytes, last_seq: int) -> None:
+    def __init__(
+        self, fs: Fs, journal: Path, code: bytes, last_seq: int, *, one_a_segment: bool = False
+    ) -> None:
         """Keep snapshots beside a journal.
 
         Args:
@@ -138,10 +140,13 @@ class SnapshotKeeper:
             journal: Its directory.
             code: The `code_hash` of this program; empty to keep none.
             last_seq: Record of the snapshot that this run began from; 0 for none.
+            one_a_segment: Leave the first in each segment, for the journal to begin there once
+                older segments are dropped.
         """
         self._fs = fs
         self._journal = journal
         self._code = code
+        self._one_a_segment = one_a_segment
         self._last_seq = self._good_seq = last_seq
 
     def is_due(self, state: State, every: int = EVERY) -> bool:
@@ -157,15 +162,22 @@ class SnapshotKeeper:
         self._last_seq = state.seq
         data = encode_snapshot(Snapshot(self._code, encode_state(state)))
         try:
-            for seq in list_snapshots(self._fs, self._journal):
-                if seq != self._good_seq:
+            seqs = list_snapshots(self._fs, self._journal)
+            kept = {self._good_seq, *(self._first_ones(seqs) if self._one_a_segment else ())}
+            for seq in seqs:
+                if seq not in kept:
                     self._fs.remove(self._journal / snapshot_name(seq))
             file = self._fs.open_new(self._journal / snapshot_name(state.seq))
             try:
                 file.write(data)
             finally:
                 file.close()
-        except OSError:
+        except (OSError, JournalError):
             # Its absence costs time at the next start, and nothing else.
             return
         self._good_seq = state.seq
+
+    def _first_ones(self, seqs: list[int]) -> Iterator[int]:
+        # The fingerprint that vouches for a snapshot is the record behind it.
+        for header in read_headers(self._fs, self._journal):
+            yield from [seq for seq in seqs if seq + 1 >= header.first_seq][:1]

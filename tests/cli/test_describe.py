@@ -151,6 +151,11 @@ CASES = [
     ),
     ("a torn tail", e.TailCut("0001", 5, 17), "0001: 17 bytes of a torn write cut off"),
     ("a chore", e.ChoreFailed("compressing", "disk full"), "compressing failed: disk full"),
+    (
+        "history that goes",
+        e.HistoryDropped(900, 3, 5000),
+        "the journal now begins at seq 900: 3 segments of 5000 bytes dropped",
+    ),
     ("a timer is no news", e.TimerFired(), None),
 ]
 

@@ -96,7 +96,7 @@ def of(market: str) -> list[e.AnyEvent]:
         e.TimerFired(),
         e.LoopStalled(10**9),
         e.TailCut("1", 2, 3),
-        e.ChoreFailed("compressing", "no space"),
+        *(e.ChoreFailed("compressing", "no space"), e.HistoryDropped(5, 2, 1000)),
         e.StopRequested("done"),
         e.PlacingForbidden("latch"),
         e.PlacingAllowed(),
