@@ -64,6 +64,7 @@ async def test_what_is_spoilt_is_found(
     assert result.status is status, result
     assert text in result.text, result
     assert "\n" not in result.text
+    assert bool(result.hint) is (status in (Status.WARN, Status.FAIL)), result
 
 
 async def test_a_timer_that_cannot_be_removed_is_told_with_what_it_will_do(

@@ -84,7 +84,10 @@ async def permission(patient: Patient) -> Finding:
         if event.refusal.http_status in (UNAUTHORISED, FORBIDDEN):
             refused.append(encode(intent, market, 1).path)
         elif not isinstance(intent, CancelOrder):
-            return failed(f"{encode(intent, market, 1).path}: {refusal_words(event)}", "")
+            return failed(
+                f"{encode(intent, market, 1).path}: {refusal_words(event)}",
+                "a run would ask this too",
+            )
     if refused:
         paths = each(dict.fromkeys(refused))
         return failed(f"the key may not use {paths}", "enable trading and info for this key")

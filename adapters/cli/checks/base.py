@@ -17,7 +17,7 @@ from adapters.whitebit.requests import Request, encode
 from adapters.whitebit.responses import normalise_response
 from adapters.whitebit.rest import RestAnswer, RestClient
 from adapters.whitebit.signing import NonceSource
-from engine.errors import QuotefoldError, RemoteProtocolError
+from engine.errors import JournalError, QuotefoldError, RemoteProtocolError
 from engine.events import AnyEvent, FeesListed, RequestRefused
 from engine.intents import Intent
 from engine.money import format_units
@@ -220,8 +220,12 @@ async def _found(patient: Patient, check: Check) -> Finding:
     # What stops a run is what a check is there to find.
     try:
         return await check.run(patient)
+    except RemoteProtocolError as error:
+        return failed(str(error), "check rest_url, the network and the venue's status page")
+    except JournalError as error:
+        return failed(str(error), "quotefold journal verify lists all damage")
     except QuotefoldError as error:
-        return failed(str(error), "")
+        return failed(str(error), "correct what it names; docs/deploying.md says where it belongs")
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return failed(f"{where}{error.strerror or error}", "look at permissions and the disk")

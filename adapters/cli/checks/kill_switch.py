@@ -51,11 +51,16 @@ async def _round(patient: Patient, market: Market) -> str:
         armed = await patient.ask(ArmKillSwitch(market.name, TIMEOUT_S), market)
         if not isinstance(armed, KillSwitchArmed):
             return f"arming {market.name}: {refusal_words(armed)}"
-        if await _timer(patient, market) != armed.timer:
+        if not _is_ours(await _timer(patient, market)):
             return f"{market.name}: armed, but not listed as armed"
     except RemoteProtocolError as error:
         return str(error)
     return ""
+
+
+def _is_ours(timer: KillSwitchTimer | None) -> bool:
+    # Told by its span, in whole seconds that the venue may round.
+    return timer is not None and abs(timer.expiry_s - timer.start_s - TIMEOUT_S) <= 1
 
 
 async def _timer(patient: Patient, market: Market) -> KillSwitchTimer | None:
@@ -72,8 +77,8 @@ async def _removed(patient: Patient, market: Market) -> str:
             await trio.sleep(PAUSE_S)
         try:
             found = await _timer(patient, market)
-            # Any other span is a timer that an engine has armed since.
-            if found is None or found.expiry_s - found.start_s != TIMEOUT_S:
+            # Any other is a timer that an engine has armed since.
+            if not _is_ours(found):
                 return ""
             await patient.ask(DisarmKillSwitch(market.name), market)
             if await _timer(patient, market) is None:

@@ -64,7 +64,7 @@ async def precision(patient: Patient) -> Finding:
             problems.append(str(error))
     if problems:
         learned.quoted.clear()
-        return failed(each(problems), "")
+        return failed(each(problems), "correct [market.*] in the configuration")
     # With the product that each is quoted as.
     learned.markets = {name: quoted.market for name, quoted in learned.quoted.items()}
     fits = (
