@@ -21,6 +21,7 @@ from adapters.ports import SystemFs
 from adapters.runtime.latch import LATCH_NAME
 from adapters.runtime.metrics import Metrics
 from adapters.runtime.metrics_text import RunCollector
+from engine.types import Settings
 from tests.source_tree import ROOT
 from tests.test_readme import parsed
 
@@ -106,6 +107,13 @@ def test_a_loop_that_hangs_is_noticed_and_what_ended_well_stays_down() -> None:
     assert EXIT_UNCLEAN not in (0, 2)
     assert keys["ConditionPathExists"] == [f"!{STATE}/{LATCH_NAME}"]
     assert keys["KillMode"] == ["mixed"]
+
+
+def test_a_start_waits_for_the_kill_switch_and_outlasts_a_venue_that_is_down() -> None:
+    keys = unit("quotefold")
+    pause_s, burst = int(keys["RestartSec"][0]), int(keys["StartLimitBurst"][0])
+    assert pause_s > Settings().kill_switch_timeout_s
+    assert 600 <= pause_s * burst < int(keys["StartLimitIntervalSec"][0])
 
 
 def test_a_stop_has_more_time_than_the_engine_takes() -> None:
