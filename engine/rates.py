@@ -208,7 +208,8 @@ def settled(state: State) -> State:
     if circuits:
         return replace(state, slack=0)
     free = room(state, SIGNED) - bucket_of(SIGNED, percent).reserve
-    return replace(state, slack=min(free, *(room(state, key) for key in _HOT)))
+    left = state.sent_max - state.sent
+    return replace(state, slack=min(free, left, *(room(state, key) for key in _HOT)))
 
 
 # --- what may go now ----------------------------------------------------------------------------

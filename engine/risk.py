@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from engine.events import RiskRefusal
-from engine.intents import CancelOrder, Intent, ModifyOrder
+from engine.intents import CancelOrder, Intent, ModifyOrder, PlaceOrders
 from engine.state import MarketState, State
 from engine.top import mid2
 from engine.types import BUY, NO_LIMIT, Limits, Side
@@ -55,10 +55,9 @@ class Exposure(msgspec.Struct, gc=False):
         if (
             price <= 0
             or qty <= 0
-            or qty < spec.qty_min
+            or not spec.qty_min <= qty <= limits.order_qty_max
             or not spec.notional_min <= price * qty <= limits.order_notional_max
             or worst > most
-            or qty > limits.order_qty_max
             or abs(price2 - middle2) * 10_000 > limits.collar_bps * middle2
             or (last2 and abs(price2 - last2) * 10_000 > limits.collar_bps * last2)
             or (mark2 and abs(price2 - mark2) * 10_000 > limits.collar_bps * mark2)
@@ -162,39 +161,39 @@ def exposure_of(market: MarketState) -> Exposure:
     return Exposure(market, orders, mid2(market), market.buy_worst, market.sell_worst)
 
 
-def within_rate(
-    state: State, market: MarketState, intents: list[Intent], planned: int
-) -> tuple[list[Intent], list[RiskRefusal]]:
-    """Leave out what exceeds the message rate: cancels always pass, and stand in for modifies.
+def within_rate(state: State, intents: list[Intent]) -> tuple[list[Intent], list[RiskRefusal]]:
+    """Leave out what exceeds the message rate: all but places and modifies passes, and counts.
+
+    What should move and may not is cancelled.
 
     Args:
-        state: The state the plan was made in.
-        market: Whose plan it is.
-        intents: The plan.
-        planned: Requests that the decision holds before these.
+        state: The state the decision is made in.
+        intents: All of the decision.
     """
-    found = state.sent + planned + len(intents)
-    if found <= state.sent_max:
+    left = state.sent_max - state.sent - len(intents)
+    if left >= 0:
         return intents, []
-    cancels = sum([isinstance(intent, CancelOrder) for intent in intents])
-    left = state.sent_max - state.sent - planned - cancels
+    left += sum([isinstance(intent, PlaceOrders | ModifyOrder) for intent in intents])
     kept: list[Intent] = []
+    refusals: dict[str, RiskRefusal] = {}
     for intent in intents:
-        if isinstance(intent, CancelOrder):
+        if not isinstance(intent, PlaceOrders | ModifyOrder):
             kept.append(intent)
-        elif left > 0:
-            left -= 1
+            continue
+        left -= 1
+        if left >= 0:
             kept.append(intent)
-        elif isinstance(intent, ModifyOrder):
-            # It is not where it is wanted any more.
-            order = market.orders[intent.client_order_id]
+            continue
+        refusals.setdefault(intent.market, _over_rate(state, intent.market))
+        if isinstance(intent, ModifyOrder):
+            order = state.markets[intent.market].orders[intent.client_order_id]
             if state.now_ns >= order.cancel_at_ns:
                 kept.append(CancelOrder(intent.market, intent.client_order_id))
-    if kept == intents:
-        return kept, []
-    most = state.settings.requests_max
-    over = found - state.sent_max
-    reason = f"{over} requests more than the {most} allowed within "
-    reason += f"{state.settings.requests_span_ns // 1_000_000} ms"
-    name = market.quoted.market.name
-    return kept, [RiskRefusal(name, "message_rate", reason, most + over, most)]
+    return kept, list(refusals.values())
+
+
+def _over_rate(state: State, market: str) -> RiskRefusal:
+    most, span_ms = state.settings.requests_max, state.settings.requests_span_ns // 1_000_000
+    sent = state.sent - state.sent_max + most
+    reason = f"{sent} requests sent of the {most} allowed within {span_ms} ms"
+    return RiskRefusal(market, "message_rate", reason, sent, most)

@@ -46,25 +46,18 @@ def decide(state: State) -> Decided:
     if not (state.stopping_ns or state.halted):
         for market in state.markets.values():
             if attention or market.touched_seq > decided_seq:
-                if limited:
-                    market = confined(state, market)
-                if market.stage is FLATTEN:
-                    quoting, refused = flatten(state, market)
+                if limited or market.holds:
+                    state, quoting, refused = _restrained(state, market)
                 else:
                     quoting, refused = plan(state, market, wanted_quote(state, market))
+                intents += quoting
                 refusals += refused
-                if quoting:
-                    if state.sent + len(intents) + len(quoting) > state.sent_max:
-                        quoting, refused = within_rate(state, market, quoting, len(intents))
-                        refusals += refused
-                    if limited:
-                        state = counted(state, market, quoting)
-                    intents += quoting
     if len(intents) > 1:
         intents = rates.urgent_first(intents)
     if intents and (attention or len(intents) > state.slack):
         intents, held = rates.admit(state, intents)
-        refusals += held
+        intents, over = within_rate(state, intents)
+        refusals += held + over
     if not (intents or refusals or stages):
         return NOTHING_TO_DO
     return Decided(tuple(intents), tuple(refusals), stages)
@@ -77,8 +70,23 @@ def wanted_quote(state: State, market: MarketState) -> TwoSidedQuote:
     view = view_of(market, state.now_ns)
     if view is None:
         return NOTHING
-    quote = market.strategy.quote(view)
-    return held_back(market, quote) if market.holds else quote
+    return market.strategy.quote(view)
+
+
+def _restrained(state: State, market: MarketState) -> tuple[State, list[Intent], list[RiskRefusal]]:
+    # The plan of a market that is held back, or that shares the limits of the account.
+    if state.settings.account_limits:
+        market = confined(state, market)
+    if market.stage is FLATTEN:
+        intents, refusals = flatten(state, market)
+    else:
+        wanted = wanted_quote(state, market)
+        if market.holds:
+            wanted = held_back(market, wanted)
+        intents, refusals = plan(state, market, wanted)
+    if state.settings.account_limits:
+        state = counted(state, market, intents)
+    return state, intents, refusals
 
 
 def held_back(market: MarketState, quote: TwoSidedQuote) -> TwoSidedQuote:

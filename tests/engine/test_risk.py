@@ -21,6 +21,7 @@ from engine.types import BUY, NO_LIMIT, SELL, Limits, Settings, Side, Stp
 from tests.engine.builders import (
     MARKET,
     NAME,
+    PERPETUAL,
     Run,
     S,
     fixed,
@@ -28,6 +29,7 @@ from tests.engine.builders import (
     new_order,
     quoted,
     quoting,
+    snapshot,
     started,
 )
 from tests.engine.test_gates import in_market
@@ -239,53 +241,75 @@ def test_no_span_ever_holds_more_than_the_rate(steps: list[tuple[int, int]]) -> 
         assert len(recent) <= 10
 
 
-def test_a_plan_within_the_rate_is_left_alone() -> None:
+def test_a_decision_within_the_rate_is_left_alone() -> None:
     run, _ = quoting()
     state = replace(run.state, sent=5, sent_max=7)
-    plan: list[Intent] = [i.PlaceOrders(NAME, (new_order("a"),))]
-    assert within_rate(state, run.market, plan, 1) == (plan, [])
+    intents: list[Intent] = [i.PlaceOrders(NAME, (new_order("a"),)), i.QueryTime()]
+    assert within_rate(state, intents) == (intents, [])
+    kept, refusals = within_rate(replace(state, sent=6), intents)
+    assert kept == [i.QueryTime()], "what only asks counts first, and passes"
+    assert len(refusals) == 1
 
 
 def test_beyond_the_rate_nothing_is_placed_and_what_should_move_is_cancelled() -> None:
     run, (ask, bid) = quoting()
-    settings = Settings(requests_max=7)
-    state = replace(run.state, sent=5, sent_max=7, settings=settings)
+    state = replace(run.state, sent=5, sent_max=7, settings=Settings(requests_max=9))
     cancel = i.CancelOrder(NAME, "old")
     up = i.ModifyOrder(NAME, ask.client_order_id, 1011, 10, Stp.CANCEL_NEW)
     down = i.ModifyOrder(NAME, bid.client_order_id, 989, 10, Stp.CANCEL_NEW)
     place = i.PlaceOrders(NAME, (new_order("a"),))
-    kept, refusals = within_rate(state, run.market, [cancel, up, down, place], 0)
+    kept, refusals = within_rate(state, [cancel, up, down, place])
     assert kept == [cancel, up, i.CancelOrder(NAME, bid.client_order_id)]
-    reason = "2 requests more than the 7 allowed within 10000 ms"
-    assert refusals == [RiskRefusal(NAME, "message_rate", reason, 9, 7)]
-    kept, _ = within_rate(state, run.market, [cancel, up, down, place], 1)
+    reason = "7 requests sent of the 9 allowed within 10000 ms"
+    assert refusals == [RiskRefusal(NAME, "message_rate", reason, 7, 9)]
+    kept, _ = within_rate(replace(state, sent=6), [cancel, up, down, place])
     assert [type(intent) for intent in kept] == [i.CancelOrder] * 3
+    kept, _ = within_rate(replace(state, sent=4), [cancel, up, down, place])
+    assert kept == [cancel, up, down]
+
+
+def test_each_market_beyond_the_rate_is_told_of() -> None:
+    perpetual = quoted(PERPETUAL)
+    run = started(quoted(), perpetual)
+    state = replace(run.state, sent=7, sent_max=7)
+    intents: list[Intent] = [
+        i.PlaceOrders(name, (new_order("a"),)) for name in (NAME, PERPETUAL.name, NAME)
+    ]
+    kept, refusals = within_rate(state, intents)
+    assert kept == []
+    assert [refusal.market for refusal in refusals] == [NAME, PERPETUAL.name]
 
 
 def test_an_order_that_may_not_be_cancelled_yet_is_left() -> None:
     run, (ask, _) = quoting()
-    later = replace(ask, cancel_at_ns=run.now_ns + 1)
-    in_market(run, orders={**run.market.orders, ask.client_order_id: later})
-    state = replace(run.state, sent=7, sent_max=7)
     up = i.ModifyOrder(NAME, ask.client_order_id, 1011, 10, Stp.CANCEL_NEW)
-    assert within_rate(state, run.market, [up], 0)[0] == []
-    in_market(
-        run,
-        orders={**run.market.orders, ask.client_order_id: replace(later, cancel_at_ns=run.now_ns)},
-    )
-    assert len(within_rate(state, run.market, [up], 0)[0]) == 1
+    for wait_ns, cancels in ((1, 0), (0, 1)):
+        later = replace(ask, cancel_at_ns=run.now_ns + wait_ns)
+        in_market(run, orders={**run.market.orders, ask.client_order_id: later})
+        state = replace(run.state, sent=7, sent_max=7)
+        assert len(within_rate(state, [up])[0]) == cancels
 
 
 def test_cancels_alone_exceed_the_rate_and_are_no_refusal() -> None:
     run, _ = quoting()
     state = replace(run.state, sent=7, sent_max=7)
     cancels: list[Intent] = [i.CancelOrder(NAME, "x"), i.CancelOrder(NAME, "y")]
-    assert within_rate(state, run.market, cancels, 3) == (cancels, [])
+    assert within_rate(state, cancels) == (cancels, [])
+
+
+def test_between_two_timers_no_more_is_sent_than_the_rate_leaves() -> None:
+    run = paced_run(200)
+    run.push(snapshot(at_ns=run.now_ns))
+    run.push(e.TimerFired())
+    assert run.state.slack <= run.state.sent_max - run.state.sent
+    run.state = replace(run.state, sent=199, sent_max=200)
+    run.push(e.TimerFired())
+    assert run.state.slack == 200 - 199 + run.state.sent_max - 200
 
 
 def test_a_decision_holds_no_more_than_the_rate_allows() -> None:
     run = started(quoted(parameters=fixed(((990, 5),), ((1010, 5),))))
-    run.state = replace(run.state, sent_max=run.state.sent)
+    run.state = replace(run.state, sent_max=run.state.sent, slack=0)
     decision = decide(run.state)
     assert decision.intents == ()
     assert [refusal.rule for refusal in decision.refusals] == ["message_rate"]
@@ -298,7 +322,7 @@ def test_a_decision_holds_no_more_than_the_rate_allows() -> None:
 def test_what_the_session_asks_counts_before_the_quotes() -> None:
     run = started(quoted(parameters=fixed(((990, 5),), ((1010, 5),))))
     run.wait(6)
-    run.state = replace(run.state, sent_max=run.state.sent + 2)
+    run.state = replace(run.state, sent_max=run.state.sent + 2, slack=2)
     decision = decide(run.state)
     assert sum(isinstance(intent, i.Ping) for intent in decision.intents) == 2
     assert not any(isinstance(intent, i.PlaceOrders) for intent in decision.intents)
