@@ -252,6 +252,7 @@ def test_the_maker_that_rests_is_cancelled_before_it_takes() -> None:
 
 
 def test_it_takes_once_a_second() -> None:
+    assert (TAKE_EVERY_NS, FOLLOW_NS) == (S, S)
     run = impatient(7)
     in_market(run, flattened_ns=run.now_ns - TAKE_EVERY_NS + 1)
     assert orders(run) == []

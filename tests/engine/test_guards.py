@@ -96,6 +96,7 @@ def test_a_loss_flattens_where_the_configuration_says_so(rule: str) -> None:
 
 
 def test_a_loss_ladder_goes_down_after_it_was_calm_and_up_at_once() -> None:
+    assert CALM_NS == 30 * S
     run = losing(1400, limits(loss_day_max=1000))
     raised(run)
     since_ns = run.market.holds[0].since_ns

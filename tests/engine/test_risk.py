@@ -90,6 +90,16 @@ def test_the_venues_smallest_quantity(qty: int, rule: str) -> None:
     assert (refusal.rule if refusal else "") == rule
 
 
+@pytest.mark.parametrize(
+    ("price", "qty", "rule"), [(0, 1, "positive"), (1, 0, "positive"), (1, 1, "")]
+)
+def test_a_market_without_minimums_takes_no_nothing(price: int, qty: int, rule: str) -> None:
+    spec = replace(MARKET, notional_min=0, qty_min=0)
+    run = started(quoted(spec, limit=limits(collar_bps=10_000)))
+    refusal = exposure_of(run.market).approve(BUY, price, qty, 1)
+    assert (refusal.rule if refusal else "") == rule
+
+
 REASONS: tuple[tuple[Limits, int, int, str], ...] = (
     (limits(position_max=9), 1000, 10, "buy of 10 could bring the position to 10 lots, limit 9"),
     (

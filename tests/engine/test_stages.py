@@ -7,7 +7,17 @@ from msgspec.structs import replace
 
 from engine import events as e
 from engine import intents as i
-from engine.stages import Hold, SideOff, Stage, StageChange, highest, is_off, staged, with_hold
+from engine.stages import (
+    FLATTEN_LEVEL,
+    Hold,
+    SideOff,
+    Stage,
+    StageChange,
+    highest,
+    is_off,
+    staged,
+    with_hold,
+)
 from engine.state import held
 from engine.step import decide
 from engine.types import BUY, SELL, Level, Side, Stp, TwoSidedQuote
@@ -41,6 +51,21 @@ def test_one_hold_a_rule_and_the_highest_counts() -> None:
     assert with_hold((), hold(Stage.QUOTE)) == ()
 
 
+def test_what_a_journal_holds_of_stages_keeps_its_meaning() -> None:
+    assert [(stage.name, int(stage)) for stage in Stage] == [
+        ("QUOTE", 0),
+        ("WIDEN", 1),
+        ("ONE_SIDE", 2),
+        ("STOP", 3),
+        ("CANCEL", 4),
+        ("FLATTEN", 5),
+        ("OFF", 6),
+    ]
+    assert [off.value for off in SideOff] == ["none", "buy", "sell", "adding"]
+    assert Hold("a", Stage.STOP, "b") == Hold("a", Stage.STOP, "b", 0, True, SideOff.NONE, 0, 0)
+    assert FLATTEN_LEVEL == 99
+
+
 OFF_CASES: tuple[tuple[SideOff, int, Side, bool], ...] = (
     (SideOff.NONE, 5, BUY, False),
     (SideOff.BUY, -5, BUY, True),
@@ -69,6 +94,8 @@ def test_widening_moves_each_price_away_and_rounds_away() -> None:
     held_quote = staged(QUOTE, (hold(Stage.WIDEN),), 0, 10, (), ())
     assert [level.price for level in held_quote.bids] == [999, 989]
     assert [level.price for level in held_quote.asks] == [1012, 1022]
+    high = TwoSidedQuote((level(200_000_000),), ())
+    assert staged(high, (hold(Stage.WIDEN),), 0, 10, (), ()).bids[0].price == 199_800_000
     low = TwoSidedQuote((level(1),), ())
     assert staged(low, (hold(Stage.WIDEN),), 0, 10, (), ()).bids[0].price == 1
 
