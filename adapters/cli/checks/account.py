@@ -179,7 +179,7 @@ async def position_mode(patient: Patient) -> Finding:
     if hedged is None:
         return warned(f"HTTP {answer.status} without the position mode", "ask again")
     if hedged:
-        return failed(REFUSED, "")
+        return failed(REFUSED, "a run refuses to begin until then")
     return passed("one-way")
 
 
