@@ -33,7 +33,7 @@ PATIENT = {"kill_switch_timeout": "60s"}
 """A timer that does none of the work here."""
 STAYS_S = 0.5
 """A venue that shows no order shows none for so long after."""
-POLL_S = 0.002
+POLL_S = 0.02
 
 
 def seconds_until_clear(venue: Venue, since: float) -> float:
