@@ -48,6 +48,10 @@ class VenueConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     rest_url: str
     ws_url: str
+    rest_fallback_url: str | None = None
+    """Where `rest_url` is a colocated host: the standard one, for all that it does not serve."""
+    region: Literal["com", "eu"] = "com"
+    """Whose rules hold; in the EU no maker order exists, so nothing can be quoted there."""
 
 
 class EngineConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -240,10 +244,14 @@ def _strategy(source: str, name: str, market: MarketConfig) -> Strategy:
 def _check_urls(config: Config) -> None:
     if config.venue is None:
         return
+    fallback_url = config.venue.rest_fallback_url
     for key, url, schemes in (
         ("venue.rest_url", config.venue.rest_url, ("https", "http")),
+        ("venue.rest_fallback_url", fallback_url, ("https", "http")),
         ("venue.ws_url", config.venue.ws_url, ("wss", "ws")),
     ):
+        if url is None:
+            continue
         try:
             endpoint = parse_url(url, *schemes)
         except ConfigError as error:
@@ -251,6 +259,8 @@ def _check_urls(config: Config) -> None:
         if not endpoint.tls and not is_loopback(endpoint.host):
             problem = f"expected {schemes[0]}, found {shown(url)}"
             raise refused(config.source, key, problem, "only this machine is reached without TLS")
+        if endpoint.host.endswith("whitebit.eu") and config.venue.region != "eu":
+            raise refused(config.source, key, f'expected region = "eu" with {shown(url)}')
 
 
 def _check_directory(config: Config) -> None:

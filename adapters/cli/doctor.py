@@ -115,16 +115,17 @@ async def _examine(
     from adapters.cli.checks.table import CHECKS
     from adapters.ports import SystemClock, SystemIds, SystemNet
     from adapters.runtime.run import HTTP_LIMITS
+    from adapters.whitebit.hosts import open_rest
     from adapters.whitebit.http_backend import make_http_client
-    from adapters.whitebit.lanes import Lanes
-    from adapters.whitebit.rest import RestClient
     from adapters.whitebit.signing import NonceSource, Signer
-    from adapters.whitebit.urls import parse_url
 
     net, clock = SystemNet(), SystemClock()
-    endpoint = parse_url(address.rest_url, "https", "http")
-    async with make_http_client(net, limits=HTTP_LIMITS) as http, Lanes(net, endpoint) as lanes:
-        signer = Signer(address.key, address.secret)
+    signer = Signer(address.key, address.secret)
+    fallback_url = None if config.venue is None else config.venue.rest_fallback_url
+    async with (
+        make_http_client(net, limits=HTTP_LIMITS) as http,
+        open_rest(net, http, address.rest_url, fallback_url, signer) as rest,
+    ):
         patient = Patient(
             config=config,
             fs=fs,
@@ -133,7 +134,7 @@ async def _examine(
             net=net,
             env=os.environ,
             host=this_host(),
-            rest=RestClient(http, lanes, address.rest_url, signer),
+            rest=rest,
             ws_url=address.ws_url,
             nonces=NonceSource(clock.now_ns),
             credentials=credentials,

@@ -49,6 +49,8 @@ def read_panic_config(path: Path | None, env: Mapping[str, str] = os.environ) ->
     if directory is not None and not Path(directory).is_absolute():
         raise ConfigError(f"{path}: operator.directory: expected an absolute path")
     rest_url = _text(path, "venue", venue, "rest_url")
+    # A colocated host does not cancel all (contract 1.1); the standard one serves everything.
+    rest_url = _text(path, "venue", venue, "rest_fallback_url") or rest_url
     if "venue" in raw and (rest_url is None or not markets):
         raise ConfigError(f"{path}: expected venue.rest_url and at least one market")
     return PanicConfig(

@@ -22,6 +22,10 @@ LIVE_REFUSED = (
     "fills per minute, message rate, fee change, operator stop, panic); quote on paper, or look "
     "on with --observe"
 )
+EU_REFUSED = (
+    'venue.region: expected "com" to quote; whitebit.eu takes no limit order but immediate ones, '
+    "so no quote can rest there. Look on with --observe"
+)
 LOG_LEVELS = ("debug", "info", "warning", "error")
 EXIT_UNCLEAN = 1
 
@@ -151,6 +155,8 @@ def _configured(options: _Options, fs: SystemFs) -> VenueAddress:
     if options.observe:
         # Market data needs no key, and a run that places nothing shall hold none.
         return VenueAddress(venue.rest_url, venue.ws_url, Secret(""), Secret(""))
+    if venue.region == "eu":
+        raise ConfigError(EU_REFUSED)
     if not _is_loopback(venue.rest_url):
         raise ConfigError(LIVE_REFUSED)
     credentials = load_credentials(fs)
@@ -187,6 +193,7 @@ def _plan(options: _Options, address: VenueAddress, fs: SystemFs) -> RunPlan:
         key=address.key,
         secret=address.secret,
         journal=options.journal,
+        rest_fallback_url=None if config.venue is None else config.venue.rest_fallback_url,
         raw_capture=config.journal.raw,
         compress=config.journal.compress,
         keep=to_keep(config.journal, config.source),

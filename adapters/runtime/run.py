@@ -25,13 +25,12 @@ from adapters.runtime.position_mode import refuse_hedge_mode
 from adapters.runtime.quiet_gc import QuietGc
 from adapters.runtime.sequencer import Counts, Observer, Sequencer
 from adapters.runtime.snapshots import Recovery, SnapshotKeeper, fold_rest, from_snapshot
+from adapters.whitebit.hosts import open_rest
 from adapters.whitebit.http_backend import make_http_client
-from adapters.whitebit.lanes import Lanes
 from adapters.whitebit.requests import encode
 from adapters.whitebit.responses import normalise_response
 from adapters.whitebit.rest import RestAnswer, RestClient
 from adapters.whitebit.signing import NonceSource, Secret, Signer
-from adapters.whitebit.urls import parse_url
 from engine.account import check_assets
 from engine.codec import schema_hash
 from engine.errors import ConfigError, RemoteProtocolError
@@ -68,6 +67,8 @@ class RunPlan(msgspec.Struct, frozen=True):
     key: Secret
     secret: Secret
     journal: Path
+    rest_fallback_url: str | None = None
+    """Of the host for what a colocated `rest_url` does not serve; None when it serves all."""
     raw_capture: bool = True
     compress: bool = True
     """Closed segments of the journal are compressed."""
@@ -116,11 +117,13 @@ async def run_engine(
     if plan.mode != "observe" and plan.state_directory is not None:
         Latch(fs, plan.state_directory).refuse()
     nonces = NonceSource(clock.now_ns)
-    endpoint = parse_url(plan.rest_url, "https", "http")
-    async with make_http_client(net, limits=HTTP_LIMITS) as http, Lanes(net, endpoint) as lanes:
-        latch = None if plan.state_directory is None else Latch(fs, plan.state_directory)
-        forbidden = None if latch is None else latch.is_set
-        rest = RestClient(http, lanes, plan.rest_url, Signer(plan.key, plan.secret), forbidden)
+    latch = None if plan.state_directory is None else Latch(fs, plan.state_directory)
+    forbidden = None if latch is None else latch.is_set
+    signer = Signer(plan.key, plan.secret)
+    async with (
+        make_http_client(net, limits=HTTP_LIMITS) as http,
+        open_rest(net, http, plan.rest_url, plan.rest_fallback_url, signer, forbidden) as rest,
+    ):
         markets = await _fetch_markets(rest, plan.market_names)
         quoted = tuple(plan.quote(markets[name]) for name in plan.market_names)
         check_assets(plan.settings, quoted)

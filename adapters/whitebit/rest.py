@@ -56,6 +56,36 @@ _ADDS_NO_ORDER: frozenset[str] = frozenset(
 )
 """What may always be asked; every other path, one added later too, is taken for placing."""
 
+COLOCATED: frozenset[str] = frozenset(
+    {
+        *(f"/api/v4/{path}" for path in ("orders", "oco-orders", "market/fee")),
+        TOKEN_PATH,
+        "/api/v4/public/ping",
+        "/api/v4/public/time",
+        *(
+            f"/api/v4/order/{path}"
+            for path in (
+                *("new", "bulk", "modify", "cancel", "market", "stock_market"),
+                *("stop_limit", "stop_market", "kill-switch", "kill-switch/status"),
+                *("collateral/limit", "collateral/bulk", "collateral/market", "collateral/oco"),
+                *("collateral/stop-limit", "collateral/trigger-market"),
+            )
+        ),
+        *(
+            f"/api/v4/trade-account/{path}"
+            for path in ("balance", "executed-history", "order", "order/history")
+        ),
+        *(
+            f"/api/v4/collateral-account/{path}"
+            for path in (
+                *("balance", "balance-summary", "summary", "leverage"),
+                *("positions/open", "positions/history", "funding-history"),
+            )
+        ),
+    }
+)
+"""The 33 endpoints of a colocated host (contract 1.1); everything else is asked elsewhere."""
+
 _NETWORK_ERRORS = (httpx.HTTPError, httpx.StreamError, *lanes.ERRORS)
 
 
@@ -69,6 +99,7 @@ class RestClient:
         base_url: str,
         signer: Signer,
         forbidden: Callable[[], bool] | None = None,
+        fallback: RestClient | None = None,
     ) -> None:
         """Ask public data through `http` and everything signed through `lanes`.
 
@@ -78,12 +109,14 @@ class RestClient:
             base_url: Scheme and host, like `https://whitebit.com`, without a path.
             signer: Signs every POST.
             forbidden: Says whether placing is forbidden; asked before each byte that could place.
+            fallback: Asked for all but `COLOCATED`; None when this one serves everything.
         """
         self._http = http
         self._lanes = lanes
         self._base_url = base_url.rstrip("/")
         self._signer = signer
         self._forbidden = forbidden
+        self._fallback = fallback
 
     async def send(self, request: Request) -> RestAnswer | RestFailure | RestWithheld:
         """Send one request; whatever happens on the network is a value, never an exception.
@@ -91,6 +124,8 @@ class RestClient:
         Raises:
             LocalProtocolError: before anything is sent, if the signer refuses the path.
         """
+        if self._fallback is not None and request.path.partition("?")[0] not in COLOCATED:
+            return await self._fallback.send(request)
         try:
             if request.method == "POST":
                 path, content = request.path, request.body
