@@ -219,5 +219,6 @@ def is_flat(market: MarketState) -> bool:
     """Say whether no order is live, no deal owed, and what is held is too little for an order."""
     if market.live or market.owing:
         return False
-    spec, qty = market.quoted.market, abs(market.position)
-    return qty < spec.qty_min or qty * mid2(market) < 2 * spec.notional_min
+    spec, qty, middle2 = market.quoted.market, abs(market.position), mid2(market)
+    # Without a mid nobody knows what it is worth.
+    return qty < max(1, spec.qty_min) or 0 < qty * middle2 < 2 * spec.notional_min

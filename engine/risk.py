@@ -73,14 +73,12 @@ class Exposure(msgspec.Struct, gc=False):
         return None
 
     def _why(self, side: Side, price: int, qty: int, added: int) -> RiskRefusal:
-        refusal = (
+        return (
             self._open_orders(added)
             or self._size(price, qty)
             or self._collar(price)
             or self._position(side, qty)
         )
-        assert refusal is not None, "an order was refused for no reason"
-        return refusal
 
     def _refuse(self, rule: str, reason: str, found: int, limit: int) -> RiskRefusal:
         return RiskRefusal(self.market.quoted.market.name, rule, reason, found, limit)
@@ -140,12 +138,11 @@ class Exposure(msgspec.Struct, gc=False):
         reason = f"price {price} is {apart} bps from the {name}, limit {limit}"
         return self._refuse("collar", reason, apart, limit)
 
-    def _position(self, side: Side, qty: int) -> RiskRefusal | None:
+    def _position(self, side: Side, qty: int) -> RiskRefusal:
         pending = self.buy_qty if side is BUY else self.sell_qty
         worst = self.market.position * side.sign + pending + qty
         most = self.market.long_max if side is BUY else self.market.short_max
-        if worst <= most:
-            return None
+        assert worst > most, "an order was refused for no reason"
         return self._refuse(
             "position",
             f"{side.name.lower()} of {qty} could bring the position to {worst * side.sign} lots, "

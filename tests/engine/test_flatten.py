@@ -10,6 +10,7 @@ from engine import intents as i
 from engine.flatten import FOLLOW_NS, TAKE_EVERY_NS
 from engine.stages import FLATTEN_LEVEL, Hold, Stage, StageChange
 from engine.step import decide
+from engine.trouble import WouldTake
 from engine.types import BUY, SELL, Limits, OrderStatus, Refusal, Side, Stp
 from tests.engine.builders import (
     MARKET,
@@ -282,10 +283,20 @@ def test_what_no_order_can_be_made_of_is_left() -> None:
 
 def test_without_two_sides_it_waits() -> None:
     run = flattening(7)
-    run.push(snapshot((990, 5), (), update_id=9, at_ns=run.now_ns))
+    for update_id, bids, asks in ((9, (990, 5), ()), (10, (), (1010, 5))):
+        run.push(snapshot(bids, asks, update_id=update_id, at_ns=run.now_ns))
+        run.wait(0)
+        decision = decide(run.state)
+        assert (decision.intents, decision.stages) == ((), ()), "it neither trades nor gives up"
+
+
+def test_a_price_that_is_refused_again_and_again_waits() -> None:
+    run = flattening(7)
+    refused = (WouldTake(SELL, 1010, 4, 1, run.now_ns),)
+    in_market(run, would_take=refused)
     assert orders(run) == []
-    run.push(snapshot((), (1010, 5), update_id=10, at_ns=run.now_ns))
-    assert orders(run) == []
+    in_market(run, would_take=())
+    assert len(orders(run)) == 1
 
 
 def test_a_refusal_by_risk_is_told() -> None:

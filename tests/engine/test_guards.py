@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from engine import events as e
 from engine import intents as i
+from engine.book import Book
 from engine.guards import CALM_NS, is_flat, re_enabled
 from engine.reduce_venue import PRECISION_CHANGED
 from engine.session import FEES_EVERY_NS
@@ -318,6 +319,16 @@ def test_what_is_worth_too_little_for_an_order_is_flat(minimum: int, flat: bool)
     run = started(quoted(replace(MARKET, notional_min=minimum)))
     in_market(run, position=2)
     assert is_flat(run.market) is flat
+
+
+def test_what_nobody_can_value_is_not_flat() -> None:
+    run = started(quoted())
+    in_market(run, position=2, feed=replace(run.market.feed, book=Book()))
+    assert not is_flat(run.market)
+    in_market(run, position=0)
+    assert is_flat(run.market)
+    in_market(run, quoted=quoted(replace(MARKET, qty_min=0)))
+    assert is_flat(run.market)
 
 
 def test_a_market_with_an_order_or_a_deal_to_come_is_not_flat() -> None:

@@ -168,6 +168,16 @@ def test_a_mark_is_kept_in_half_ticks_and_forgotten_with_its_stream() -> None:
     assert run.market.feed.mark2 == 0
 
 
+def test_without_a_two_sided_market_nothing_is_approved() -> None:
+    run = started()
+    run.push(snapshot(bids=(), update_id=9))
+    refusal = exposure_of(run.market).approve(SELL, 1000, 1, 1)
+    assert refusal is not None
+    assert refusal.rule == "collar"
+    assert refusal.reason == "no two-sided market to measure the price against"
+    assert (refusal.found, refusal.limit) == (0, 5_000)
+
+
 def test_what_is_live_and_what_was_approved_count_both_ways() -> None:
     run, _ = quoting(((990, 10),), ((1010, 10),), limit=limits(position_max=30))
     in_market(run, position=4)
