@@ -330,9 +330,7 @@ def absent(order: Order, seq: int, now_ns: int, absent_us: int) -> Moved:
 
 
 def request_refused(order: Order, seq: int, now_ns: int) -> Order:
-    """A modify or cancel was refused while the order lives on as it was."""
-    if order.pending is IDLE:
-        return order
+    """A modify or cancel that is pending was refused while the order lives on as it was."""
     if order.order_id == 0:
         # Its old id had ended and the replacement is refused: nothing is left.
         return close(order, "ended during a modify", seq, now_ns, 0)

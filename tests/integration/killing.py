@@ -67,7 +67,7 @@ class Killing:
         """Start an engine, let it come as far as chance will have it, and kill it."""
         with ExitStack() as stack:
             started, engine, segment = self._start(stack)
-            if self._rng.random() < EARLY_SHARE:
+            if self._rng.random() < EARLY_SHARE and not self._until_token():
                 self.early += 1
                 time.sleep(self._rng.random() * EARLY_S)
             else:
@@ -99,9 +99,10 @@ class Killing:
         assert (self.state.anomalies, self.state.last_anomaly) == (0, "")
 
     def _until_token(self) -> float:
-        # Seconds until there is one for the next engine; an early death takes it unasked.
+        # Seconds until there are two: one for the next engine, and one to spare, since the engine
+        # counts from the moment it asks.
         now = self._tokens + (time.monotonic() - self._counted) / TOKEN_S
-        return max(0.0, (1 - now) * TOKEN_S)
+        return max(0.0, (2 - now) * TOKEN_S)
 
     def _start(self, stack: ExitStack) -> tuple[float, Engine, int]:
         # With the number of the segment that the new run will begin.
