@@ -145,8 +145,12 @@ class SegmentWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_exc: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_exc: object) -> None:
+        try:
+            self.close()
+        except JournalError:
+            if kind is None:  # else what came first says more
+                raise
 
     def _begin(self, header: Header) -> None:
         data = encode_header(header)

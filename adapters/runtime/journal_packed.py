@@ -20,7 +20,7 @@ import zstandard
 
 from adapters.runtime.journal_format import HEADER_SIZE, Damage
 
-LEVEL = 6  # a fifth smaller than level 3, and still a hundred times faster than a journal grows
+LEVEL = 3  # level 6 saves an eighth more, for several times the work
 _SKIPPABLE = struct.Struct("<II")
 _LEAD_MAGIC, _TRAIL_MAGIC = 0x184D2A51, 0x184D2A52
 _PLAIN = struct.Struct("<Q32s")

@@ -155,7 +155,8 @@ class LiveLoop:
             await self._chores.at_end(self._sequencer.vouched)
         except* JournalError as group:
             await self._abandon()
-            raise _first(group) from None
+            error = _first(group)
+            raise JournalError(f"{error}; {self._left()}") from error
         return ended, digest
 
     async def _abandon(self) -> None:
@@ -169,6 +170,14 @@ class LiveLoop:
                 for name in state.markets:
                     request = encode(CancelAll(name), None, self._nonces.draw())
                     nursery.start_soon(self._rest.send, request)
+
+    def _left(self) -> str:
+        if self._sequencer.state.mode == "observe":
+            return "nothing was being quoted"
+        return (
+            "every market was asked to cancel all its orders, and the kill-switch stays armed;"
+            " see to the journal's disk, then start again"
+        )
 
     async def _run(self) -> RunEnded:
         async with trio.open_nursery() as nursery:

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import errno
+import json
+import resource
+from pathlib import Path
 from typing import Literal
 
 import pytest
 import trio
 
 from adapters.cli.simulate import JOURNAL, World
+from adapters.runtime.journal import JournalWriter
 from adapters.runtime.journal_verify import verify_journal
 from adapters.simulated import SimFs
 from adapters.simulated_fs import Fault
 from engine.errors import JournalError
-from engine.events import OrderOpened
+from engine.events import OrderOpened, Record
 from replay.verify import verify
-from tests.integration.kit import ACCOUNT
+from tests.integration.kit import ACCOUNT, proved, running_engine, running_venue
 from tests.integration.world import records_of, run_quiet
 
 pytestmark = pytest.mark.slow
 
 SECONDS = 1.0
+AGAIN_S = 12.0
+"""Time for what a failed run left unknown to be settled."""
+RUN_AGAIN = 5
+"""After every so many faults the engine itself goes on; after the others only its journal."""
 KINDS: tuple[Literal["refused", "short", "done"], ...] = ("refused", "short", "done")
 SLICES = 4
 """Tests that share the calls of a run, so that they can be run side by side."""
@@ -69,20 +77,29 @@ def test_any_call_to_the_disk_may_fail(part: int) -> None:
         fs.end_process()
         if number % 2:
             fs.crash()
-        assert_goes_on(fs, number)
+        assert_whole(fs)
+        if number % RUN_AGAIN == 0:
+            assert_goes_on(fs, number)
     assert stopped > calls / SLICES / 2, "most calls are those of the journal"
+
+
+def assert_whole(fs: SimFs) -> list[Record]:
+    """A writer can go on, and what there is proves itself."""
+    JournalWriter.open(fs, JOURNAL, bytes(32), bytes(32))[0].close()
+    records = records_of(fs)
+    proof, state = verify(iter(records))
+    assert (proof.divergences, state.seq) == (0, len(records))
+    assert verify_journal(fs, JOURNAL).all_problems == ()
+    return records
 
 
 def assert_goes_on(fs: SimFs, number: int) -> None:
     before = records_of(fs) if fs.exists(JOURNAL / "00000001.qfj") else []
-    again = run_quiet(SECONDS, seed=number + 1, fs=fs)
+    again = run_quiet(AGAIN_S, seed=number + 1, fs=fs)
     assert again.outcome.ended.clean
-    records = records_of(fs)
+    records = assert_whole(fs)
     assert records[: len(before)] == before
     assert any(isinstance(record.event, OrderOpened) for record in records[len(before) :])
-    proof, state = verify(iter(records))
-    assert (proof.divergences, state.seq) == (0, len(records))
-    assert verify_journal(fs, JOURNAL).all_problems == ()
 
 
 def test_a_full_disk_says_so_and_a_start_with_space_again_goes_on() -> None:
@@ -99,3 +116,25 @@ def test_a_full_disk_says_so_and_a_start_with_space_again_goes_on() -> None:
     assert "cannot open the journal: [Errno 28] no space left" in full
     fs.space_left = None
     assert_goes_on(fs, 1)
+
+
+def test_a_process_whose_disk_is_full_exits_with_nothing_left_and_starts_again(
+    tmp_path: Path,
+) -> None:
+    with running_venue() as venue:
+        with running_engine(tmp_path, venue, name="full") as engine:
+            venue.wait_quotes()
+            pid, size = engine.process.pid, (engine.journal / "00000001.qfj").stat().st_size
+            _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, hard))
+            assert engine.wait() == 1
+        said = json.loads(engine.out.read_text())
+        assert said["kind"] == "JournalError"
+        assert "qfj: write failed at offset" in said["error"]
+        assert "asked to cancel all its orders, and the kill-switch stays armed" in said["error"]
+        assert venue.orders() == []
+        with running_engine(tmp_path, venue, name="again") as engine:
+            venue.wait_quotes()
+            assert engine.finish()["clean"] is True
+        proof = proved(engine.journal)
+        assert (proof["runs"], venue.orders()) == (2, [])

@@ -279,3 +279,20 @@ def test_a_disk_that_refuses_the_next_segment_ends_the_writer() -> None:
     writer.catch_up()
     with pytest.raises(JournalError, match="found: write failed"):
         writer.sync()
+
+
+def test_a_failure_to_close_does_not_hide_what_came_first() -> None:
+    fs = SimFs()
+
+    def stopped(error: Exception | None) -> None:
+        with open_writer(fs) as writer:
+            append(writer, 1)
+            fs.fail_syncs = True
+            if error is not None:
+                raise error
+
+    with pytest.raises(ValueError, match="first"):
+        stopped(ValueError("first"))
+    fs.fail_syncs = False
+    with pytest.raises(JournalError, match="sync failed"):
+        stopped(None)
