@@ -9,6 +9,7 @@ import pytest
 from adapters.paper.core.model import Side
 from adapters.paper.faults.plan import Kind, Rule
 from engine import clock
+from engine import intents as i
 from engine.events import RequestRefused, RequestThrottled
 from tests.scenarios.acts import (
     PERP,
@@ -76,16 +77,18 @@ CASES = [
         rules=(Rule(kind=Kind.CLOSE, path=KILL_SWITCH, from_s=5, times=2),),
     ),
     Case(
-        name="the kill-switch cannot be refreshed until it fires",
+        name="the kill-switch cannot be refreshed and is escalated before it fires",
         rules=(storm(503, KILL_SWITCH, False, until_s=20),),
-        gates=UNARMED,
+        gates=("kill-switch not refreshed for too long",),
+        intents=(i.CancelAll,),
         kill_switch="5s",
         seconds=40,
     ),
     Case(
-        name="refreshes of the kill-switch hang until it fires",
+        name="refreshes of the kill-switch hang and is escalated before it fires",
         rules=(Rule(kind=Kind.DROP, path=KILL_SWITCH, accepted=False, from_s=5, until_s=20),),
-        gates=UNARMED,
+        gates=("kill-switch not refreshed for too long",),
+        intents=(i.CancelAll,),
         kill_switch="5s",
         seconds=40,
     ),
