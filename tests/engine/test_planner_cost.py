@@ -298,3 +298,63 @@ def test_in_a_perpetuals_bulk_nothing_may_take(placement: Placement) -> None:
     spot, _ = plan(attentive(run), run.market, TwoSidedQuote(bids, ()))
     if placement is Placement.BULK:
         assert [len(m.orders) for m in spot if isinstance(m, i.PlaceOrders)] == [5]
+
+
+# --- corners --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("away", "kept"), [(6, True), (7, False)])
+def test_a_deeper_level_is_kept_further_off_also_while_others_are_missing(
+    away: int, kept: bool
+) -> None:
+    run, _ = quoting(((990, 10), (980, 10)), ((1010, 10), (1020, 10)), price_tolerance=3)
+    bids: Pairs = ((990, 10), (980 - away, 10), (960, 5))
+    asks: Pairs = ((1010, 10), (1020 + away, 10))
+    kinds = [intent[0] for intent in planned(run, bids, asks)]
+    assert kinds == ["place"] if kept else ["modify", "modify", "place"]
+
+
+def test_a_position_limit_that_a_modify_meets_is_no_refusal() -> None:
+    run, _ = quoting(limit=limits(position_max=15))
+    wanted = TwoSidedQuote((Level(985, 10, Stp.CANCEL_NEW),), (Level(1010, 10, Stp.CANCEL_NEW),))
+    intents, refusals = plan(attentive(run), run.market, wanted)
+    assert [type(intent) for intent in intents] == [i.CancelOrder]
+    assert refusals == []
+
+
+def test_quotes_that_cross_each_other_never_both_go_out() -> None:
+    run, _ = quoting()
+    assert planned(run, ((1005, 10),), ((1003, 10),)) == [("modify", "1", 1003, 10)]
+    assert planned(started(), ((1005, 10),), ((1005, 10),)) == [("place", ("BUY", 1005, 10))]
+
+
+def test_at_the_end_of_a_hold_what_is_missing_is_placed() -> None:
+    run, _ = quoting()
+    (request,) = run.ask(i.PlaceOrders(NAME, (new_order("x"),)))
+    run.push(e.RequestRefused(NO_FUNDS), request)
+    wanted: tuple[Pairs, Pairs] = (((990, 10), (980, 5)), ((1010, 10),))
+    run.state = replace(run.state, now_ns=run.market.hold_until_ns - 1)
+    assert planned(run, *wanted) == []
+    run.state = replace(run.state, now_ns=run.market.hold_until_ns)
+    assert planned(run, *wanted) == [("place", ("BUY", 980, 5))]
+
+
+@pytest.mark.parametrize("missing", [False, True], ids=["nothing missing", "a level missing"])
+@pytest.mark.parametrize(
+    ("price", "qty", "kept"),
+    [
+        (1013, 10, True), (1014, 10, False), (1007, 10, True), (1006, 10, False),
+        (1010, 20, True), (1010, 21, False), (1010, 9, False),
+    ],
+)  # fmt: skip
+def test_what_keeps_its_place_does_so_on_both_ways_through_the_plan(
+    missing: bool, price: int, qty: int, kept: bool
+) -> None:
+    bids: Pairs = ((990, 10), (970, 5)) if missing else ((990, 10),)
+    run, _ = quoting(price_tolerance=3)
+    kinds = [intent[0] for intent in planned(run, bids, ((price, qty),))]
+    assert ("modify" not in kinds) is kept
+    assert ("place" in kinds) is missing
+    run, _ = quoting(((990, 10),), (), price_tolerance=3)
+    mirrored: Pairs = ((2000 - price, qty), *bids[1:])
+    assert ("modify" not in [intent[0] for intent in planned(run, mirrored)]) is kept

@@ -293,6 +293,12 @@ def test_public_data_needs_no_signature() -> None:
     )
 
 
+@pytest.mark.parametrize(("tokens", "passed"), [(1, 1), (0, 0)])
+def test_public_data_takes_one_token(tokens: int, passed: int) -> None:
+    state = left(state_with(), **{"public/time": tokens})
+    assert len(admit(state, [i.QueryTime()] * 2)[0]) == passed
+
+
 def test_the_last_tokens_of_a_stream_are_for_pings() -> None:
     key = frames_key(NAME)
     for used, resubscribes, pings in ((58, 1, 1), (59, 0, 1), (79, 0, 1), (80, 0, 0)):
