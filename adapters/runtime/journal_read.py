@@ -38,9 +38,13 @@ def segment_paths(fs: Fs, directory: Path) -> dict[int, Path]:
 
     One that is there plain and compressed, since its compression was interrupted, is read plain.
     """
+    return paths_from(fs, directory, read_base(fs, directory).number)
+
+
+def paths_from(fs: Fs, directory: Path, first: int) -> dict[int, Path]:
+    """Return where each segment is from a number on, wherever the journal begins."""
     paths: dict[int, Path] = {}
     with _readable(directory):
-        first = read_base(fs, directory).number
         for name in fs.list_dir(directory):  # sorted, so the plain name of two comes first
             if (number := segment_number(name)) is not None and number >= first:
                 paths.setdefault(number, directory / name)

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from adapters.ports import Fs
-from adapters.runtime.journal_base import Base, read_base, write_base
+from adapters.runtime.journal_base import BASE_NAME, Base, read_base, write_base
 from adapters.runtime.journal_format import (
     FIRST_SEQ,
     HEADER_SIZE,
@@ -32,7 +32,7 @@ from adapters.runtime.journal_format import (
     segment_name,
 )
 from adapters.runtime.journal_packed import unpack_partly
-from adapters.runtime.journal_read import RAW_DIR, read_plain, segment_paths
+from adapters.runtime.journal_read import RAW_DIR, paths_from, read_plain
 from engine.errors import JournalError
 
 Records = list[tuple[int, bytes]]
@@ -86,7 +86,7 @@ def salvage(fs: Fs, journal: Path, target: Path) -> Salvaged:
     lost: list[Lost] = []
     stretches: list[Stretch] = []
     copy: _Copy | None = None
-    start = _start(fs, journal)
+    start = _start(fs, journal, lost)
     for header, records in _whole(fs, journal, Kind.EVENTS, lost):
         if copy is None or (records and records[0][0] != copy.next_seq):
             if copy is not None:
@@ -105,10 +105,12 @@ def salvage(fs: Fs, journal: Path, target: Path) -> Salvaged:
     return Salvaged(tuple(stretches), tuple(lost))
 
 
-def _start(fs: Fs, journal: Path) -> Base:
+def _start(fs: Fs, directory: Path, lost: list[Lost]) -> Base:
     try:
-        return read_base(fs, journal)
-    except JournalError:
+        return read_base(fs, directory)
+    except JournalError as error:
+        path = str(directory / BASE_NAME)
+        lost.append(Lost(path, 0, 0, 0, 0, "how the journal begins", str(error)))
         return Base()
 
 
@@ -160,7 +162,8 @@ def _whole(
     # Header and whole records of each segment, in one piece or, where records are missing, several.
     header = Header(0, kind, False, FIRST_SEQ, NO_HASH, NO_HASH, NO_HASH)
     next_seq = FIRST_SEQ
-    for number, path in segment_paths(fs, directory).items():
+    first = _start(fs, directory, []).number
+    for number, path in paths_from(fs, directory, first).items():
         data = read_plain(fs, path)
         if isinstance(data, Damage):
             lost.append(_lost(path, data, HEADER_SIZE, next_seq - 1, 0))

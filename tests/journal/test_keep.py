@@ -237,6 +237,11 @@ async def test_it_is_told_before_it_is_done(autojump_clock: Any) -> None:
     assert DROP_EVERY_NS > EVERY_S * 30 * 10**9
 
 
+async def test_nothing_is_told_where_nothing_goes(autojump_clock: Any) -> None:
+    fs, _ = kept_journal()
+    assert await beside(chores(fs, Keep(for_ns=2 * NOW_NS)), EVERY_S * 3) == []
+
+
 async def test_what_the_disk_refuses_is_told(autojump_clock: Any) -> None:
     fs, _ = kept_journal()
     fs.space_left = 0
