@@ -68,6 +68,7 @@ WORLD = {"time", "secrets", "socket", "uuid", "subprocess", "threading", "tempfi
 
 DOORS = {
     ("adapters.cli.child", "subprocess"): "starts the venue of `run` as a process of its own",
+    ("adapters.cli.supervise", "subprocess"): "starts an engine for each account of a file",
 }
 """Reviewed exceptions: module and what it imports -> why no port serves it."""
 

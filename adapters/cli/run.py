@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from adapters.cli.child import VenueAddress
     from adapters.cli.config import Config
+    from adapters.cli.supervise import Account
     from adapters.cli.watchers import WatchPlan
     from adapters.ports import Clock, Ids, SystemFs
     from adapters.runtime.live import LiveLoop
@@ -52,6 +53,7 @@ EXIT_UNCLEAN = 1
 )
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, no more.")
+@click.option("--exit-with-parent", is_flag=True, help="Stop when stdin is closed.")
 def run(
     config_path: Path | None,
     duration: str | None,
@@ -63,12 +65,15 @@ def run(
     log: str | None,
     log_level: str,
     as_json: bool,
+    exit_with_parent: bool,
 ) -> int:
     """Quote the markets of CONFIG, journaling every fact and intent.
 
     Without CONFIG, or with one that names no venue, a paper venue is started for this run on a
     free loopback port. Ctrl-C stops quoting, cancels everything, proves it and disarms the
     kill-switch; a second Ctrl-C leaves at once, with the kill-switch armed.
+
+    A CONFIG that names accounts runs an engine for each, and starts again those that fail.
 
     Exit codes: 0 stopped clean, 1 stopped without proof that nothing is left, 2 refused.
     """
@@ -82,6 +87,12 @@ def run(
     if live:
         raise ConfigError(LIVE_REFUSED)
     fs = SystemFs()
+    if config_path is not None:
+        from adapters.cli.supervise import load_accounts
+
+        if accounts := load_accounts(fs, config_path):
+            given = _Shared(duration, observe, flow, seed, log, log_level)
+            return _supervise(accounts, journal, given, as_json=as_json)
     config = default_config() if config_path is None else load_config(fs, config_path)
     for_ns = None if duration is None else parse_duration(duration)
     if config.venue is not None and (flow is not None or seed is not None):
@@ -91,7 +102,9 @@ def run(
     clock, ids = SystemClock(), SystemIds()
     directory = journal or _new_journal(config, clock, ids)
     logging = _Logging(log, log_level)
-    options = _Options(config, directory, for_ns, observe, flow, seed, logging, as_json)
+    options = _Options(
+        config, directory, for_ns, observe, flow, seed, logging, as_json, exit_with_parent
+    )
     return trio.run(_main, options, fs, clock, ids)
 
 
@@ -109,6 +122,55 @@ class _Options(NamedTuple):
     seed: int | None
     logging: _Logging
     as_json: bool
+    exit_with_parent: bool
+
+
+class _Shared(NamedTuple):
+    # What is said to every account's engine.
+    duration: str | None
+    observe: bool
+    flow: str | None
+    seed: int | None
+    log: str | None
+    log_level: str
+
+
+def _supervise(
+    accounts: dict[str, Account], journal: Path | None, shared: _Shared, *, as_json: bool
+) -> int:
+    import json
+
+    import trio
+
+    from adapters.cli.config import default_config
+    from adapters.cli.summary import print_summary
+    from adapters.cli.supervise import Supervisor, commands_of
+    from adapters.ports import SystemClock, SystemIds
+
+    given = {"--for": shared.duration, "--flow": shared.flow, "--seed": shared.seed}
+    given |= {"--log": shared.log, "--log-level": shared.log_level}
+    options = [
+        str(each) for key, value in given.items() if value is not None for each in (key, value)
+    ]
+    options += ["--observe"] * shared.observe
+    directory = journal or _new_journal(default_config(), SystemClock(), SystemIds())
+    commands, environments = commands_of(accounts, directory, options)
+    supervisor = Supervisor(commands, environments, lambda text: click.echo(text, err=True))
+    code = trio.run(supervisor.run)
+    if as_json:
+        found = {
+            name: {"code": ended.code, "starts": ended.starts, "summary": ended.summary}
+            for name, ended in supervisor.ended.items()
+        }
+        click.echo(json.dumps({"journal": str(directory), "accounts": found}))
+        return code
+    for name, ended in supervisor.ended.items():
+        click.echo(f"account.{name}:")
+        if ended.in_order and ended.summary is not None:
+            print_summary(ended.summary, as_json=False)
+        elif ended.summary is not None:
+            click.echo(f"error: {ended.summary.get('error', '')}")
+    return code
 
 
 def _check_flow(fs: SystemFs, flow: str, seed: int) -> None:
@@ -252,6 +314,8 @@ async def _quote(
             loop: LiveLoop = await nursery.start(engine)
             control.loop = loop
             nursery.start_soon(_stop_on_signal, loop, signals)
+            if options.exit_with_parent:
+                nursery.start_soon(_stop_with_parent, loop)
             if options.for_ns is not None:
                 nursery.start_soon(_stop_after, loop, options.for_ns / 1e9)
     return outcomes[0]
@@ -262,6 +326,17 @@ async def _stop_after(loop: LiveLoop, seconds: float) -> None:
 
     await trio.sleep(seconds)
     loop.stop("the time is over")
+
+
+async def _stop_with_parent(loop: LiveLoop) -> None:
+    import os
+
+    import trio
+
+    async with trio.lowlevel.FdStream(os.dup(0)) as stdin:
+        while await stdin.receive_some():
+            pass
+    loop.stop("the process that started this one is gone")
 
 
 async def _stop_on_signal(loop: LiveLoop, signals: Any) -> None:

@@ -54,6 +54,7 @@ class Venue:
         self.ws: str = ready["ws"]
         self._admin: dict[str, str] = ready["admin"]
         account = next(a for a in ready["accounts"] if a["name"] == ACCOUNT)
+        self.keys = {each["name"]: (each["key"], each["secret"]) for each in ready["accounts"]}
         self.key: str = account["key"]
         self.secret: str = account["secret"]
 
