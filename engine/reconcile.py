@@ -288,7 +288,13 @@ def _last_stage(state: State, market: MarketState, record: Record) -> MarketStat
     if not market.recon.blind or state.settings.on_restart == "adopt":
         return after
     own = f"{state.run_id}-"
-    if all(o.status is not Status.OPEN or o.client_order_id.startswith(own) for o in market.live):
+    # A modify whose outcome is unknown is settled only after its nonce window: not waited for.
+    if all(
+        order.status is not Status.OPEN
+        or order.pending is Pending.MODIFY
+        or order.client_order_id.startswith(own)
+        for order in market.live
+    ):
         return after
     return replace(
         market, recon=_begun(market.recon, LEFT, blind=True, at_ns=record.recv_ns + RACE_NS)

@@ -22,7 +22,7 @@ from engine.events import (
 )
 from engine.inventory import position_lots
 from engine.order_changes import with_orders, without_old_ghosts
-from engine.orders import OPEN
+from engine.orders import OPEN, Order
 from engine.reduce_account import MISMATCH_GRACE_NS
 from engine.reduce_failures import lost
 from engine.reduce_limits import at_mark, own_room, paced
@@ -52,6 +52,8 @@ LASTING_NS = 30 * NS_PER_S
 RISK_HOLD_NS = 250_000_000
 """After a refusal by risk, places and modifies of the market wait this long."""
 UNKNOWN_RETRY_NS = 1_000_000_000
+LEFT_LEVEL = 1_000
+"""Beyond every ladder: where orders of an earlier run stand that the venue has not shown."""
 NEVER_NS = 1 << 62
 """Who only observes cancels nothing, and has no key to do it with."""
 ADOPT_NS = 3_000_000_000
@@ -135,9 +137,18 @@ def _market_started(
     if event.mode == "observe":
         cancel_at_ns = NEVER_NS
     left = tuple(
-        replace(orders.outcome_lost(order), cancel_at_ns=cancel_at_ns) for order in before.live
+        replace(_left(order, index), cancel_at_ns=cancel_at_ns)
+        for index, order in enumerate(before.live)
     )
     return with_orders(kept, left, record)
+
+
+def _left(order: Order, index: int) -> Order:
+    # A place that may never have come counts until that is proved, but holds no level meanwhile.
+    is_shown = order.status is OPEN
+    return replace(
+        orders.outcome_lost(order), level=order.level if is_shown else LEFT_LEVEL + index
+    )
 
 
 def _precision(quoted: Quoted) -> tuple[int, int]:

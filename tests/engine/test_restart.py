@@ -12,7 +12,7 @@ from engine.orders import Pending, Status
 from engine.reconcile import LEFT
 from engine.reduce_session import ADOPT_NS
 from engine.state import ReconStage
-from engine.types import OrderStatus, Settings, Stp, VenueOrder
+from engine.types import OrderStatus, Settings, Side, Stp, VenueOrder
 from tests.engine.builders import (
     MARKET,
     NAME,
@@ -174,6 +174,30 @@ def test_what_was_in_flight_is_unknown_and_neither_resent_nor_forgotten() -> Non
     assert (run.market.buy_worst, run.market.sell_worst) == (10 + 5 + 10, 10)
     assert run.state.requests == {}
     assert not [x for x in run.decide() if isinstance(x, i.PlaceOrders | i.ModifyOrder)]
+
+
+def test_a_place_without_an_outcome_counts_but_its_level_is_quoted_anew() -> None:
+    before = Run(QUOTED)
+    before.settle()
+    before.ask(i.PlaceOrders(NAME, (new_order("r1-new", price=990),)))
+    run = restarted(before)
+    (place,) = recover(run)
+    assert isinstance(place, i.PlaceOrders)
+    assert {(order.side, order.level) for order in place.orders} == {(Side.BUY, 0), (Side.SELL, 0)}
+    assert run.market.buy_worst == 20, "both may fill"
+    run.push(e.OrderOpened(venue_order("r1-new", 5, price=990)))
+    cancels = [intent for intent in run.decide() if isinstance(intent, i.CancelOrder)]
+    assert cancels == [i.CancelOrder(NAME, "r1-new")]
+
+
+def test_a_modify_without_an_outcome_does_not_keep_the_other_side_from_quoting() -> None:
+    before, (ask, bid) = quoting()
+    before.ask(i.ModifyOrder(NAME, bid.client_order_id, 989, 10, Stp.CANCEL_NEW))
+    run = restarted(before)
+    wanted = recover(run, (venue_order(bid.client_order_id, bid.order_id, price=990),))
+    assert wanted[0] == i.CancelOrder(NAME, ask.client_order_id)
+    assert closed_gate(run.state, run.market) == ""
+    assert run.order(bid.client_order_id).unknown
 
 
 def test_a_place_that_the_crash_overtook_is_cancelled_once_a_listing_shows_it() -> None:
