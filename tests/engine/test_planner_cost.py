@@ -358,3 +358,13 @@ def test_what_keeps_its_place_does_so_on_both_ways_through_the_plan(
     run, _ = quoting(((990, 10),), (), price_tolerance=3)
     mirrored: Pairs = ((2000 - price, qty), *bids[1:])
     assert ("modify" not in [intent[0] for intent in planned(run, mirrored)]) is kept
+
+
+def test_a_cancel_that_was_refused_is_not_repeated_at_full_speed_for_a_side_that_is_gone() -> None:
+    run, (_, bid) = quoting()
+    (request,) = run.ask(i.CancelOrder(NAME, bid.client_order_id))
+    run.push(e.RequestRefused(BUSY), request)
+    at_ns = run.order(bid.client_order_id).cancel_at_ns
+    for now_ns, expected in ((at_ns - 1, []), (at_ns, [("cancel", "0")])):
+        run.state = replace(run.state, now_ns=now_ns)
+        assert planned(run, (), ((1010, 10),)) == expected

@@ -183,9 +183,13 @@ def test_frames_count_by_connection() -> None:
     run.wait(0.1)
     assert run.state.spent[key] > run.now_ns
     run.push(e.StreamClosed(NAME, "reset", 0))
+    run.ask(i.Ping(PRIVATE))
+    others = {name: count for name, count in run.state.used.items() if name != key}
     decided = run.push(e.Decided((i.OpenStream(NAME),), ()))
     run.push(e.RequestSent(0, 1, "WS", NAME, b"{}\n{}\n{}"), decided)
     assert room(run.state, key) == 80 - 3
+    assert others.items() <= run.state.used.items()
+    assert others
 
 
 def test_closing_a_stream_takes_nothing() -> None:
