@@ -156,6 +156,12 @@ def test_prices_are_held_against_the_mark_too(mark: str, rule: str) -> None:
         assert refusal.reason == f"price 1000 is {refusal.found} bps from the mark, limit 100"
 
 
+def test_a_price_on_the_edge_of_every_collar_passes() -> None:
+    run = started(quoted(limit=limits(collar_bps=100)))
+    in_market(run, feed=replace(run.market.feed, last_trade=1000, mark2=2000))
+    assert exposure_of(run.market).approve(BUY, 1010, 1, 1) is None
+
+
 def test_a_mark_is_kept_in_half_ticks_and_forgotten_with_its_stream() -> None:
     run = started()
     run.push(e.MarkPrice("ETH_PERP", Decimal(5), Decimal(5), Decimal(0), 1))

@@ -131,6 +131,19 @@ def test_stop_lets_rest_what_rests_and_places_nothing() -> None:
     assert len(run.decide()) == 2
 
 
+def test_only_at_stop_what_rests_bounds_what_is_wanted() -> None:
+    run, (ask, bid) = quoting(((985, 4),), ((1015, 4),))
+    want = TwoSidedQuote((level(990),), (level(1010),))
+    stop, widen = (hold(Stage.STOP),), (hold(Stage.WIDEN),)
+    assert staged(want, stop, 0, 10, (bid,), (ask,)) == TwoSidedQuote(
+        (level(985, 4),), (level(1015, 4),)
+    )
+    assert staged(want, widen, 0, 10, (bid,), (ask,)).bids == (level(989),)
+    ended = replace(bid, leaves_qty=0)
+    assert staged(want, stop, 0, 10, (ended,), ()).bids == (level(985),), "a modify is under way"
+    assert run.market.stage is Stage.QUOTE
+
+
 def test_one_side_off_cancels_that_side() -> None:
     run, (_, bid) = quoting()
     hold_back(run, hold(Stage.ONE_SIDE, off=SideOff.BUY))
