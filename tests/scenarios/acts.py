@@ -81,6 +81,11 @@ def in_flight(kind: type, since_s: float = 0) -> Condition:
     return is_so
 
 
+def empty(market: str) -> Condition:
+    """No order of the engine rests."""
+    return lambda world: not world.watch.own_orders(market)
+
+
 # --- what happens -----------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ good order, and its journal must replay without a divergence.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -19,7 +20,8 @@ from adapters.cli.config import Config
 from adapters.paper.config import VenueConfig
 from adapters.paper.faults.plan import Rule
 from adapters.simulated import run_deterministic
-from engine.events import AnyEvent
+from adapters.whitebit.signing import TOKEN_PATH
+from engine.events import AnyEvent, Record, RequestSent
 from engine.gates import closed_gate
 from replay.verify import verify
 from tests.integration.kit import ACCOUNT, MARKETS
@@ -64,6 +66,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """Facts that did not fit what the engine knew; -1 where there must be some."""
     breaks: int = 0
     """Times that reports and deals may differ with nothing to explain it."""
+    partial: bool = False
+    """Whether the venue refused a part of a bulk."""
     failed: str = ""
     """What an earlier run that could not write its journal said; empty when none did."""
     foreign: int | None = None
@@ -163,6 +167,7 @@ def _judge(case: Case, world: World) -> None:
     seen = {reason for _, reason in watch.gates}
     for gate in case.gates:
         assert any(reason.startswith(gate) for reason in seen), (gate, seen)
+    assert watch.partial or not case.partial, "no bulk was refused in part"
     for kind in case.events:
         assert watch.events[kind], f"no {kind.__name__}"
     for kind in case.no_events:
@@ -171,7 +176,11 @@ def _judge(case: Case, world: World) -> None:
         assert watch.intents[asked], f"no {asked.__name__}"
     for asked in case.no_intents:
         assert not watch.intents[asked], f"{watch.intents[asked]} {asked.__name__}"
-    proof, state = verify(iter(records_of(world.fs)))
+    records = records_of(world.fs)
+    if not case.failed:
+        # An engine that lost its journal cancels all without it.
+        assert _unjournaled(world, records) == []
+    proof, state = verify(iter(records))
     assert (proof.divergences, proof.first, proof.runs) == (0, None, case.runs)
     assert state == world.state
     expected = state.anomalies > 0 if case.anomalies < 0 else state.anomalies == case.anomalies
@@ -188,3 +197,17 @@ def _judge(case: Case, world: World) -> None:
     else:
         armed = {timer.market for timer in exchange.kill_switches(ACCOUNT)}
         assert {order.market for order in exchange.open_orders(ACCOUNT)} <= armed
+
+
+def _unjournaled(world: World, records: list[Record]) -> list[str]:
+    """Return the paths of requests that reached the venue and that no record tells of."""
+    known = {
+        hashlib.sha256(record.event.body).hexdigest()
+        for record in records
+        if isinstance(record.event, RequestSent)
+    }
+    return [
+        body.path
+        for body in world.venue.body_hashes
+        if body.sha256 not in known and body.path != TOKEN_PATH
+    ]

@@ -17,7 +17,10 @@ from tests.scenarios.acts import (
     at,
     disable_key,
     drain,
+    empty,
     fill,
+    hang,
+    once,
     pause,
     set_venue_clock,
 )
@@ -121,6 +124,12 @@ CASES = [
         halted="the venue refused the key: 401",
         clean=False,
         events=(RequestRefused,),
+    ),
+    Case(
+        name="a bulk is refused in part",
+        acts=(at(5, hang(1), once(empty(SPOT), drain("USDT", 5))),),
+        partial=True,
+        seconds=25,
     ),
     Case(
         name="the funds are gone for a while",

@@ -8,7 +8,7 @@ from adapters.paper.core.model import UNIT_DECIMALS
 from adapters.paper.core.model import Order as VenueOrder
 from adapters.paper.core.model import Side as VenueSide
 from adapters.paper.server import VenueHandle
-from engine.events import AnyEvent, Decided, Record, RequestSent
+from engine.events import AnyEvent, Decided, OrdersPlaced, Record, RequestSent
 from engine.gates import closed_gate
 from engine.orders import Pending
 from engine.state import MarketState, State
@@ -27,6 +27,7 @@ class Watch:
         events: How many records of each kind there were.
         intents: How many of each kind were decided.
         names: Client order ids of all orders so far.
+        partial: Places of which the venue refused a part.
         busiest: Most requests within one second.
         crossed: Every limit that was crossed, in words; empty for a good run.
         venue: Where the truth is.
@@ -41,7 +42,7 @@ class Watch:
         self.intents: Counter[type] = Counter()
         self.crossed: list[str] = []
         self.names: dict[str, None] = {}
-        self.busiest = 0
+        self.busiest = self.partial = 0
         self._sent: deque[int] = deque()
 
     def __call__(self, state: State, record: Record) -> None:
@@ -50,6 +51,9 @@ class Watch:
         self.events[type(event)] += 1
         if isinstance(event, Decided):
             self.intents.update(type(intent) for intent in event.intents)
+        elif isinstance(event, OrdersPlaced):
+            refused = [result.refusal is not None for result in event.results]
+            self.partial += any(refused) and not all(refused)
         elif isinstance(event, RequestSent):
             self._sent.append(record.recv_ns)
             while self._sent[0] <= record.recv_ns - NS_PER_S:
