@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from trio.testing import MockClock
 
 from adapters.cli.config import Config, config_json, to_quoted, to_settings
-from adapters.cli.simulate import HOST, JOURNAL
+from adapters.cli.simulate import HOST, JOURNAL, STATE
 from adapters.paper.config import VenueConfig
 from adapters.paper.faults.plan import Plan, Rule
 from adapters.paper.flow.source import MakeFlow
@@ -122,6 +122,9 @@ class World:
             key=Secret(account.key),
             secret=Secret(account.secret),
             journal=JOURNAL,
+            state_directory=STATE,
+            code=b"simulated",
+            threaded=False,
         )
 
     async def over(self) -> None:
