@@ -84,7 +84,6 @@ CASES = [
     Case(
         name="money comes from outside",
         acts=(at(5, deposit("BTC", "0.001")),),
-        gates=("reconciling: reports differ from the deals",),
         breaks=1,
         seconds=20,
     ),
