@@ -28,7 +28,7 @@ from adapters.runtime.journal_read import read_headers, segment_paths
 from adapters.runtime.journal_salvage import salvage
 from adapters.runtime.journal_start import start_state
 from adapters.runtime.journal_verify import verify_journal
-from adapters.simulated_fs import Fault
+from adapters.simulated_fs import Fault, SimFs
 from engine.errors import JournalError
 from tests.journal.helpers import FIRST, JOURNAL, RAW, SECOND, closed_journal, open_writer, read_all
 from tests.journal.test_keep import HOUR_NS, kept_journal, planned
@@ -179,3 +179,40 @@ def test_a_damaged_beginning_does_not_hinder_salvage() -> None:
     ]
     with pytest.raises(JournalError, match="can be read, but not folded"):
         start_state(fs, Path("/copies/other"))
+
+
+# --- crashes --------------------------------------------------------------------------------------
+
+
+def test_a_sector_that_was_never_written_is_a_torn_tail() -> None:
+    fs = SimFs()
+    writer = open_writer(fs)
+    writer.append(1, b"whole")
+    writer.append(2, b"x" * 2_000)
+    writer.append(3, b"behind")
+    writer.flush()
+    data = fs.read(FIRST)
+    fs.end_process()
+    fs.overwrite(FIRST, data[:1024] + bytes(512) + data[1536:])
+    assert verify_journal(fs, JOURNAL).torn is not None
+    assert open_writer(fs).next_seq == 2
+
+
+def test_an_unborn_segment_is_a_torn_tail() -> None:
+    fs = closed_journal()
+    fs.overwrite(JOURNAL / "00000005.qfj", b"half a header")
+    report = verify_journal(fs, JOURNAL)
+    assert report.torn is not None
+    assert (report.torn.segment, report.torn.bytes_cut) == ("00000005.qfj", 13)
+    assert report.all_problems == ()
+
+
+def test_catching_up_and_closing_twice_do_no_harm() -> None:
+    fs = SimFs()
+    writer = open_writer(fs)
+    writer.catch_up()
+    writer.append(1, b"one")
+    writer.close()
+    writer.close()
+    assert read_all(fs) == [(1, b"one")]
+    assert verify_journal(fs, JOURNAL).all_problems == ()
