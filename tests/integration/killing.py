@@ -35,8 +35,8 @@ TOKEN_S = 15.2
 and one every 15 s. Who dies more often must wait for the next, so those who die wait here."""
 FOLD_S = 600.0
 """A long journal without a snapshot is folded whole."""
-ORPHAN_S = 3.0
-"""What left just before a kill may still arrive, and its cancel take its time."""
+ORPHAN_S = 10.0
+"""A modify without an outcome is settled after its nonce window, and its order then cancelled."""
 EACH_SIDE = {(market, side) for market in MARKETS for side in ("buy", "sell")}
 
 

@@ -140,8 +140,8 @@ def words(found: list[Figures]) -> str:
     return (
         f"{sum(each.kills for each in found)} kills, {sum(each.early for each in found)} of them "
         f"before the engine quoted; journals of {records} records\n"
-        f"orders of an earlier run left when the next one quoted: "
-        f"{sum(each.orphans for each in found)}\n"
+        f"orders of an earlier run still to be settled when the next one quoted: "
+        f"{sum(each.orphans for each in found)}, none 10 s later\n"
         f"deals: {sum(each.deals for each in found)}, each counted once; positions and balances "
         "equal the venue's\n"
         f"back to quoting, from the start of the process: p50 {at[50]:.2f} s, p99 {at[99]:.2f} s, "
