@@ -196,6 +196,10 @@ def settled(state: State) -> State:
     What was taken since the last timer counts as taken now, which is never too early.
     """
     percent, now_ns = state.settings.rate_percent, state.now_ns
+    left = state.sent_max - state.sent
+    if not (state.used or state.spent or state.told or state.circuits):
+        # As at most timers of a market that is calm.
+        return replace(state, slack=min(left, _full_slack(percent)))
     spent = {key: full_ns for key, full_ns in state.spent.items() if full_ns > now_ns}
     signed = _signed(state.used)
     used = {**state.used, SIGNED: signed} if signed else state.used
@@ -208,8 +212,15 @@ def settled(state: State) -> State:
     if circuits:
         return replace(state, slack=0)
     free = room(state, SIGNED) - bucket_of(SIGNED, percent).reserve
-    left = state.sent_max - state.sent
-    return replace(state, slack=min(free, left, *(room(state, key) for key in _HOT)))
+    rooms = [room(state, key) for key in _HOT if key in spent]
+    return replace(state, slack=min(free, left, _full_slack(percent), *rooms))
+
+
+@lru_cache(maxsize=8)
+def _full_slack(percent: int) -> int:
+    # The slack while every bucket is full.
+    signed = bucket_of(SIGNED, percent)
+    return min(signed.depth - signed.reserve, *[bucket_of(key, percent).depth for key in _HOT])
 
 
 # --- what may go now ----------------------------------------------------------------------------

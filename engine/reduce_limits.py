@@ -23,7 +23,8 @@ def at_mark(state: State, market: MarketState, record: Record) -> MarketState:
     middle2 = mid2(market) if feed.book_ok and not feed.doubt else 0
     spec = market.quoted.market
     watch = marked(market.watch, market.inventory, spec, middle2, record.recv_ns)
-    market = own_room(replace(market, watch=watch))
+    if watch is not market.watch:
+        market = own_room(replace(market, watch=watch))
     if not state.settings.account_limits:
         return market
     return replace(market, inventory_max=share(state, market))

@@ -303,8 +303,10 @@ def frame_refused(state: State, record: Record, event: FrameRefused) -> State:
 
 def timer_fired(state: State, record: Record, event: TimerFired) -> State:
     """Let deadlines pass, sample uptime, and look into what stays unexplained."""
-    state = paced(replace(advance(state, record), attention_seq=record.seq), record.recv_ns)
-    overdue_ns = record.recv_ns - state.settings.request_deadline_ns
+    now_ns = record.recv_ns
+    state = replace(state, seq=record.seq, now_ns=now_ns, attention_seq=record.seq)
+    state = paced(state, now_ns)
+    overdue_ns = now_ns - state.settings.request_deadline_ns
     for seq, request in state.requests.items():
         if request.sent_ns <= overdue_ns and not request.expired:
             requests = {**state.requests, seq: replace(request, expired=True)}

@@ -7,13 +7,16 @@ may have more decimals than the market) is rounded against us.
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
+from fractions import Fraction
+from functools import lru_cache
+from math import lcm
 
 import msgspec
 from msgspec.structs import replace
 
 from engine.inventory import Inventory
-from engine.money import EXACT, add, multiply
+from engine.money import add
 from engine.types import BUY, Market, Side
 
 NS_PER_DAY = 86_400 * 1_000_000_000
@@ -63,14 +66,30 @@ def pnl2(inventory: Inventory, market: Market, mid2: int) -> int:
         market: Its market.
         mid2: Twice the mid, ticks, > 0.
     """
-    gross2 = 2 * inventory.cash + inventory.net_qty * mid2
-    costs = add(inventory.quote_fees, inventory.interest)
-    if not (costs or inventory.base_fees):
-        return gross2
-    quote = multiply(costs, Decimal(2).scaleb(market.notional_decimals))
-    base = multiply(inventory.base_fees, Decimal(mid2).scaleb(market.qty_decimals))
-    fees2 = add(quote, base)
-    return gross2 - int(fees2.to_integral_value(ROUND_CEILING, context=EXACT))
+    fixed, each, scale = _costs2(
+        inventory.quote_fees,
+        inventory.interest,
+        inventory.base_fees,
+        market.notional_decimals,
+        market.qty_decimals,
+    )
+    return 2 * inventory.cash + inventory.net_qty * mid2 + -(fixed + each * mid2) // scale
+
+
+@lru_cache(maxsize=256)
+def _costs2(
+    quote_fees: Decimal,
+    interest: Decimal,
+    base_fees: Decimal,
+    notional_decimals: int,
+    qty_decimals: int,
+) -> tuple[int, int, int]:
+    # Costs in half units are (fixed + each x mid2) / scale. They change with a deal and are marked
+    # ten times a second, so integers are kept of what is a decimal.
+    quote = Fraction(add(quote_fees, interest)) * 2 * 10**notional_decimals
+    base = Fraction(base_fees) * 10**qty_decimals
+    scale = lcm(quote.denominator, base.denominator)
+    return int(quote * scale), int(base * scale), scale
 
 
 def marked(watch: Watch, inventory: Inventory, market: Market, mid2: int, now_ns: int) -> Watch:
@@ -88,6 +107,8 @@ def marked(watch: Watch, inventory: Inventory, market: Market, mid2: int, now_ns
         turned = 0 < watch.day < day
         return replace(watch, day=day, day_pnl2=watch.pnl2) if turned else watch
     value2 = pnl2(inventory, market, mid2)
+    if value2 == watch.pnl2 and mid2 == watch.mid2 and day == watch.day:
+        return watch
     if not watch.day:
         return replace(watch, day=day, pnl2=value2, day_pnl2=value2, peak_pnl2=value2, mid2=mid2)
     after = replace(watch, pnl2=value2, peak_pnl2=max(watch.peak_pnl2, value2), mid2=mid2)
