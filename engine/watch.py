@@ -8,7 +8,6 @@ may have more decimals than the market) is rounded against us.
 from __future__ import annotations
 
 from decimal import Decimal
-from fractions import Fraction
 from functools import lru_cache
 from math import lcm
 
@@ -86,10 +85,11 @@ def _costs2(
 ) -> tuple[int, int, int]:
     # Costs in half units are (fixed + each x mid2) / scale. They change with a deal and are marked
     # ten times a second, so integers are kept of what is a decimal.
-    quote = Fraction(add(quote_fees, interest)) * 2 * 10**notional_decimals
-    base = Fraction(base_fees) * 10**qty_decimals
-    scale = lcm(quote.denominator, base.denominator)
-    return int(quote * scale), int(base * scale), scale
+    quote, quote_scale = add(quote_fees, interest).as_integer_ratio()
+    base, base_scale = base_fees.as_integer_ratio()
+    scale = lcm(quote_scale, base_scale)
+    fixed = 2 * 10**notional_decimals * quote * (scale // quote_scale)
+    return fixed, 10**qty_decimals * base * (scale // base_scale), scale
 
 
 def marked(watch: Watch, inventory: Inventory, market: Market, mid2: int, now_ns: int) -> Watch:
