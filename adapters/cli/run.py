@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from adapters.runtime.run import RunOutcome, RunPlan
 
 LIVE_REFUSED = (
-    "--live: refused, since not every limit of live trading exists yet (loss per day, drawdown, "
-    "fills per minute, message rate, fee change, operator stop, panic); quote on paper, or look "
-    "on with --observe"
+    "--live: refused, since live trading with all its limits and stops has not been walked through "
+    "end to end yet; quote on paper, or look on with --observe"
 )
 EU_REFUSED = (
     'venue.region: expected "com" to quote; whitebit.eu takes no limit order but immediate ones, '
