@@ -62,7 +62,7 @@ kills: .venv/dev.done  ## 200 times kill -9, restart, and compare with the venue
 
 # pip-tools is a maintainer's tool, so it gets an environment of its own instead of a lock line.
 # The development lock is constrained by the core lock: tests run what users run.
-COMPILE := .venv/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+COMPILE := .venv/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --no-strip-extras \
 	--no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 lock: .venv/core.done  ## write the lock files anew from pyproject.toml
 	@$(BIN)/python -m venv .venv/lock
