@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from functools import cache
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,12 @@ def _canonical(name: str) -> str:
 
 def pins(lock: str) -> dict[str, str]:
     """Return distribution -> version of a lock file."""
-    found = re.findall(r"^(\S+)==(\S+)", _text(f"requirements/{lock}.lock"), re.MULTILINE)
-    return {_canonical(name): version for name, version in found}
+    return {_canonical(name): version for name, version in _pinned(lock)}
+
+
+def _pinned(lock: str) -> list[tuple[str, str]]:
+    # Names as they stand there, extras included.
+    return re.findall(r"^(\S+)==(\S+)", _text(f"requirements/{lock}.lock"), re.MULTILINE)
 
 
 def _text(path: str) -> str:
@@ -87,6 +92,20 @@ def test_every_locked_distribution_has_hashes_and_nothing_else(lock: str) -> Non
     # One requirement is a pin, then its hashes, then comments that say who asked for it.
     joined = _text(f"requirements/{lock}.lock").replace("\\\n", "")
     lines = [line for line in joined.splitlines() if line and not line.lstrip().startswith("#")]
-    pattern = r"[a-z0-9][a-z0-9.-]*==\S+( *;[^#]*?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*"
+    pattern = r"[a-z0-9][a-z0-9.-]*(?:\[[a-z0-9,-]+\])?==\S+( *;[^#]*?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*"
     assert [line for line in lines if not re.fullmatch(pattern, line)] == []
     assert len(lines) == len(pins(lock)) > 0
+
+
+@pytest.mark.parametrize("lock", ["core", "dev"])
+def test_every_extra_that_a_locked_distribution_asks_for_is_pinned_as_such(lock: str) -> None:
+    # To pip, coverage[toml] is not coverage: unpinned, it takes the newest, which has no hash here.
+    names = {name for name, _ in _pinned(lock)}
+    asked = {
+        requirement.partition(" ")[0]
+        for name in pins(lock)
+        for requirement in requires(name) or []
+        if re.match(r"[\w.-]+\[[^;]*$", requirement)
+    }
+    wanted = {re.split(r"[<>=!~(]", requirement)[0].strip() for requirement in asked}
+    assert wanted <= names
