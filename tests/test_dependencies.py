@@ -92,7 +92,11 @@ def test_every_locked_distribution_has_hashes_and_nothing_else(lock: str) -> Non
     # One requirement is a pin, then its hashes, then comments that say who asked for it.
     joined = _text(f"requirements/{lock}.lock").replace("\\\n", "")
     lines = [line for line in joined.splitlines() if line and not line.lstrip().startswith("#")]
-    pattern = r"[a-z0-9][a-z0-9.-]*(?:\[[a-z0-9,-]+\])?==\S+( *;[^#]*?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*"
+    name, hashes = (
+        r"[a-z0-9][a-z0-9.-]*(?:\[[a-z0-9,-]+\])?",
+        r"(\s+--hash=sha256:[0-9a-f]{64})+\s*",
+    )
+    pattern = name + r"==\S+( *;[^#]*?)?" + hashes
     assert [line for line in lines if not re.fullmatch(pattern, line)] == []
     assert len(lines) == len(pins(lock)) > 0
 
