@@ -11,7 +11,6 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from engine.events import Record
-from engine.orders import Order
 from engine.state import Feed, MarketState, State
 
 NS_PER_S = 1_000_000_000
@@ -56,10 +55,11 @@ def doubted(state: State, record: Record, feed: Feed, venue_us: int) -> tuple[St
 def at_timer(market: MarketState, record: Record) -> MarketState:
     """Note a depth that fell behind the ticker, and an order unknown for too long."""
     feed = _beside_ticker(market.feed, record)
-    overdue_ns = record.recv_ns - UNKNOWN_ORDER_MAX_NS
-    overdue = (o for o in market.live if o.unknown and o.sent_ns < overdue_ns)
-    oldest: Order | None = next(overdue, None)
-    name = oldest.client_order_id if oldest is not None else ""
+    overdue_ns, name = record.recv_ns - UNKNOWN_ORDER_MAX_NS, ""
+    for order in market.live:
+        if order.unknown and order.sent_ns < overdue_ns:
+            name = order.client_order_id
+            break
     if feed is market.feed and name == market.unknown_for_long:
         return market
     return replace(market, feed=feed, unknown_for_long=name)

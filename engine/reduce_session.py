@@ -362,13 +362,16 @@ def _near(market: MarketState) -> tuple[bool, bool]:
 def _doubts(state: State, market: MarketState, record: Record) -> MarketState:
     if market.recon.stage is not ReconStage.DONE:
         return market
-    if any(order.unknown for order in market.live):
-        at_ns = record.recv_ns + UNKNOWN_RETRY_NS
-        return reconcile.start(market, "an order's state is unknown", blind=False, at_ns=at_ns)
+    missing = False
     overdue_ns = record.recv_ns - MISMATCH_GRACE_NS
-    for order in (*market.live, *market.owing):
+    for order in market.live + market.owing:
+        if order.unknown:
+            at_ns = record.recv_ns + UNKNOWN_RETRY_NS
+            return reconcile.start(market, "an order's state is unknown", blind=False, at_ns=at_ns)
         if order.owed and max(order.sent_ns, order.closed_ns) < overdue_ns:
-            return reconcile.start(market, "a deal is missing", blind=False)
+            missing = True
+    if missing:
+        return reconcile.start(market, "a deal is missing", blind=False)
     since_ns = market.mismatch.since_ns
     if since_ns and record.recv_ns - since_ns > MISMATCH_GRACE_NS:
         return reconcile.start(market, "reports differ from the deals", blind=True)

@@ -35,8 +35,10 @@ def decide(state: State) -> Decided:
     attention = state.attention_seq > decided_seq
     intents: list[Intent] = []
     stages: tuple[StageChange, ...] = ()
+    asked = 0
     if attention:
         intents = session_intents(state)
+        asked = len(intents)
         if stages := stage_changes(state):
             # What is held back is held back from this decision on.
             state = with_stages(state, stages)
@@ -54,7 +56,8 @@ def decide(state: State) -> Decided:
                 refusals += refused
     if len(intents) > 1:
         intents = rates.urgent_first(intents)
-    if intents and (attention or len(intents) > state.slack):
+    # The slack is about what quotes send: what the session asks is always looked at.
+    if asked or len(intents) > state.slack:
         intents, held = rates.admit(state, intents)
         intents, over = within_rate(state, intents)
         refusals += held + over

@@ -33,12 +33,13 @@ def read_records(
     if until_seq is not None:
         payloads = takewhile(lambda found: found[0] <= until_seq, payloads)
     block: list[Record] = []
+    add, decode = block.append, decode_record
     try:
         for _, payload in payloads:
-            block.append(decode_record(payload))
+            add(decode(payload))
             if len(block) == BLOCK:
                 yield from block
-                block = []
+                block.clear()
     except JournalError:
         yield from block
         raise

@@ -15,6 +15,7 @@ from engine import intents as i
 from engine import rates
 from engine.backoff import GROUPS, URGENT, Group, group_of
 from engine.rates import FRAMES, LIMITS, SIGNED, Bucket, admit, bucket_of, frames_key, room
+from engine.session import session_intents
 from engine.state import PRIVATE, State
 from engine.step import decide
 from engine.types import Settings, Stp
@@ -356,7 +357,7 @@ def test_what_cannot_go_now_is_said_once_a_second_and_decided_again() -> None:
     ]
 
 
-def test_without_attention_the_limits_are_looked_at_only_beyond_the_slack() -> None:
+def test_what_quotes_send_is_looked_at_only_beyond_the_slack() -> None:
     run = started(quoted(parameters=fixed(((990, 10),))))
     run.push(e.Decided((), ()))
     run.push(e.ParametersChanged(NAME, fixed(((991, 10),))))
@@ -364,6 +365,13 @@ def test_without_attention_the_limits_are_looked_at_only_beyond_the_slack() -> N
     assert len(decide(replace(short, slack=1)).intents) == 1
     assert decide(replace(short, slack=0)).intents == ()
     assert decide(replace(short, slack=0)).refusals[0].key == SIGNED
+    attentive = replace(short, attention_seq=run.state.seq)
+    assert len(decide(replace(attentive, slack=1)).intents) == 1
+    # What the session itself asks goes to other endpoints than the slack is about.
+    asking = replace(attentive, time_asked_ns=0, slack=2)
+    assert session_intents(asking) == [i.QueryTime()]
+    assert decide(asking).refusals[0].key == SIGNED
+    assert [type(intent) for intent in decide(asking).intents] == [i.QueryTime]
 
 
 def test_cancels_of_one_market_go_before_the_moves_of_another() -> None:
