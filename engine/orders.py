@@ -142,7 +142,9 @@ class Order(msgspec.Struct, frozen=True, array_like=True, gc=False):
         assert not (self.status is NEW and self.pending is IDLE), "not shown, and nothing asked"
 
 
-# Old ids remembered; news of older ones cannot come, since each modify waits for the one before.
+# Old ids remembered. Pushes may lag any number of modifies behind the answers, but ids grow (in
+# each capture of the venue): one lower than all of these was forgotten. Only news that answers no
+# request of ours is judged by that.
 PAST_IDS = 16
 
 ABSENT = "not in the listing"
@@ -195,6 +197,14 @@ def outcome_lost(order: Order) -> Order:
     return replace(order, unknown=order.pending is not IDLE)
 
 
+def pushed(order: Order, venue: VenueOrder, seq: int, now_ns: int) -> Moved:
+    """A pending event, which may lag behind the answers to many modifies."""
+    over = venue.status is not OrderStatus.OPEN
+    if _forgot(order, venue.order_id):
+        return _told(order, venue) if over else order, ""
+    return finished(order, venue, seq, now_ns) if over else shown(order, venue, seq)
+
+
 def shown(order: Order, venue: VenueOrder, seq: int) -> Moved:
     """The venue shows the order resting: a pending event 1 or 2, an answer, a listing."""
     if venue.order_id in order.past_ids or 0 < venue.modified_us < order.absent_us:
@@ -203,7 +213,6 @@ def shown(order: Order, venue: VenueOrder, seq: int) -> Moved:
     after, anomaly = _status_after(order, Trigger.SHOWN)
     if order.status is CLOSED:
         # A push that waited, or overtook the listing that lacked the order, is no surprise.
-        anomaly = ""
         if order.close_reason != ABSENT:
             anomaly = f"{order.client_order_id}: shown resting after {order.close_reason}"
         kept = tuple(ended for ended in order.owed if ended.order_id != venue.order_id)
@@ -228,9 +237,8 @@ def shown(order: Order, venue: VenueOrder, seq: int) -> Moved:
 
 def finished(order: Order, venue: VenueOrder, seq: int, now_ns: int) -> Moved:
     """The venue says an id is over: a pending event 3, or an answer with a final status."""
-    filled_qty = max(venue.filled_qty, venue.qty - venue.leaves_qty)
     if venue.order_id in order.past_ids:
-        return _told(order, venue, filled_qty), ""
+        return _told(order, venue), ""
     old_half = (
         order.pending is MODIFYING
         and venue.order_id == order.order_id
@@ -241,7 +249,7 @@ def finished(order: Order, venue: VenueOrder, seq: int, now_ns: int) -> Moved:
         # The modify took this id away; the replacement is still to be shown.
         after, anomaly = _status_after(order, Trigger.HALF_REPLACED)
         return replace(
-            _over(order, filled_qty),
+            _over(order, venue.executed_qty),
             status=after,
             order_id=0,
             leaves_qty=0,
@@ -252,15 +260,13 @@ def finished(order: Order, venue: VenueOrder, seq: int, now_ns: int) -> Moved:
     if venue.order_id != order.order_id:
         order = _take_id(order, venue.order_id, venue.price, venue.qty)
     last = replace(order, leaves_qty=min(order.leaves_qty, venue.leaves_qty))
-    return close(last, venue.status_text, seq, now_ns, filled_qty), anomaly
+    return close(last, venue.status_text, seq, now_ns, venue.executed_qty), anomaly
 
 
 def answered(order: Order, venue: VenueOrder, request_seq: int, seq: int, now_ns: int) -> Moved:
     """The answer to a place or modify: the order, resting or already over."""
-    if venue.status is OrderStatus.OPEN:
-        after, anomaly = shown(order, venue, seq)
-    else:
-        after, anomaly = finished(order, venue, seq, now_ns)
+    rests = venue.status is OrderStatus.OPEN
+    after, anomaly = shown(order, venue, seq) if rests else finished(order, venue, seq, now_ns)
     if awaits(after, request_seq):
         # A venue that kept the id, or an answer that lost its race against newer news.
         after = request_refused(after, seq, now_ns)
@@ -269,7 +275,7 @@ def answered(order: Order, venue: VenueOrder, request_seq: int, seq: int, now_ns
 
 def dealt(order: Order, fill: VenueFill, seq: int, now_ns: int) -> Moved:
     """A deal, counted once by its caller."""
-    if fill.order_id in order.past_ids or order.status is CLOSED:
+    if order.status is CLOSED or fill.order_id in order.past_ids or _forgot(order, fill.order_id):
         return _paid(order, fill), ""
     if fill.order_id != order.order_id and order.pending is MODIFYING:
         # The replacement filled before anything else told of it.
@@ -350,6 +356,11 @@ def close(order: Order, reason: str, seq: int, now_ns: int, filled_qty: int) -> 
     )
 
 
+def _forgot(order: Order, order_id: int) -> bool:
+    past = order.past_ids
+    return len(past) == PAST_IDS and order_id < past[0] and order_id != order.order_id
+
+
 def _take_id(order: Order, order_id: int, price: int, qty: int) -> Order:
     # The first id we hear of, or a modify's replacement; event 3 tells what the old one filled.
     ended = _over(order, order.qty if order.order_id else 0)
@@ -365,11 +376,11 @@ def _over(order: Order, filled_qty: int) -> Order:
     return replace(order, past_ids=past, owed=owed)
 
 
-def _told(order: Order, venue: VenueOrder, filled_qty: int) -> Order:
+def _told(order: Order, venue: VenueOrder) -> Order:
     # An id that is over already: now we know what it filled.
     own = venue.order_id == order.order_id
     leaves = min(order.leaves_qty, venue.leaves_qty) if own else order.leaves_qty
-    owed = debts.bounded(order.owed, venue.order_id, filled_qty)
+    owed = debts.bounded(order.owed, venue.order_id, venue.executed_qty)
     return replace(order, owed=owed, leaves_qty=leaves)
 
 

@@ -56,7 +56,11 @@ def order_event(
     if isinstance(event, OrderClosed):
         # Event 3 means over, whatever a text we do not know may say.
         venue = _final(venue)
-    return apply_venue_order(state, record, venue)
+
+    def fact(order: Order) -> Moved:
+        return orders.pushed(order, venue, record.seq, record.recv_ns)
+
+    return change_order(state, record, venue.market, venue.client_order_id, fact)
 
 
 def _final(venue: VenueOrder) -> VenueOrder:
@@ -67,7 +71,7 @@ def _final(venue: VenueOrder) -> VenueOrder:
 
 
 def apply_venue_order(state: State, record: Record, venue: VenueOrder) -> State:
-    """Fold an order as the venue shows it, from a push, an answer or a listing."""
+    """Fold an order as a listing shows it."""
 
     def fact(order: Order) -> Moved:
         if venue.status is OrderStatus.OPEN:

@@ -254,6 +254,11 @@ class VenueOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):
     modified_us: int
     """Venue time of the last change, microseconds; 0 where the surface does not say."""
 
+    @property
+    def executed_qty(self) -> int:
+        """Most lots that were executed, by either of the two numbers that tell."""
+        return max(self.filled_qty, self.qty - self.leaves_qty)
+
 
 class VenueFill(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A deal of ours as the venue reports it (contract 5.8, 11.5)."""

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from engine import orders
 from engine.orders import PAST_IDS, TRANSITIONS, Moved, Order, Pending, Status, Trigger
 from engine.types import OrderStatus
-from tests.engine.builders import T0, new_order, venue_order
+from tests.engine.builders import T0, fill, new_order, venue_order
 
 CID = "r1-1"
 SEQ, NOW = 9, T0 + 9
@@ -90,3 +90,49 @@ def test_news_from_before_a_listing_that_lacked_the_order_is_old(
     venue = replace(venue_order(CID, 1), modified_us=changed_us)
     after, _ = orders.shown(absent, venue, SEQ)
     assert (after.status is Status.OPEN) is moves
+
+
+def modified(order: Order, order_id: int) -> Order:
+    """The order after a modify that its answer told of, and no push yet."""
+    asked = replace(order, pending=Pending.MODIFY, wanted_price=1000, wanted_qty=10, request_seq=7)
+    after, anomaly = orders.answered(asked, venue_order(CID, order_id), 7, SEQ, NOW)
+    assert (after.order_id, after.pending, anomaly) == (order_id, Pending.NONE, "")
+    return after
+
+
+def far_behind() -> Order:
+    """An order whose pushes lag by more modifies than ids are remembered."""
+    order = order_at(Status.OPEN)
+    for order_id in range(2, PAST_IDS + 6):
+        order = modified(order, order_id)
+    assert order.past_ids[0] > 3
+    return order
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        far_behind(),
+        replace(far_behind(), pending=Pending.MODIFY, wanted_price=1000, wanted_qty=10),
+        replace(far_behind(), pending=Pending.CANCEL),
+        FACTS[Trigger.GONE](far_behind())[0],
+    ],
+    ids=["nothing asked", "modify in flight", "cancel in flight", "over"],
+)
+def test_pushes_of_ids_that_are_not_remembered_any_more_are_old_news(order: Order) -> None:
+    owed_qty = order.worst_qty
+    cancelled = venue_order(CID, 2, status=OrderStatus.CANCELLED)
+    after, anomaly = orders.pushed(order, venue_order(CID, 2), SEQ, NOW)
+    assert (after, anomaly) == (order, "")
+    after, anomaly = orders.pushed(order, cancelled, SEQ, NOW)
+    assert anomaly == ""
+    assert after.worst_qty == owed_qty - 10, "it is known now that this id filled nothing"
+    assert replace(after, owed=order.owed) == order
+    after, anomaly = orders.dealt(order, fill(1, qty=4, order_id=3, client_order_id=CID), SEQ, NOW)
+    assert anomaly == ""
+    assert after.worst_qty == owed_qty - 4
+    assert replace(after, owed=order.owed) == order
+
+
+def test_the_answer_to_a_request_counts_even_if_its_id_were_lower_than_those_before() -> None:
+    assert modified(far_behind(), 2).order_id == 2

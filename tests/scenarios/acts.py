@@ -195,6 +195,24 @@ def inside(market: str, side: Side, amount: str, account: str = "") -> Act:
     return run
 
 
+def sway(market: str, times: int, every_s: float) -> Act:
+    """Narrow the spread from above for a moment, time and again, so that the mid jumps."""
+
+    async def run(world: World) -> None:
+        venue, exchange = world.venue.venue, world.venue.exchange
+        spec = venue.spec(market)
+        for _ in range(times):
+            bid, *_ = exchange.markets[market].best()
+            order = place(world, FLOW_MAKER, market, Side.SELL, "1", spec.price_text(bid + 1))
+            await trio.sleep(every_s)
+            request = CancelOrder(market=market, order_id=order.order_id)
+            exchange.cancel(FLOW_MAKER, request, venue.now_us())
+            venue.publish()
+            await trio.sleep(every_s)
+
+    return run
+
+
 def fill_sign(market: str) -> Act:
     """Let somebody else take the best ask."""
 

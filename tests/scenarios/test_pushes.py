@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from adapters.cli.config import Config
 from adapters.paper.core.model import Side
 from adapters.paper.faults.plan import Kind, Rule
-from tests.scenarios.acts import PERP, SPOT, at, deposit, fill, pause
+from tests.scenarios.acts import PERP, SPOT, at, deposit, fill, pause, sway
 from tests.scenarios.case import Case, run_case
 
 FILLS = (
@@ -28,6 +30,12 @@ def rule(kind: Kind, channel: str, **more: Any) -> Rule:
 
 def each(kind: Kind, **more: Any) -> tuple[Rule, ...]:
     return tuple(rule(kind, channel, **more) for channel in CHANNELS)
+
+
+def keenly(config: Config) -> Config:
+    """Let each move of the mid move the orders."""
+    markets = {name: replace(each, price_tolerance="1") for name, each in config.market.items()}
+    return replace(config, market=markets)
 
 
 CASES = [
@@ -80,6 +88,13 @@ CASES = [
         name="the first deal alone is lost",
         rules=(Rule(kind=Kind.DROP, channel="deals", times=1),),
         acts=FILLS,
+    ),
+    Case(
+        name="orders are told of many modifies late",
+        rules=(rule(Kind.DELAY, "ordersPending", seconds=4),),
+        acts=(at(4, sway(SPOT, 12, 0.15), fill(SPOT, Side.BUY), fill(SPOT, Side.SELL)),),
+        change=keenly,
+        roomy=True,
     ),
     Case(
         name="money comes from outside",
