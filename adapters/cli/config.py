@@ -33,25 +33,13 @@ from adapters.cli.limits import (
     market_limits,
 )
 from adapters.cli.panic_config import default_directory
+from adapters.cli.venue_config import VenueConfig
 from adapters.ports import Fs
-from adapters.whitebit.urls import is_loopback, parse_url
-from engine.errors import ConfigError
 from engine.strategy import Strategy, View, registered_names, strategy_class
 from engine.types import Limits, Market, Placement, Product, Quoted, Settings
 
 BUILT_IN = "built-in defaults"
 """Source of the configuration that `run` uses without a file."""
-
-
-class VenueConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the venue is; without this section `run` starts a paper venue of its own."""
-
-    rest_url: str
-    ws_url: str
-    rest_fallback_url: str | None = None
-    """Where `rest_url` is a colocated host: the standard one, for all that it does not serve."""
-    region: Literal["com", "eu"] = "com"
-    """Whose rules hold; in the EU no maker order exists, so nothing can be quoted there."""
 
 
 class EngineConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -202,7 +190,8 @@ def parse_config(text: bytes, source: str) -> Config:
         operator=convert(raw.get("operator", {}), OperatorConfig, source, "operator"),
         market=_markets(raw.get("market", {}), source),
     )
-    _check_urls(config)
+    if venue is not None:
+        venue.check(source)
     _check_directory(config)
     to_keep(config.journal, source)
     to_settings(config)
@@ -239,28 +228,6 @@ def _strategy(source: str, name: str, market: MarketConfig) -> Strategy:
         raise refused(source, f"market.{name}.strategy", problem, nearest(market.strategy, known))
     key = f"market.{name}.parameters"
     return convert(market.parameters, strategy_class(market.strategy), source, key)
-
-
-def _check_urls(config: Config) -> None:
-    if config.venue is None:
-        return
-    fallback_url = config.venue.rest_fallback_url
-    for key, url, schemes in (
-        ("venue.rest_url", config.venue.rest_url, ("https", "http")),
-        ("venue.rest_fallback_url", fallback_url, ("https", "http")),
-        ("venue.ws_url", config.venue.ws_url, ("wss", "ws")),
-    ):
-        if url is None:
-            continue
-        try:
-            endpoint = parse_url(url, *schemes)
-        except ConfigError as error:
-            raise refused(config.source, key, str(error)) from error
-        if not endpoint.tls and not is_loopback(endpoint.host):
-            problem = f"expected {schemes[0]}, found {shown(url)}"
-            raise refused(config.source, key, problem, "only this machine is reached without TLS")
-        if endpoint.host.endswith("whitebit.eu") and config.venue.region != "eu":
-            raise refused(config.source, key, f'expected region = "eu" with {shown(url)}')
 
 
 def _check_directory(config: Config) -> None:

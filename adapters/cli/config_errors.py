@@ -128,6 +128,9 @@ def _keys(kind: inspect.Type) -> list[str]:
 
 
 def _choices(kind: inspect.Type) -> list[Any]:
+    if isinstance(kind, inspect.UnionType):
+        # A choice that may be left out.
+        (kind,) = (each for each in kind.types if not isinstance(each, inspect.NoneType))
     if isinstance(kind, inspect.EnumType):
         return [member.value for member in kind.cls]
     assert isinstance(kind, inspect.LiteralType), "an enum error of something else"
