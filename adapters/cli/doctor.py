@@ -62,7 +62,7 @@ def doctor(config_path: Path | None, journal: Path | None, as_json: bool) -> int
     config = default_config() if config_path is None else load_config(fs, config_path)
     if journal is not None:
         config = replace(config, journal=replace(config.journal, directory=str(journal)))
-    results: list[Result] = trio.run(_main, config, fs, None if as_json else _teller())
+    results: list[Result] = trio.run(_main, config, fs, None if as_json else teller(_ABOUT))
     report = summarize(config, results)
     if as_json:
         import json
@@ -108,37 +108,18 @@ async def _examine(
     credentials: Callable[[], Credentials],
     tell: Callable[[Result], None] | None,
 ) -> list[Result]:
-    import os
-
-    from adapters.cli.checks.base import Patient, examine
-    from adapters.cli.checks.machine import this_host
+    from adapters.cli.checks.admit import admitted
+    from adapters.cli.checks.base import examine
     from adapters.cli.checks.table import CHECKS
-    from adapters.ports import SystemClock, SystemIds, SystemNet
-    from adapters.runtime.run import HTTP_LIMITS
-    from adapters.whitebit.hosts import open_rest
-    from adapters.whitebit.http_backend import make_http_client
-    from adapters.whitebit.signing import NonceSource, Signer
+    from adapters.ports import SystemClock, SystemIds
+    from adapters.whitebit.signing import NonceSource
 
-    net, clock = SystemNet(), SystemClock()
-    signer = Signer(address.key, address.secret)
-    fallback_url = None if config.venue is None else config.venue.rest_fallback_url
-    async with (
-        make_http_client(net, limits=HTTP_LIMITS) as http,
-        open_rest(net, http, address.rest_url, fallback_url, signer) as rest,
-    ):
-        patient = Patient(
-            config=config,
-            fs=fs,
-            clock=clock,
-            ids=SystemIds(),
-            net=net,
-            env=os.environ,
-            host=this_host(),
-            rest=rest,
-            ws_url=address.ws_url,
-            nonces=NonceSource(clock.now_ns),
-            credentials=credentials,
-        )
+    clock = SystemClock()
+    nonces = NonceSource(clock.now_ns)
+    opened = admitted(
+        config, address, credentials, fs=fs, clock=clock, ids=SystemIds(), nonces=nonces
+    )
+    async with opened as patient:
         return await examine(patient, CHECKS, tell)
 
 
@@ -161,12 +142,14 @@ def summarize(config: Config, results: Sequence[Result]) -> dict[str, Any]:
     }
 
 
-def _teller() -> Callable[[Result], None]:
+def teller(about: str = "") -> Callable[[Result], None]:
+    """Return what prints each result as a row, below a word on what is done."""
     from rich.console import Console
 
     console = Console(highlight=False)
-    console.print(_ABOUT, style="dim")
-    console.print()
+    if about:
+        console.print(about, style="dim")
+        console.print()
 
     def tell(result: Result) -> None:
         print_result(console, result)

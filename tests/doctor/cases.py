@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from adapters.cli.checks.base import Status
 from adapters.cli.credentials import Credentials
 from adapters.cli.limits import MarketLimits
+from adapters.cli.venue_config import VenueConfig as Place
 from adapters.paper.config import VenueConfig
 from adapters.paper.faults.plan import Kind, Plan, Rule
 from adapters.whitebit.signing import Secret
@@ -178,6 +179,17 @@ def _small_orders(ward: Ward) -> None:
     ward.change(limits=MarketLimits(order_qty_max="0.009"))
 
 
+def _live(**fields: Any) -> Spoil:
+    def spoil(ward: Ward) -> None:
+        venue = Place(rest_url="https://whitebit.com", ws_url="wss://api.whitebit.com/ws")
+        config = ward.patient.config
+        fields.setdefault("limits", MarketLimits())
+        spot = replace(config.market["BTC_USDT"], **fields)
+        ward.patient.config = replace(config, venue=venue, market={"BTC_USDT": spot})
+
+    return spoil
+
+
 async def armed_everywhere(ward: Ward) -> None:
     for market in ("BTC_USDT", "BTC_PERP"):
         await ward.bench.alice.ok("order/kill-switch", market=market, timeout="600")
@@ -280,6 +292,26 @@ CASES: list[tuple[str, str, Status, str, Spoil | None, VenueConfig | None]] = [
     ("limits", "position", Status.FAIL, "position_max", _change(position_max="0.012"), None),
     ("limits", "count", Status.FAIL, "open_orders_max", _change(open_orders_max=3), None),
     ("limits", "collar", Status.FAIL, "further than 10 bps", _change(collar_bps=10), None),
+    (
+        *("small_limits", "no limit of a loss", Status.FAIL),
+        "BTC_USDT: loss_day_max of 1000000 USDT is no limit; BTC_USDT: drawdown_max",
+        _live(position_max="0.02", limits=MarketLimits(loss_day_max="1000000")),
+        None,
+    ),
+    (
+        *("small_limits", "large", Status.WARN),
+        "BTC_USDT: position_max is worth 30000 USDT, the smallest order 5.05 USDT",
+        _live(),
+        None,
+    ),
+    (
+        "small_limits",
+        "small",
+        Status.PASS,
+        "more than 20",
+        _live(position_max="0.0016", order_notional_max="500"),
+        None,
+    ),
     ("authentication", "disabled", Status.FAIL, "HTTP 401", _key(enabled=False), None),
     ("authentication", "old nonce", Status.FAIL, "5 seconds", _old_nonce, None),
     ("nonce", "shared key", Status.FAIL, "HTTP 429", _shared_key, None),

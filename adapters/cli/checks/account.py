@@ -12,6 +12,7 @@ from adapters.cli.checks.base import (
     passed,
     refusal_words,
     skipped,
+    unanswered,
     warned,
 )
 from adapters.cli.checks.markets import wanted
@@ -59,7 +60,7 @@ async def authentication(patient: Patient) -> Finding:
         if event.refusal.http_status == UNAUTHORISED:
             return failed(refusal_words(event), _KEY_HINT)
     elif not isinstance(event, e.FeesListed):
-        return failed(refusal_words(event), "ask again; then look at the venue's status page")
+        return unanswered(event, "ask again; then look at the venue's status page")
     return passed("the venue knows the key and its signature")
 
 
@@ -118,7 +119,7 @@ async def fees(patient: Patient) -> Finding:
     for name, market in patient.learned.markets.items():
         event = await patient.ask(QueryFees(name), market)
         if not isinstance(event, e.FeesListed):
-            return failed(refusal_words(event), "the fees of the account cannot be read")
+            return unanswered(event, "the fees of the account cannot be read")
         patient.learned.fees[name] = event
         shown.append(f"{name}: maker {event.maker_fee_rate:%}, taker {event.taker_fee_rate:%}")
         quoted = patient.learned.quoted[name]
@@ -187,7 +188,7 @@ async def timers(patient: Patient) -> Finding:
     """A kill-switch timer that is armed belongs to an engine that runs, or that died lately."""
     event = await patient.ask(QueryKillSwitch(""))
     if not isinstance(event, e.KillSwitchesListed):
-        return failed(refusal_words(event), "the kill-switch cannot be asked")
+        return unanswered(event, "the kill-switch cannot be asked")
     patient.learned.armed = frozenset(timer.market for timer in event.timers)
     ours = [
         f"{timer.market} until {timer.expiry_s} (Unix time)"
@@ -206,7 +207,7 @@ async def open_orders(patient: Patient) -> Finding:
     for name, market in patient.learned.markets.items():
         event = await patient.ask(QueryOpenOrders(name, 0), market)
         if not isinstance(event, e.OpenOrdersListed):
-            return failed(refusal_words(event), "open orders cannot be listed")
+            return unanswered(event, "open orders cannot be listed")
         patient.learned.resting[name] = len(event.orders)
         if event.orders:
             more = "" if event.complete else " or more"

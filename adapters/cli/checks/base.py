@@ -42,6 +42,8 @@ class Finding(msgspec.Struct, frozen=True):
     """Found, on one line."""
     hint: str = ""
     """What to do; empty where there is nothing."""
+    passing: bool = False
+    """Whether what failed may be well by itself a minute later: a busy venue, no network."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -52,6 +54,8 @@ class Result(msgspec.Struct, frozen=True):
     text: str
     hint: str
     duration_ms: float
+    passing: bool = False
+    """As of the finding."""
 
 
 def passed(text: str) -> Finding:
@@ -64,6 +68,16 @@ def warned(text: str, hint: str) -> Finding:
 
 def failed(text: str, hint: str) -> Finding:
     return Finding(Status.FAIL, text, hint)
+
+
+def busy(text: str, hint: str) -> Finding:
+    """Fail on what may be well by itself a minute later."""
+    return Finding(Status.FAIL, text, hint, passing=True)
+
+
+def unanswered(event: AnyEvent, hint: str) -> Finding:
+    """Fail on an answer that is not the expected one; only a refusal is there to stay."""
+    return Finding(Status.FAIL, refusal_words(event), hint, not isinstance(event, RequestRefused))
 
 
 def skipped(text: str) -> Finding:
@@ -209,7 +223,8 @@ async def examine(
             useless.add(check.name)
         took_ms = (patient.clock.now_ns() - began_ns) / 1e6
         text = " ".join(finding.text.split())
-        result = Result(check.name, finding.status, text, finding.hint, round(took_ms, 1))
+        took_ms = round(took_ms, 1)
+        result = Result(check.name, finding.status, text, finding.hint, took_ms, finding.passing)
         results.append(result)
         if tell is not None:
             tell(result)
@@ -221,7 +236,7 @@ async def _found(patient: Patient, check: Check) -> Finding:
     try:
         return await check.run(patient)
     except RemoteProtocolError as error:
-        return failed(str(error), "check rest_url, the network and the venue's status page")
+        return busy(str(error), "check rest_url, the network and the venue's status page")
     except JournalError as error:
         return failed(str(error), "quotefold journal verify lists all damage")
     except QuotefoldError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adapters.cli.checks.base import Finding, Patient, each, failed, passed, skipped, warned
+from adapters.cli.checks.base import Finding, Patient, busy, each, failed, passed, skipped, warned
 from adapters.cli.config import BUILT_IN, state_directory
 from adapters.runtime.journal_read import LOCK_NAME, RAW_DIR, list_segments
 from adapters.runtime.journal_verify import verify_journal
@@ -91,7 +91,7 @@ async def disk_sync(patient: Patient) -> Finding:
     middle, worst = sorted(times_ms)[SYNCS // 2], max(times_ms)
     text = f"a sync takes {middle:.2f} ms, {worst:.2f} ms at worst"
     if middle > SYNC_FAIL_MS:
-        return failed(text, "put the journal on a local SSD; every decision waits for one sync")
+        return busy(text, "put the journal on a local SSD; every decision waits for one sync")
     if middle > SYNC_WARN_MS or worst > SYNC_FAIL_MS:
         return warned(text, "every decision waits for one sync; a local SSD takes 0.1 ms")
     return passed(text)

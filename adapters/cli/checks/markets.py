@@ -9,10 +9,12 @@ from adapters.cli.checks.base import (
     Finding,
     Patient,
     amount,
+    busy,
     each,
     failed,
     passed,
-    refusal_words,
+    skipped,
+    unanswered,
     warned,
 )
 from adapters.cli.config import to_quoted
@@ -25,6 +27,8 @@ from engine.strategy import View, load_strategy
 from engine.types import Level, Quoted, TwoSidedQuote
 
 BPS = 10_000
+SMALL_ORDERS = 20
+"""A position of so many of the venue's smallest orders is small enough to begin with."""
 
 
 class _Book(msgspec.Struct):
@@ -36,18 +40,21 @@ async def markets(patient: Patient) -> Finding:
     """Listed, enabled, and no end announced (contract 4.1)."""
     event = await patient.ask(QueryMarkets())
     if not isinstance(event, MarketsListed):
-        return failed(refusal_words(event), "the market list cannot be read")
+        return unanswered(event, "the market list cannot be read")
     found = {market.name: market for market in event.markets}
-    problems, ends = [], []
+    problems, closed, ends = [], [], []
     for name in patient.config.market:
         if name not in found:
             problems.append(f"{name} is not listed")
         elif not found[name].enabled:
-            problems.append(f"{name} is disabled")
+            closed.append(f"{name} is disabled")
         elif found[name].delist_s:
             ends.append(f"{name} is to be delisted at {found[name].delist_s} (Unix time)")
     if problems:
-        return failed(each(problems), "correct [market.*]; public/markets lists all there are")
+        hint = "correct [market.*]; public/markets lists all there are"
+        return failed(each(problems + closed), hint)
+    if closed:
+        return busy(each(closed), "wait, or leave these markets out")
     patient.learned.markets = {name: found[name] for name in patient.config.market}
     if ends:
         return warned(each(ends), "flatten and leave these markets before")
@@ -91,7 +98,7 @@ async def book(patient: Patient) -> Finding:
         else:
             tops[name] = (prices[0], prices[1])
     if problems:
-        return failed(each(problems), "wait, or choose another market")
+        return busy(each(problems), "wait, or choose another market")
     patient.learned.tops = tops
     shown = (
         f"{name} {format_units(bid, market.price_decimals)} / "
@@ -145,6 +152,32 @@ async def limits(patient: Patient) -> Finding:
     if empty:
         return warned(each(empty), "look at the strategy's parameters")
     return passed(each(shown))
+
+
+async def small_limits(patient: Patient) -> Finding:
+    """With real money, a loss is limited below what can be held at all, and one begins small."""
+    venue = patient.config.venue
+    if venue is None or not venue.is_live:
+        return skipped("no real money is at stake")
+    endless, large = [], []
+    for name, quoted in patient.learned.quoted.items():
+        bounds, market = quoted.limits, quoted.market
+        held = bounds.position_max * patient.learned.tops[name][0]
+        for key in ("loss_day_max", "drawdown_max"):
+            if (most := getattr(bounds, key)) >= held:
+                endless.append(f"{name}: {key} of {_worth(quoted, most)} is no limit")
+        smallest = max(market.notional_min, market.qty_min * patient.learned.tops[name][0])
+        if held > SMALL_ORDERS * smallest:
+            large.append(
+                f"{name}: position_max is worth {_worth(quoted, held)}, the smallest order "
+                f"{_worth(quoted, smallest)}"
+            )
+    if endless:
+        hint = "set both below what position_max is worth, to what you can bear to lose in a day"
+        return failed(each(endless), hint)
+    if large:
+        return warned(each(large), "begin with a few of the smallest orders, and watch them")
+    return passed(f"no position is worth more than {SMALL_ORDERS} of the smallest orders")
 
 
 def _beyond(patient: Patient, quoted: Quoted, quote: TwoSidedQuote) -> list[str]:

@@ -1,4 +1,4 @@
-"""Every check of `quotefold doctor`, in the order in which it runs them."""
+"""Every check of `quotefold doctor`, in the order in which it runs them; and those of `--live`."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     Check("book", markets.book, ("markets",)),
     Check("order_minimums", markets.order_minimums, ("precision", "book")),
     Check("limits", markets.limits, ("precision", "book")),
+    Check("small_limits", markets.small_limits, ("precision", "book")),
     Check("authentication", account.authentication, ("credentials", "markets")),
     Check("nonce", account.nonce, ("authentication",)),
     Check("permission", account.permission, ("authentication",)),
@@ -42,3 +43,9 @@ CHECKS: tuple[Check, ...] = (
     Check("public_stream", streams.public_stream, ("markets",)),
     Check("private_stream", streams.private_stream, ("authentication",)),
 )
+
+_THE_RUN_ITSELF = frozenset({"kill_switch", "public_stream", "private_stream"})
+"""No order leaves before the run has done these: the timer is armed and each stream subscribed. A
+token more at every start would also count against the ten that a minute has."""
+GO_LIVE: tuple[Check, ...] = tuple(each for each in CHECKS if each.name not in _THE_RUN_ITSELF)
+"""What `run --live` proves before it begins."""

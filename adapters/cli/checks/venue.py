@@ -7,7 +7,15 @@ from http import HTTPStatus
 import msgspec
 import trio
 
-from adapters.cli.checks.base import Finding, Patient, failed, passed, refusal_words, warned
+from adapters.cli.checks.base import (
+    Finding,
+    Patient,
+    busy,
+    failed,
+    passed,
+    unanswered,
+    warned,
+)
 from adapters.whitebit.urls import is_loopback, parse_url
 from engine.errors import RemoteProtocolError
 from engine.events import ServerTimeReported
@@ -37,7 +45,7 @@ async def ping(patient: Patient) -> Finding:
         began_ns = patient.clock.now_ns()
         answer = await patient.get("ping")
         if answer.status != HTTPStatus.OK:
-            return failed(f"HTTP {answer.status}", "check rest_url")
+            return busy(f"HTTP {answer.status}", "check rest_url")
         times_ms.append((patient.clock.now_ns() - began_ns) / 1e6)
     # The first one opened the connection.
     best = min(times_ms[1:])
@@ -64,7 +72,7 @@ async def platform(patient: Patient) -> Finding:
     except (msgspec.MsgspecError, ValueError) as error:
         raise RemoteProtocolError(f"platform status: HTTP {answer.status}, unreadable") from error
     if status != "system operational":
-        return failed(f"the venue says: {status}", "wait until its maintenance is over")
+        return busy(f"the venue says: {status}", "wait until its maintenance is over")
     return passed(status)
 
 
@@ -78,12 +86,12 @@ async def clock(patient: Patient) -> Finding:
         event = await patient.ask(QueryTime())
         received_ns = patient.clock.now_ns()
         if not isinstance(event, ServerTimeReported):
-            return failed(refusal_words(event), "the venue's time cannot be read")
+            return unanswered(event, "the venue's time cannot be read")
         server_ns = event.server_s * 10**9
         low_ns = max(low_ns, server_ns - received_ns)
         high_ns = min(high_ns, server_ns + 10**9 - sent_ns)
     if low_ns > high_ns:
-        return failed("one of the two clocks jumped during the check", _NTP)
+        return busy("one of the two clocks jumped during the check", _NTP)
     least_ns = max(low_ns, min(0, high_ns))
     patient.nonces.offset_ms = least_ns // 1_000_000
     text = f"the venue is {low_ns / 1e9:+.2f} to {high_ns / 1e9:+.2f} s ahead"
