@@ -131,6 +131,15 @@ def test_the_doctor_looks_at_the_journal_of_the_engine() -> None:
     assert journals == {f"{STATE}/journal"}
 
 
+def test_the_service_goes_live_by_a_flag_and_has_a_journal_of_its_own() -> None:
+    (line,) = unit("quotefold")["ExecStart"]
+    assert " --live " in line
+    assert parsed(tuple(shlex.split(line)[1:])).params["live"] is True
+    # The image quotes on paper.
+    assert load_config(SystemFs(), PACKAGING / "container.toml").venue is None
+    assert "--live" not in (PACKAGING / "Dockerfile").read_text("utf-8")
+
+
 def test_engine_and_panic_meet_in_one_directory() -> None:
     for name in UNITS:
         assert unit(name)["Environment"] == [f"XDG_STATE_HOME={Path(STATE).parent}"]

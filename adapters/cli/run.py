@@ -12,16 +12,13 @@ if TYPE_CHECKING:
 
     from adapters.cli.child import VenueAddress
     from adapters.cli.config import Config
-    from adapters.cli.supervise import Account
+    from adapters.cli.going_live import Cleared
     from adapters.cli.watchers import WatchPlan
     from adapters.ports import Clock, Ids, SystemFs
     from adapters.runtime.live import LiveLoop
     from adapters.runtime.run import RunOutcome, RunPlan
+    from adapters.whitebit.signing import NonceSource
 
-LIVE_REFUSED = (
-    "--live: refused, since live trading with all its limits and stops has not been walked through "
-    "end to end yet; quote on paper, or look on with --observe"
-)
 EU_REFUSED = (
     'venue.region: expected "com" to quote; whitebit.eu takes no limit order but immediate ones, '
     "so no quote can rest there. Look on with --observe"
@@ -40,7 +37,7 @@ EXIT_UNCLEAN = 1
     help="Journal directory; one that exists is continued. Default: a new one under journals/.",
 )
 @click.option("--observe", is_flag=True, help="Capture market data; place no orders.")
-@click.option("--live", is_flag=True, help="Trade with real money (refused for now).")
+@click.option("--live", is_flag=True, help="Trade with real money on the exchange of CONFIG.")
 @click.option(
     "--flow",
     metavar="synthetic|FILE[,FILE]",
@@ -72,37 +69,43 @@ def run(
     free loopback port. Ctrl-C stops quoting, cancels everything, proves it and disarms the
     kill-switch; a second Ctrl-C leaves at once, with the kill-switch armed.
 
+    Real money needs --live and a CONFIG whose [venue] is the exchange: either alone is refused, and
+    so is a start that any go-live check of "quotefold doctor" speaks against. Nobody is asked.
+
     A CONFIG that names accounts runs an engine for each, and starts again those that fail.
 
-    Exit codes: 0 stopped clean, 1 stopped without proof that nothing is left, 2 refused.
+    Exit codes: 0 stopped clean, 1 stopped without proof that nothing is left (or the venue does not
+    answer), 2 refused.
     """
     import trio
 
     from adapters.cli.config import default_config, load_config
     from adapters.cli.durations import parse_duration
+    from adapters.cli.live_mode import check_mode
     from adapters.ports import SystemClock, SystemFs, SystemIds
     from engine.errors import ConfigError
 
-    if live:
-        raise ConfigError(LIVE_REFUSED)
     fs = SystemFs()
     if config_path is not None:
         from adapters.cli.supervise import load_accounts
 
         if accounts := load_accounts(fs, config_path):
-            given = _Shared(duration, observe, flow, seed, log, log_level)
-            return _supervise(accounts, journal, given, as_json=as_json)
+            from adapters.cli.run_accounts import Shared, run_accounts
+
+            given = Shared(duration, observe, live, flow, seed, log, log_level)
+            return run_accounts(fs, accounts, journal, given, as_json=as_json)
     config = default_config() if config_path is None else load_config(fs, config_path)
+    check_mode(config, live=live, observe=observe)
     for_ns = None if duration is None else parse_duration(duration)
     if config.venue is not None and (flow is not None or seed is not None):
         raise ConfigError("--flow, --seed: only for a paper venue; the configuration names another")
     if flow is not None or seed is not None:
         _check_flow(fs, flow or "synthetic", seed or 1)
     clock, ids = SystemClock(), SystemIds()
-    directory = journal or _new_journal(config, clock, ids)
+    directory = journal or new_journal(config, clock, ids)
     logging = _Logging(log, log_level)
     options = _Options(
-        config, directory, for_ns, observe, flow, seed, logging, as_json, exit_with_parent
+        config, directory, for_ns, observe, live, flow, seed, logging, as_json, exit_with_parent
     )
     return trio.run(_main, options, fs, clock, ids)
 
@@ -117,59 +120,12 @@ class _Options(NamedTuple):
     journal: Path
     for_ns: int | None
     observe: bool
+    live: bool
     flow: str | None
     seed: int | None
     logging: _Logging
     as_json: bool
     exit_with_parent: bool
-
-
-class _Shared(NamedTuple):
-    # What is said to every account's engine.
-    duration: str | None
-    observe: bool
-    flow: str | None
-    seed: int | None
-    log: str | None
-    log_level: str
-
-
-def _supervise(
-    accounts: dict[str, Account], journal: Path | None, shared: _Shared, *, as_json: bool
-) -> int:
-    import json
-
-    import trio
-
-    from adapters.cli.config import default_config
-    from adapters.cli.summary import print_summary
-    from adapters.cli.supervise import Supervisor, commands_of
-    from adapters.ports import SystemClock, SystemIds
-
-    given = {"--for": shared.duration, "--flow": shared.flow, "--seed": shared.seed}
-    given |= {"--log": shared.log, "--log-level": shared.log_level}
-    options = [
-        str(each) for key, value in given.items() if value is not None for each in (key, value)
-    ]
-    options += ["--observe"] * shared.observe
-    directory = journal or _new_journal(default_config(), SystemClock(), SystemIds())
-    commands, environments = commands_of(accounts, directory, options)
-    supervisor = Supervisor(commands, environments, lambda text: click.echo(text, err=True))
-    code = trio.run(supervisor.run)
-    if as_json:
-        found = {
-            name: {"code": ended.code, "starts": ended.starts, "summary": ended.summary}
-            for name, ended in supervisor.ended.items()
-        }
-        click.echo(json.dumps({"journal": str(directory), "accounts": found}))
-        return code
-    for name, ended in supervisor.ended.items():
-        click.echo(f"account.{name}:")
-        if ended.in_order and ended.summary is not None:
-            print_summary(ended.summary, as_json=False)
-        elif ended.summary is not None:
-            click.echo(f"error: {ended.summary.get('error', '')}")
-    return code
 
 
 def _check_flow(fs: SystemFs, flow: str, seed: int) -> None:
@@ -183,7 +139,8 @@ def _check_flow(fs: SystemFs, flow: str, seed: int) -> None:
     make_flow(Exchange(settings.exchange, 0), 0)
 
 
-def _new_journal(config: Config, clock: Clock, ids: Ids) -> Path:
+def new_journal(config: Config, clock: Clock, ids: Ids) -> Path:
+    """Name the journal of a run that was given none."""
     from datetime import UTC, datetime
 
     stamp = datetime.fromtimestamp(clock.now_ns() // 10**9, tz=UTC).strftime("%Y%m%dT%H%M%SZ")
@@ -194,18 +151,23 @@ async def _main(options: _Options, fs: SystemFs, clock: Clock, ids: Ids) -> int:
     from contextlib import AsyncExitStack
 
     from adapters.cli.child import paper_venue
+    from adapters.whitebit.signing import NonceSource
 
+    nonces, cleared = NonceSource(clock.now_ns), None
     async with AsyncExitStack() as stack:
-        if options.config.venue is not None:
-            address = _configured(options, fs)
-        else:
+        if options.config.venue is None:
             venue = paper_venue(options.flow, options.seed)
             address = await stack.enter_async_context(venue)
-        outcome = await _quote(options, address, fs, clock, ids)
+        else:
+            address, source = _configured(options, fs)
+            if options.live:
+                cleared = await _go_live(options, address, source, fs, clock, ids, nonces)
+        outcome = await _quote(options, address, cleared, fs, clock, ids, nonces)
     return _report(options, outcome)
 
 
-def _configured(options: _Options, fs: SystemFs) -> VenueAddress:
+def _configured(options: _Options, fs: SystemFs) -> tuple[VenueAddress, str]:
+    # Where the venue is, with the key, and where the key was found.
     from adapters.cli.child import VenueAddress
     from adapters.cli.credentials import load_credentials
     from adapters.whitebit.signing import Secret
@@ -215,19 +177,43 @@ def _configured(options: _Options, fs: SystemFs) -> VenueAddress:
     assert venue is not None
     if options.observe:
         # Market data needs no key, and a run that places nothing shall hold none.
-        return VenueAddress(venue.rest_url, venue.ws_url, Secret(""), Secret(""))
+        return VenueAddress(venue.rest_url, venue.ws_url, Secret(""), Secret("")), ""
     if venue.region == "eu":
         raise ConfigError(EU_REFUSED)
-    if not _is_loopback(venue.rest_url):
-        raise ConfigError(LIVE_REFUSED)
-    credentials = load_credentials(fs)
-    return VenueAddress(venue.rest_url, venue.ws_url, credentials.key, credentials.secret)
+    found = load_credentials(fs)
+    return VenueAddress(venue.rest_url, venue.ws_url, found.key, found.secret), found.source
 
 
-def _is_loopback(url: str) -> bool:
-    from adapters.whitebit.urls import is_loopback, parse_url
+async def _go_live(
+    options: _Options,
+    address: VenueAddress,
+    source: str,
+    fs: SystemFs,
+    clock: Clock,
+    ids: Ids,
+    nonces: NonceSource,
+) -> Cleared:
+    from adapters.cli.credentials import Credentials
+    from adapters.cli.doctor import teller
+    from adapters.cli.going_live import clear_to_go
 
-    return is_loopback(parse_url(url, "https", "http").host)
+    credentials = Credentials(address.key, address.secret, source)
+    tell = (lambda result: None) if options.as_json else teller()
+    cleared = await clear_to_go(
+        options.config,
+        options.journal,
+        address,
+        credentials,
+        tell,
+        fs=fs,
+        clock=clock,
+        ids=ids,
+        nonces=nonces,
+    )
+    if not options.as_json:
+        for line in cleared.words:
+            click.echo(line)
+    return cleared
 
 
 def _plan(options: _Options, address: VenueAddress, fs: SystemFs) -> RunPlan:
@@ -244,7 +230,7 @@ def _plan(options: _Options, address: VenueAddress, fs: SystemFs) -> RunPlan:
 
     config = options.config
     return RunPlan(
-        mode="observe" if options.observe else "paper",
+        mode="observe" if options.observe else "live" if options.live else "paper",
         market_names=tuple(config.market),
         quote=partial(to_quoted, config),
         settings=to_settings(config),
@@ -277,7 +263,13 @@ def _watch_plan(options: _Options, address: VenueAddress) -> WatchPlan:
 
 
 async def _quote(
-    options: _Options, address: VenueAddress, fs: SystemFs, clock: Clock, ids: Ids
+    options: _Options,
+    address: VenueAddress,
+    cleared: Cleared | None,
+    fs: SystemFs,
+    clock: Clock,
+    ids: Ids,
+    nonces: NonceSource,
 ) -> RunOutcome:
     import os
     import signal
@@ -297,7 +289,7 @@ async def _quote(
     outcomes: list[RunOutcome] = []
 
     async def engine(task_status: trio.TaskStatus[LiveLoop]) -> None:
-        start = partial(run_engine, clock=clock, ids=ids, net=net, fs=fs)
+        start = partial(run_engine, clock=clock, ids=ids, net=net, fs=fs, nonces=nonces)
         start = partial(start, observer=watchers.observe, quiet_gc=quiet_gc)
         outcomes.append(await start(plan, task_status=task_status))
         nursery.cancel_scope.cancel()
@@ -307,6 +299,8 @@ async def _quote(
         Watchers(_watch_plan(options, address), fs, clock) as watchers,
         trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals,
     ):
+        if cleared is not None:
+            watchers.note_cleared(cleared)
         async with trio.open_nursery() as nursery:
             await watchers.start(nursery, net)
             await nursery.start(control.serve, net, fs, socket)

@@ -30,6 +30,7 @@ from engine.events import Record
 from engine.state import State
 
 if TYPE_CHECKING:
+    from adapters.cli.going_live import Cleared
     from adapters.cli.run_log import RunLog
 
 REFRESH_S = 0.25
@@ -102,6 +103,18 @@ class Watchers:
                 observer(state, record)
 
         return tell
+
+    def note_cleared(self, cleared: Cleared) -> None:
+        """Write into the log what was said of a run before it went live."""
+        if self._log is None:
+            return
+        now_ns = self._clock.now_ns()
+        for line in cleared.words:
+            self._log.note("info", "going_live", now_ns, text=line)
+        for each in cleared.warnings:
+            self._log.note(
+                "warning", "check_warned", now_ns, check=each.name, text=each.text, hint=each.hint
+            )
 
     async def start(self, nursery: trio.Nursery, net: Net) -> None:
         """Serve the metrics, if the configuration asks for it, and begin to show and write.

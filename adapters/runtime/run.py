@@ -104,20 +104,24 @@ async def run_engine(
     fs: Fs,
     observer: Observer | None = None,
     quiet_gc: QuietGc | None = None,
+    nonces: NonceSource | None = None,
     task_status: trio.TaskStatus[LiveLoop] = trio.TASK_STATUS_IGNORED,
 ) -> RunOutcome:
     """Run until the loop that `task_status` reports is told to stop.
 
+    `nonces` are those of the key where it has signed before the run, so that none repeats.
+
     Raises:
         ConfigError: the panic latch is set, a configured market does not exist, its numbers do
-            not fit it, or the account is in hedge mode.
+            not fit it, the account is in hedge mode, or the journal is one of paper where this
+            run is live, or of a live run where this one is not.
         RemoteProtocolError: the venue does not answer with its market list.
         JournalError: the journal is damaged, held by another writer, or cannot be written.
     """
-    if plan.mode != "observe" and plan.state_directory is not None:
-        Latch(fs, plan.state_directory).refuse()
-    nonces = NonceSource(clock.now_ns)
+    nonces = nonces or NonceSource(clock.now_ns)
     latch = None if plan.state_directory is None else Latch(fs, plan.state_directory)
+    if plan.mode != "observe" and latch is not None:
+        latch.refuse()
     forbidden = None if latch is None else latch.is_set
     signer = Signer(plan.key, plan.secret)
     async with (
@@ -154,6 +158,15 @@ async def run_engine(
     )
 
 
+def _refuse_mixture(plan: RunPlan, state: State) -> None:
+    # What a paper account held must not be taken for a position of the real one, nor the reverse.
+    if state.mode and (state.mode == "live") != (plan.mode == "live"):
+        raise ConfigError(
+            f"{plan.journal}: expected the journal of a {plan.mode} run, found one of a "
+            f"{state.mode} run; name another directory with --journal"
+        )
+
+
 class _Opened(msgspec.Struct):
     journal: JournalWriter
     raw: RawWriter | None
@@ -173,6 +186,7 @@ def _open(plan: RunPlan, fs: Fs, files: ExitStack) -> _Opened:
     )
     files.enter_context(journal)
     state = fold_rest(fs, plan.journal, recovery.state)
+    _refuse_mixture(plan, state)
     raw = None
     if plan.raw_capture:
         # A torn tail of raw bytes is cut without a word: events do not depend on it.

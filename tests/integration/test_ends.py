@@ -128,7 +128,7 @@ def is_alive(pid: int) -> bool:
 # --- refusals ---------------------------------------------------------------------------------
 
 REFUSALS = [
-    ("live trading", "", ("--live",), ("--live", "refused")),
+    ("live trading on paper", None, ("--live",), ("--live", "expected a section [venue]")),
     ("an unknown key", "[engine]\nkill_swich_timeout = '5s'", (), ("engine.kill_swich_timeout",)),
     ("a wrong type", "[engine]\ndepth_limit = '20'", (), ("engine.depth_limit", "expected")),
     ("an unknown section", "[enigne]\n", (), ("enigne", "engine")),
