@@ -321,6 +321,9 @@ class RunStarted(Event, frozen=True, tag="rs"):
     """The configuration as JSON, without secrets."""
     settings: Settings
     quoted: tuple[Quoted, ...]
+    hedge_mode: bool | None = None
+    """What the account answered before the run began; None where it was not asked, or did not tell.
+    A run in hedge mode is refused, so it is never True of a run that quotes."""
 
 
 class TimerFired(Event, frozen=True, tag="ti"):

@@ -41,17 +41,21 @@ def concerns(quoted: Iterable[Quoted]) -> bool:
 
 async def refuse_hedge_mode(
     rest: RestClient, nonces: NonceSource, quoted: Iterable[Quoted]
-) -> None:
-    """Refuse to quote perpetuals of an account in hedge mode.
+) -> bool | None:
+    """Refuse to quote perpetuals of an account in hedge mode; return what it answered, if asked.
 
-    An answer that does not tell stops nobody: in hedge mode the venue refuses what has no
-    `positionSide` (code 114), and two positions stop their market.
+    It is asked before the journal is opened, as the market list is, since either may forbid the
+    run; like that, the answer becomes part of `RunStarted`. An answer that does not tell stops
+    nobody: in hedge mode the venue refuses what has no `positionSide` (code 114), and two
+    positions stop their market.
 
     Raises:
         ConfigError: the account is in hedge mode.
     """
     if not concerns(quoted):
-        return
+        return None
     answer = await rest.send(encode_hedge_mode(nonces.draw()))
-    if isinstance(answer, RestAnswer) and is_hedged(answer):
+    hedged = is_hedged(answer) if isinstance(answer, RestAnswer) else None
+    if hedged:
         raise ConfigError(REFUSED)
+    return hedged

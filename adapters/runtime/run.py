@@ -128,11 +128,7 @@ async def run_engine(
         make_http_client(net, limits=HTTP_LIMITS) as http,
         open_rest(net, http, plan.rest_url, plan.rest_fallback_url, signer, forbidden) as rest,
     ):
-        markets = await _fetch_markets(rest, plan.market_names)
-        quoted = tuple(plan.quote(markets[name]) for name in plan.market_names)
-        check_assets(plan.settings, quoted)
-        if plan.mode != "observe":
-            await refuse_hedge_mode(rest, nonces, quoted)
+        run_started = await _learn(plan, rest, nonces, ids)
         with ExitStack() as files:
             opened = _open(plan, fs, files)
             sequencer = Sequencer(opened.state, opened.journal, opened.raw, clock, nonces, observer)
@@ -140,7 +136,7 @@ async def run_engine(
                 torn = opened.torn
                 sequencer.take(TailCut(torn.segment, torn.offset, torn.bytes_cut))
             started_ns = clock.now_ns()
-            sequencer.start(_run_started(plan, ids, quoted))
+            sequencer.start(run_started)
             chores = _chores(plan, fs, clock, opened.recovery.snapshot_seq)
             loop = LiveLoop(
                 sequencer, rest, net, plan.ws_url, clock, ids, nonces, chores, quiet_gc, latch
@@ -218,7 +214,14 @@ def _chores(plan: RunPlan, fs: Fs, clock: Clock, snapshot_seq: int) -> Chores:
     )
 
 
-def _run_started(plan: RunPlan, ids: Ids, quoted: tuple[Quoted, ...]) -> RunStarted:
+async def _learn(plan: RunPlan, rest: RestClient, nonces: NonceSource, ids: Ids) -> RunStarted:
+    # What may forbid a run is asked before there is a journal, and is then its first record.
+    markets = await _fetch_markets(rest, plan.market_names)
+    quoted = tuple(plan.quote(markets[name]) for name in plan.market_names)
+    check_assets(plan.settings, quoted)
+    hedge_mode = None
+    if plan.mode != "observe":
+        hedge_mode = await refuse_hedge_mode(rest, nonces, quoted)
     return RunStarted(
         run_id=ids.token(3),
         mode=plan.mode,
@@ -226,6 +229,7 @@ def _run_started(plan: RunPlan, ids: Ids, quoted: tuple[Quoted, ...]) -> RunStar
         config=plan.config,
         settings=plan.settings,
         quoted=quoted,
+        hedge_mode=hedge_mode,
     )
 
 

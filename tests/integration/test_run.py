@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.events import RequestSent
+from engine.events import RequestSent, RunStarted
 from tests.integration.kit import (
     MARKETS,
     Venue,
@@ -29,7 +29,8 @@ DATA = ROOT.parent / "shared" / "data"
 RECORDING = DATA / "binance_spot_btcusdt_first60s.jsonl.zst"
 RUN_S = 12
 
-# Asked once at the start: the token is a secret, the position mode decides whether to run at all.
+# The token is a secret. The position mode decides whether there is a journal at all; the answer is
+# in its first record.
 BESIDE_THE_JOURNAL = ("/websocket_token", "/hedge-mode")
 
 
@@ -79,6 +80,8 @@ def test_a_run_quotes_both_markets_leaves_nothing_and_is_proved(tmp_path: Path) 
         for record in read(engine.journal)
         if isinstance(record.event, RequestSent) and record.event.method == "POST"
     )
+    (started,) = [r.event for r in read(engine.journal) if isinstance(r.event, RunStarted)]
+    assert started.hedge_mode is False
     assert bodies_beside
     assert received == sent + Counter(bodies_beside)
 
