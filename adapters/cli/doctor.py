@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +42,11 @@ _MARKS = {
     metavar="DIR",
     help="Journal that the run will use; default: the directory of CONFIG.",
 )
+@click.option("--account", metavar="NAME", help="One of the accounts of CONFIG.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, no more.")
-def doctor(config_path: Path | None, journal: Path | None, as_json: bool) -> int:
+def doctor(
+    config_path: Path | None, journal: Path | None, account: str | None, as_json: bool
+) -> int:
     """Check this machine, the account and the venue of CONFIG before a run trusts them.
 
     Safe on a live account: it places no order. It asks the venue what a run asks, cancels an order
@@ -56,13 +60,17 @@ def doctor(config_path: Path | None, journal: Path | None, as_json: bool) -> int
     from msgspec.structs import replace
 
     from adapters.cli.config import default_config, load_config
+    from adapters.cli.supervise import choose
     from adapters.ports import SystemFs
 
     fs = SystemFs()
+    config_path, env = choose(fs, config_path, account)
     config = default_config() if config_path is None else load_config(fs, config_path)
     if journal is not None:
         config = replace(config, journal=replace(config.journal, directory=str(journal)))
-    results: list[Result] = trio.run(_main, config, fs, None if as_json else teller(_ABOUT))
+    results: list[Result] = trio.run(
+        _main, config, account, env, fs, None if as_json else teller(_ABOUT)
+    )
     report = summarize(config, results)
     if as_json:
         import json
@@ -74,7 +82,11 @@ def doctor(config_path: Path | None, journal: Path | None, as_json: bool) -> int
 
 
 async def _main(
-    config: Config, fs: SystemFs, tell: Callable[[Result], None] | None
+    config: Config,
+    account: str | None,
+    env: Mapping[str, str],
+    fs: SystemFs,
+    tell: Callable[[Result], None] | None,
 ) -> list[Result]:
     from contextlib import AsyncExitStack
 
@@ -90,19 +102,20 @@ async def _main(
             except RemoteProtocolError as error:
                 raise ConfigError(str(error)) from error
             own = Credentials(address.key, address.secret, "the paper venue of this check")
-            return await _examine(config, fs, address, lambda: own, tell)
+            return await _examine(config, account, fs, address, lambda: own, tell)
         address = VenueAddress(config.venue.rest_url, config.venue.ws_url, Secret(""), Secret(""))
         try:
-            found = load_credentials(fs)
+            found = load_credentials(fs, env)
             address = VenueAddress(address.rest_url, address.ws_url, found.key, found.secret)
         except ConfigError:
             # The check of the credentials says it, and the checks that need none still run.
             pass
-        return await _examine(config, fs, address, lambda: load_credentials(fs), tell)
+        return await _examine(config, account, fs, address, lambda: load_credentials(fs, env), tell)
 
 
 async def _examine(
     config: Config,
+    account: str | None,
     fs: SystemFs,
     address: VenueAddress,
     credentials: Callable[[], Credentials],
@@ -117,7 +130,14 @@ async def _examine(
     clock = SystemClock()
     nonces = NonceSource(clock.now_ns)
     opened = admitted(
-        config, address, credentials, fs=fs, clock=clock, ids=SystemIds(), nonces=nonces
+        config,
+        address,
+        credentials,
+        fs=fs,
+        clock=clock,
+        ids=SystemIds(),
+        nonces=nonces,
+        account=account,
     )
     async with opened as patient:
         return await examine(patient, CHECKS, tell)

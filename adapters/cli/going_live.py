@@ -45,6 +45,7 @@ async def clear_to_go(
     clock: Clock,
     ids: Ids,
     nonces: NonceSource,
+    account: str | None = None,
     env: Mapping[str, str] = os.environ,
 ) -> Cleared:
     """Run the checks that must hold before the first order.
@@ -57,6 +58,7 @@ async def clear_to_go(
         tell: Called with each check that does not pass.
         fs, clock, ids: The ports.
         nonces: Those of the run, so that no request of a check has the nonce of an order.
+        account: Its name among several; None where there is one.
         env: Where the operator's directory is looked for.
 
     Raises:
@@ -70,7 +72,14 @@ async def clear_to_go(
 
     config = replace(config, journal=replace(config.journal, directory=str(journal)))
     opened = admitted(
-        config, address, lambda: credentials, fs=fs, clock=clock, ids=ids, nonces=nonces
+        config,
+        address,
+        lambda: credentials,
+        fs=fs,
+        clock=clock,
+        ids=ids,
+        nonces=nonces,
+        account=account,
     )
     async with opened as patient:
         results = await examine(patient, GO_LIVE, look)
@@ -89,8 +98,10 @@ def _refusal(result: Result) -> str:
 
 
 def _words(patient: Patient, credentials: Credentials, directory: Path) -> tuple[str, ...]:
-    venue = patient.config.venue
+    venue, whose = patient.config.venue, patient.config.source
     assert venue is not None
+    if patient.account is not None:
+        whose = f"--account {patient.account} ACCOUNTS"
     return (
         f"LIVE: real orders on {venue.rest_url} ({venue.ws_url}), with the key of "
         f"{credentials.source}",
@@ -98,7 +109,7 @@ def _words(patient: Patient, credentials: Credentials, directory: Path) -> tuple
         "Kill-switch, stop and panic cancel every order of the account on these markets, those of "
         "other programs and by hand included: one engine per account and market.",
         "Begin with a few of the smallest orders and raise the limits later; to stop at once: "
-        f"quotefold panic {patient.config.source} (latch in {directory})",
+        f"quotefold panic {whose} (latch in {directory})",
     )
 
 

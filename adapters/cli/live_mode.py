@@ -8,8 +8,8 @@ from engine.errors import ConfigError
 ORDINARY = "leave --live out to quote on paper"
 
 
-def check_mode(config: Config, *, live: bool, observe: bool) -> None:
-    """Let the flag and the configuration agree on whether money is real.
+def check_mode(config: Config, *, live: bool, observe: bool) -> str:
+    """Let flags and configuration agree on whether money is real; return the mode of the run.
 
     Raises:
         ConfigError: they do not.
@@ -34,3 +34,4 @@ def check_mode(config: Config, *, live: bool, observe: bool) -> None:
             f"{config.source}: venue.rest_url: orders on {venue.rest_url} are real: quote there "
             "with --live, look on with --observe, or leave [venue] out to quote on paper"
         )
+    return "observe" if observe else "live" if live else "paper"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -12,14 +12,13 @@ if TYPE_CHECKING:
     from adapters.cli.panic_config import PanicConfig
     from adapters.runtime.panic import Cleared
 
-LATCH_NAME = "panic-latch"
-"""As `adapters.runtime.latch.LATCH_NAME`, which a test compares."""
 EXIT_NOT_PROVED = 1
 PATIENCE_MIN_S = 10
 
 
 @click.command()
 @click.argument("config_path", metavar="[CONFIG]", required=False, type=click.Path(path_type=Path))
+@click.option("--account", metavar="NAME", help="This one of the accounts of CONFIG alone.")
 @click.option("--lift", is_flag=True, help="Remove the latch: engines may place again.")
 @click.option(
     "--patience",
@@ -29,7 +28,9 @@ PATIENCE_MIN_S = 10
     help="How long to go on trying to prove that nothing is open; at least 10s.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, no more.")
-def panic(config_path: Path | None, lift: bool, patience: str, as_json: bool) -> int:
+def panic(
+    config_path: Path | None, account: str | None, lift: bool, patience: str, as_json: bool
+) -> int:
     """Cancel all orders on the markets of CONFIG, and forbid placing until a human lifts it.
 
     A process of its own that needs no engine: it works as well when the engine hangs or is gone.
@@ -38,19 +39,22 @@ def panic(config_path: Path | None, lift: bool, patience: str, as_json: bool) ->
     included, and looks until no order signed before the latch can arrive any more (about 6 s).
     Positions stay as they are.
 
+    A CONFIG that names accounts is cleared whole. With --account, that one alone is latched and
+    cleared, and the others go on; --lift lifts what the same words have set.
+
     Exit codes: 0 proved that nothing is open and the latch is set (or lifted), 1 not proved, 2
     refused before an order was cancelled.
     """
-    from adapters.cli.panic_config import read_panic_config
+    from adapters.cli.panic_config import read_panic_configs
 
-    config = read_panic_config(config_path)
+    configs = read_panic_configs(config_path, account)
     if lift:
-        return _lift(config, as_json=as_json)
+        return _lift(configs, as_json=as_json)
     patience_ns = _patience_ns(patience)
     say = _Voice(enabled=not as_json)
     # Before anything else is even imported: from here on an engine that runs places nothing.
-    latched = _latch(config.directory, say)
-    return _panic(config, patience_ns, latched=latched, say=say, as_json=as_json)
+    latched = {path: _latch(path, say) for path in dict.fromkeys(c.latch for c in configs)}
+    return _panic(configs, patience_ns, latched, say, as_json=as_json)
 
 
 def _patience_ns(text: str) -> int:
@@ -63,33 +67,48 @@ def _patience_ns(text: str) -> int:
     return patience_ns
 
 
-def _lift(config: PanicConfig, *, as_json: bool) -> int:
+def _lift(configs: tuple[PanicConfig, ...], *, as_json: bool) -> int:
     import json
 
     from adapters.ports import SystemFs
-    from adapters.runtime.latch import Latch
+    from adapters.runtime.latch import LATCH_NAME, Latch
 
-    latch = Latch(SystemFs(), config.directory)
-    try:
-        lifted = latch.lift()
-    except OSError as error:
-        click.echo(f"error: {latch.path}: {error.strerror}: the latch is still set", err=True)
-        return EXIT_NOT_PROVED
+    fs, code = SystemFs(), 0
+    reports: list[dict[str, Any]] = []
+    for config in {config.latch: config for config in configs}.values():
+        latch = Latch(fs, config.directory, config.account if config.alone else None)
+        lifted = False
+        try:
+            lifted = latch.lift()
+        except OSError as error:
+            click.echo(f"error: {latch.path}: {error.strerror}: the latch is still set", err=True)
+            code = EXIT_NOT_PROVED
+        reports.append({"latch": str(latch.path), "lifted": lifted})
+    left = [
+        str(directory / name)
+        for directory in dict.fromkeys(config.directory for config in configs)
+        for name in fs.list_dir(directory)
+        if name == LATCH_NAME or name.startswith(f"{LATCH_NAME}-")
+    ]
     if as_json:
-        click.echo(json.dumps({"latch": str(latch.path), "lifted": lifted}))
-    elif lifted:
-        click.echo(f"latch lifted ({latch.path}): engines that run will quote again")
-    else:
-        click.echo(f"there was no latch to lift ({latch.path})")
-    return 0
+        whole = reports[0] if len(reports) == 1 else {"latches": reports}
+        click.echo(json.dumps({**whole, "still_set": left}))
+        return code
+    for report in reports:
+        if report["lifted"]:
+            click.echo(f"latch lifted ({report['latch']}): engines that run will quote again")
+        elif report["latch"] not in left:
+            click.echo(f"there was no latch to lift ({report['latch']})")
+    for path in left:
+        click.echo(f"still set, for whom it names: {path}")
+    return code
 
 
-def _latch(directory: Path, say: _Voice) -> bool:
+def _latch(path: Path, say: _Voice) -> bool:
     # Not by `Latch.set`, whose imports take as long as all of this; it waits for no disk either.
-    path = directory / LATCH_NAME
     text = f"set by quotefold panic, process {os.getpid()}"
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     except OSError as error:
         if path.exists():
@@ -108,10 +127,10 @@ def _latch(directory: Path, say: _Voice) -> bool:
     return True
 
 
-def _secure(directory: Path) -> None:
+def _secure(path: Path) -> None:
     # A machine that goes down now must not forget it.
-    for path, flags in ((directory / LATCH_NAME, os.O_RDONLY), (directory, os.O_DIRECTORY)):
-        fd = os.open(path, flags)
+    for each, flags in ((path, os.O_RDONLY), (path.parent, os.O_DIRECTORY)):
+        fd = os.open(each, flags)
         try:
             os.fsync(fd)
         finally:
@@ -119,20 +138,43 @@ def _secure(directory: Path) -> None:
 
 
 def _panic(
-    config: PanicConfig, patience_ns: int, *, latched: bool, say: _Voice, as_json: bool
+    configs: tuple[PanicConfig, ...],
+    patience_ns: int,
+    latched: dict[Path, bool],
+    say: _Voice,
+    *,
+    as_json: bool,
 ) -> int:
+    import json
+
     import trio
 
-    report: dict[str, Any] = {
-        "latch": str(config.directory / LATCH_NAME),
-        "latched": latched,
-        "clear": False,
+    results = trio.run(_clear, configs, patience_ns, latched, say)
+    reports = {
+        config.account: _report(config, result, latched=latched[config.latch])
+        for config, result in zip(configs, results, strict=True)
     }
-    markets = trio.run(_clear, config, patience_ns, latched, say)
-    report["clear"] = bool(markets) and all(market.clear for market in markets)
-    report["markets"] = {market.market: _figures(market) for market in markets}
-    _tell_end(report, markets, say, as_json=as_json)
-    return 0 if report["clear"] and report["latched"] else EXIT_NOT_PROVED
+    done = {key: all(each[key] for each in reports.values()) for key in ("latched", "clear")}
+    if as_json:
+        whole = reports.get(None) or {**done, "accounts": reports}
+        click.echo(json.dumps(whole, ensure_ascii=False))
+    else:
+        for config, result in zip(configs, results, strict=True):
+            _tell_problems(config, result, say)
+        if done["clear"]:
+            say(
+                "clear: nothing signed before the latch can arrive any more; positions stay as "
+                "they are"
+            )
+        whom = f" --account {configs[0].account} ACCOUNTS" if configs[0].alone else ""
+        say(f"nothing is placed until a human lifts the latch: quotefold panic --lift{whom}")
+    return 0 if all(done.values()) else EXIT_NOT_PROVED
+
+
+class _Result(NamedTuple):
+    markets: tuple[Cleared, ...]
+    problem: str
+    # Why none of them was looked at; empty where they were.
 
 
 class _Voice:
@@ -147,31 +189,53 @@ class _Voice:
 
 
 async def _clear(
-    config: PanicConfig, patience_ns: int, latched: bool, say: _Voice
-) -> tuple[Cleared, ...]:
+    configs: tuple[PanicConfig, ...], patience_ns: int, latched: dict[Path, bool], say: _Voice
+) -> list[_Result]:
     import trio
 
+    results = [_Result((), config.problem) for config in configs]
+
+    async def clear(number: int) -> None:
+        results[number] = await _clear_account(configs[number], patience_ns, say)
+
     async with trio.open_nursery() as nursery:
-        if latched:
-            nursery.start_soon(_wait_secure, config.directory)
-        found = await _clear_markets(config, patience_ns, say)
+        for path, is_set in latched.items():
+            if is_set:
+                nursery.start_soon(_wait_secure, path)
+        async with trio.open_nursery() as accounts:
+            for number in range(len(configs)):
+                accounts.start_soon(clear, number)
         # A disk that hangs may be what hangs the engine, and is not waited for.
         nursery.cancel_scope.cancel()
-    return found
+    return results
 
 
-async def _wait_secure(directory: Path) -> None:
+async def _wait_secure(path: Path) -> None:
     import trio
 
     try:
-        await trio.to_thread.run_sync(_secure, directory, abandon_on_cancel=True)
+        await trio.to_thread.run_sync(_secure, path, abandon_on_cancel=True)
     except OSError as error:
-        problem = f"{directory}: {error.strerror or error}"
+        problem = f"{path.parent}: {error.strerror or error}"
         click.echo(f"warning: latch: {problem}: it may not outlast this machine", err=True)
 
 
+async def _clear_account(config: PanicConfig, patience_ns: int, say: _Voice) -> _Result:
+    from engine.errors import ConfigError
+
+    if config.problem:
+        return _Result((), config.problem)
+    try:
+        return _Result(await _clear_markets(config, patience_ns, say), "")
+    except ConfigError as error:
+        if config.account is None:
+            raise
+        # The other accounts are cleared all the same.
+        return _Result((), str(error))
+
+
 async def _clear_markets(config: PanicConfig, patience_ns: int, say: _Voice) -> tuple[Cleared, ...]:
-    from adapters.cli.credentials import load_credentials
+    from adapters.cli.credentials import FILE_VARIABLE, load_credentials
     from adapters.ports import SystemClock, SystemFs, SystemNet
     from adapters.runtime.panic import Clearing
     from adapters.whitebit.lanes import Lanes
@@ -180,17 +244,35 @@ async def _clear_markets(config: PanicConfig, patience_ns: int, say: _Voice) -> 
 
     if config.rest_url is None:
         return ()
-    credentials = load_credentials(SystemFs())
+    key = config.credentials
+    credentials = load_credentials(
+        SystemFs(), os.environ if key is None else {FILE_VARIABLE: str(key)}
+    )
     endpoint = parse_trusted_url(config.rest_url)
 
     def tell(market: str, open_orders: int, elapsed_ns: int) -> None:
         found = f"{open_orders} orders open" if open_orders else "no order open"
-        say(f"{market}: {found} after {elapsed_ns / 1e9:.3f} s")
+        say(f"{_where(config)}{market}: {found} after {elapsed_ns / 1e9:.3f} s")
 
     async with Lanes(SystemNet(), endpoint) as lanes:
         signer = Signer(credentials.key, credentials.secret)
         clearing = Clearing(lanes, signer, SystemClock(), patience_ns, tell)
         return await clearing.clear(config.markets)
+
+
+def _where(config: PanicConfig) -> str:
+    return "" if config.account is None else f"account.{config.account}: "
+
+
+def _report(config: PanicConfig, result: _Result, *, latched: bool) -> dict[str, Any]:
+    markets = result.markets
+    report = {
+        "latch": str(config.latch),
+        "latched": latched,
+        "clear": bool(markets) and all(market.clear for market in markets),
+        "markets": {market.market: _figures(market) for market in markets},
+    }
+    return report if config.account is None else {**report, "error": result.problem}
 
 
 def _figures(market: Cleared) -> dict[str, Any]:
@@ -204,25 +286,16 @@ def _figures(market: Cleared) -> dict[str, Any]:
     }
 
 
-def _tell_end(
-    report: dict[str, Any], markets: tuple[Cleared, ...], say: _Voice, *, as_json: bool
-) -> None:
-    import json
-
-    if as_json:
-        click.echo(json.dumps(report, ensure_ascii=False))
-        return
-    if not markets:
+def _tell_problems(config: PanicConfig, result: _Result, say: _Voice) -> None:
+    where = _where(config)
+    if result.problem:
+        say(f"{where}NOT PROVED CLEAR: {result.problem}")
+    elif not result.markets:
         say(
-            "no venue in the configuration: nothing was cancelled from here; an engine on a paper "
-            "venue of its own sees the latch and cancels by itself"
+            f"{where}no venue in the configuration: nothing was cancelled from here; an engine on "
+            "a paper venue of its own sees the latch and cancels by itself"
         )
-    for market in markets:
+    for market in result.markets:
         if not market.clear:
             problem = market.error or f"{market.open_orders} orders open"
-            say(f"{market.market}: NOT PROVED CLEAR: {problem}")
-    if report["clear"]:
-        say(
-            "clear: nothing signed before the latch can arrive any more; positions stay as they are"
-        )
-    say("nothing is placed until a human lifts the latch: quotefold panic --lift")
+            say(f"{where}{market.market}: NOT PROVED CLEAR: {problem}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,6 +40,7 @@ EXIT_UNCLEAN = 1
 )
 @click.option("--observe", is_flag=True, help="Capture market data; place no orders.")
 @click.option("--live", is_flag=True, help="Trade with real money on the exchange of CONFIG.")
+@click.option("--account", metavar="NAME", help="Run this one of the accounts of CONFIG alone.")
 @click.option(
     "--flow",
     metavar="synthetic|FILE[,FILE]",
@@ -56,6 +59,7 @@ def run(
     journal: Path | None,
     observe: bool,
     live: bool,
+    account: str | None,
     flow: str | None,
     seed: int | None,
     log: str | None,
@@ -82,30 +86,27 @@ def run(
     from adapters.cli.config import default_config, load_config
     from adapters.cli.durations import parse_duration
     from adapters.cli.live_mode import check_mode
+    from adapters.cli.supervise import choose, load_accounts
     from adapters.ports import SystemClock, SystemFs, SystemIds
-    from engine.errors import ConfigError
 
     fs = SystemFs()
-    if config_path is not None:
-        from adapters.cli.supervise import load_accounts
+    accounts = {} if account or config_path is None else load_accounts(fs, config_path)
+    if config_path is not None and accounts:
+        from adapters.cli.run_accounts import Shared, run_accounts
 
-        if accounts := load_accounts(fs, config_path):
-            from adapters.cli.run_accounts import Shared, run_accounts
-
-            given = Shared(duration, observe, live, flow, seed, log, log_level)
-            return run_accounts(fs, accounts, journal, given, as_json=as_json)
+        given = Shared(duration, observe, live, flow, seed, log, log_level)
+        return run_accounts(fs, config_path, accounts, journal, given, as_json=as_json)
+    config_path, env = choose(fs, config_path, account)
     config = default_config() if config_path is None else load_config(fs, config_path)
-    check_mode(config, live=live, observe=observe)
+    mode = check_mode(config, live=live, observe=observe)
     for_ns = None if duration is None else parse_duration(duration)
-    if config.venue is not None and (flow is not None or seed is not None):
-        raise ConfigError("--flow, --seed: only for a paper venue; the configuration names another")
     if flow is not None or seed is not None:
-        _check_flow(fs, flow or "synthetic", seed or 1)
+        _check_flow(config, fs, flow or "synthetic", seed or 1)
     clock, ids = SystemClock(), SystemIds()
     directory = journal or new_journal(config, clock, ids)
-    logging = _Logging(log, log_level)
+    whose, logging = _Whose(account, env), _Logging(log, log_level)
     options = _Options(
-        config, directory, for_ns, observe, live, flow, seed, logging, as_json, exit_with_parent
+        config, whose, mode, directory, for_ns, flow, seed, logging, as_json, exit_with_parent
     )
     return trio.run(_main, options, fs, clock, ids)
 
@@ -115,12 +116,19 @@ class _Logging(NamedTuple):
     level: str
 
 
+class _Whose(NamedTuple):
+    account: str | None
+    # Where its credentials are looked for.
+    env: Mapping[str, str]
+
+
 class _Options(NamedTuple):
     config: Config
+    whose: _Whose
+    # As of `RunStarted`.
+    mode: str
     journal: Path
     for_ns: int | None
-    observe: bool
-    live: bool
     flow: str | None
     seed: int | None
     logging: _Logging
@@ -128,12 +136,15 @@ class _Options(NamedTuple):
     exit_with_parent: bool
 
 
-def _check_flow(fs: SystemFs, flow: str, seed: int) -> None:
+def _check_flow(config: Config, fs: SystemFs, flow: str, seed: int) -> None:
     # A bad recording is refused here, before a venue or a journal exists.
     from adapters.paper.config import VenueConfig, with_flow_accounts
     from adapters.paper.core.exchange import Exchange
     from adapters.paper.flow.source import flow_maker
+    from engine.errors import ConfigError
 
+    if config.venue is not None:
+        raise ConfigError("--flow, --seed: only for a paper venue; the configuration names another")
     settings = with_flow_accounts(VenueConfig())
     make_flow = flow_maker(settings, flow, seed=seed, speed="1", fs=fs)
     make_flow(Exchange(settings.exchange, 0), 0)
@@ -160,7 +171,7 @@ async def _main(options: _Options, fs: SystemFs, clock: Clock, ids: Ids) -> int:
             address = await stack.enter_async_context(venue)
         else:
             address, source = _configured(options, fs)
-            if options.live:
+            if options.mode == "live":
                 cleared = await _go_live(options, address, source, fs, clock, ids, nonces)
         outcome = await _quote(options, address, cleared, fs, clock, ids, nonces)
     return _report(options, outcome)
@@ -175,12 +186,12 @@ def _configured(options: _Options, fs: SystemFs) -> tuple[VenueAddress, str]:
 
     venue = options.config.venue
     assert venue is not None
-    if options.observe:
+    if options.mode == "observe":
         # Market data needs no key, and a run that places nothing shall hold none.
         return VenueAddress(venue.rest_url, venue.ws_url, Secret(""), Secret("")), ""
     if venue.region == "eu":
         raise ConfigError(EU_REFUSED)
-    found = load_credentials(fs)
+    found = load_credentials(fs, options.whose.env)
     return VenueAddress(venue.rest_url, venue.ws_url, found.key, found.secret), found.source
 
 
@@ -209,6 +220,7 @@ async def _go_live(
         clock=clock,
         ids=ids,
         nonces=nonces,
+        account=options.whose.account,
     )
     if not options.as_json:
         for line in cleared.words:
@@ -230,7 +242,7 @@ def _plan(options: _Options, address: VenueAddress, fs: SystemFs) -> RunPlan:
 
     config = options.config
     return RunPlan(
-        mode="observe" if options.observe else "live" if options.live else "paper",
+        mode=options.mode,
         market_names=tuple(config.market),
         quote=partial(to_quoted, config),
         settings=to_settings(config),
@@ -245,6 +257,7 @@ def _plan(options: _Options, address: VenueAddress, fs: SystemFs) -> RunPlan:
         compress=config.journal.compress,
         keep=to_keep(config.journal, config.source),
         state_directory=state_directory(config),
+        account=options.whose.account,
         code=code_hash(fs, core),
     )
 
@@ -271,7 +284,6 @@ async def _quote(
     ids: Ids,
     nonces: NonceSource,
 ) -> RunOutcome:
-    import os
     import signal
     from functools import partial
 
@@ -322,8 +334,6 @@ async def _stop_after(loop: LiveLoop, seconds: float) -> None:
 
 
 async def _stop_with_parent(loop: LiveLoop) -> None:
-    import os
-
     import trio
 
     async with trio.lowlevel.FdStream(os.dup(0)) as stdin:
@@ -333,7 +343,6 @@ async def _stop_with_parent(loop: LiveLoop) -> None:
 
 
 async def _stop_on_signal(loop: LiveLoop, signals: Any) -> None:
-    import os
     import signal
 
     stopping = False

@@ -41,13 +41,14 @@ class Shared(NamedTuple):
 
 def run_accounts(
     fs: Fs,
+    path: Path,
     accounts: Mapping[str, Account],
     journal: Path | None,
     shared: Shared,
     *,
     as_json: bool,
 ) -> int:
-    """Run every account's engine to its end; returns the exit code.
+    """Run every engine of the file at `path` to its end; returns the exit code.
 
     Raises:
         ConfigError: `--live` and the configuration of an account disagree; nothing was started.
@@ -55,8 +56,8 @@ def run_accounts(
     for account in accounts.values():
         check_mode(load_config(fs, account.config), live=shared.live, observe=shared.observe)
     directory = journal or new_journal(default_config(), SystemClock(), SystemIds())
-    commands, environments = commands_of(accounts, directory, shared.options())
-    supervisor = Supervisor(commands, environments, lambda text: click.echo(text, err=True))
+    commands = commands_of(path, accounts, directory, shared.options())
+    supervisor = Supervisor(commands, lambda text: click.echo(text, err=True))
     code = trio.run(supervisor.run)
     if as_json:
         found = {

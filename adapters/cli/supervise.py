@@ -1,7 +1,7 @@
 """Several accounts from one configuration: an engine, a process and a journal for each.
 
-The file names accounts, each with a configuration of its own, which `doctor`, `ctl` and `panic`
-take like any other, and the file that holds its key:
+The file names accounts, each with a configuration of its own and the file that holds its key.
+`run`, `doctor` and `panic` take one of them by `--account`:
 
     [account.main]
     config = "main.toml"
@@ -17,7 +17,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from adapters.cli.config import load_config
 from adapters.cli.config_errors import convert, refused
 from adapters.cli.credentials import FILE_VARIABLE, load_credentials
 from adapters.ports import Fs
+from engine.errors import ConfigError
 
 EXIT_REFUSED = 2
 PAUSE_S = (1.0, 60.0)
@@ -48,6 +49,10 @@ class Account(msgspec.Struct, frozen=True):
     config: Path
     credentials: Path | None
     """Of mode 0600, with key and secret; None for a paper account of a venue of its own."""
+
+    def environment(self) -> Mapping[str, str]:
+        """Return where its credentials are looked for: in its own file and nowhere else."""
+        return {FILE_VARIABLE: str(self.credentials)} if self.credentials else {}
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -71,6 +76,12 @@ def load_accounts(fs: Fs, path: Path) -> dict[str, Account]:
         ConfigError: the file, or the configuration of an account, is refused; or two accounts
             have the same key or a place in common.
     """
+    accounts = _named(fs, path)
+    _check_apart(fs, str(path), accounts)
+    return accounts
+
+
+def _named(fs: Fs, path: Path) -> dict[str, Account]:
     try:
         raw = msgspec.toml.decode(fs.read(path))
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
@@ -91,8 +102,29 @@ def load_accounts(fs: Fs, path: Path) -> dict[str, Account]:
         accounts[name] = Account(path.parent / found.config, key)
     if not accounts:
         raise refused(source, "account", "expected at least one account, found none")
-    _check_apart(fs, source, accounts)
     return accounts
+
+
+def choose(fs: Fs, path: Path | None, account: str | None) -> tuple[Path | None, Mapping[str, str]]:
+    """Return the configuration to use, and where its credentials are looked for.
+
+    What is wrong with another account keeps this one from nothing.
+
+    Args:
+        fs: Where files are read.
+        path: A configuration, or a file of accounts; None for the built-in one.
+        account: Which of the accounts; None for a configuration of one.
+
+    Raises:
+        ConfigError: the file is refused, or names no such account.
+    """
+    if account is None:
+        return path, os.environ
+    accounts = {} if path is None else _named(fs, path)
+    if account not in accounts:
+        known = ", ".join(accounts) or "none: no file of accounts was given"
+        raise ConfigError(f"--account: expected one of the accounts ({known}), found {account}")
+    return accounts[account].config, accounts[account].environment()
 
 
 def _check_apart(fs: Fs, source: str, accounts: Mapping[str, Account]) -> None:
@@ -105,8 +137,8 @@ def _check_apart(fs: Fs, source: str, accounts: Mapping[str, Account]) -> None:
         if config.venue is not None:
             if account.credentials is None:
                 raise refused(source, f"account.{name}.credentials", "expected a file, found none")
-            env = {FILE_VARIABLE: str(account.credentials)}
-            claims.append(("key", load_credentials(fs, env).key.reveal()))
+            credentials = load_credentials(fs, account.environment())
+            claims.append(("key", credentials.key.reveal()))
         for claim in claims:
             other = taken.setdefault(claim, name)
             if other != name:
@@ -143,12 +175,10 @@ class Supervisor:
     def __init__(
         self,
         commands: Mapping[str, Sequence[str]],
-        environments: Mapping[str, Mapping[str, str]],
         tell: Callable[[str], None],
     ) -> None:
-        """Run `commands` by account, each with what its environment has beside ours."""
+        """Run `commands`, by account."""
         self._commands = commands
-        self._environments = environments
         self._tell = tell
         self._running: dict[str, trio.Process] = {}
         self._stopping = trio.Event()
@@ -195,7 +225,6 @@ class Supervisor:
             stdout=subprocess.PIPE,
             # A Ctrl-C reaches it through us, and once.
             start_new_session=True,
-            env={**os.environ, **self._environments[name]},
         )
         self._running[name] = process
         try:
@@ -219,20 +248,19 @@ def _next(pause_s: float | None) -> str:
 
 
 def commands_of(
-    accounts: Mapping[str, Account], journal: Path, options: Sequence[str]
-) -> tuple[dict[str, list[str]], dict[str, dict[str, str]]]:
-    """Return command and environment of each account's engine.
+    path: Path, names: Iterable[str], journal: Path, options: Sequence[str]
+) -> dict[str, list[str]]:
+    """Return the command of each account's engine.
 
     Args:
-        accounts: By name.
+        path: The file of accounts.
+        names: Of the accounts.
         journal: Each engine's journal is the directory of its account's name in here.
         options: Of `run`, for all of them.
     """
-    commands, environments = {}, {}
-    for name, account in accounts.items():
-        run = [sys.executable, "-m", "adapters.cli.main", "run", str(account.config)]
-        own = ["--json", "--exit-with-parent", "--journal", str(journal / name)]
-        commands[name] = [*run, *own, *options]
-        credentials = account.credentials
-        environments[name] = {} if credentials is None else {FILE_VARIABLE: str(credentials)}
-    return commands, environments
+    run = [sys.executable, "-m", "adapters.cli.main", "run", str(path)]
+    commands = {}
+    for name in names:
+        own = ["--account", name, "--journal", str(journal / name)]
+        commands[name] = [*run, *own, "--json", "--exit-with-parent", *options]
+    return commands

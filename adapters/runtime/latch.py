@@ -3,6 +3,10 @@
 `quotefold panic` sets it before it asks the venue for anything, so that an engine that goes on, or
 wakes up, cannot place again what is being cancelled. The engine looks at each timer, after a
 stall, and with the bytes of an order in its hand. Only a human lifts it.
+
+One latch is for everybody, `panic-latch`; an account of several has one of its own beside it,
+`panic-latch-NAME`. An engine that was not told its account's name heeds them all: at a timer, since
+a directory takes too long to list with an order in the hand.
 """
 
 from __future__ import annotations
@@ -13,29 +17,54 @@ from adapters.ports import Fs
 from engine.errors import ConfigError
 
 LATCH_NAME = "panic-latch"
+LIFT = "quotefold panic --lift"
 _REASON_MAX = 200
 """Characters of the file that are worth a place in the journal."""
 
 
+def latch_name(account: str | None) -> str:
+    """Return the name of an account's latch, or of everybody's."""
+    return LATCH_NAME if account is None else f"{LATCH_NAME}-{account}"
+
+
 class Latch:
-    """The latch of one directory.
+    """What forbids an engine to place, in one directory.
 
     Attributes:
-        path: Of the file; that it exists is all that counts.
+        path: Of the latch that is set and lifted here; that it exists is all that counts.
     """
 
-    def __init__(self, fs: Fs, directory: Path) -> None:
-        self.path = directory / LATCH_NAME
+    def __init__(self, fs: Fs, directory: Path, account: str | None = None) -> None:
+        """Look into a directory for an account; None stands for an engine that knows no name."""
+        self.path = directory / latch_name(account)
         self._fs = fs
+        self._account = account
+        self._directory = directory
+        self._everybody = directory / LATCH_NAME
+
+    def forbids(self) -> bool:
+        """Look at once, a microsecond or two; an engine without a name looks at everybody's."""
+        if self._fs.exists(self._everybody):
+            return True
+        return self._account is not None and self._fs.exists(self.path)
 
     def is_set(self) -> bool:
-        """Look now; a microsecond."""
-        return self._fs.exists(self.path)
+        """Look at each latch that counts; 15 microseconds where the account has no name."""
+        return self.forbids() or (self._account is None and self._found() is not None)
+
+    def _found(self) -> Path | None:
+        # The first that is set, everybody's before those of accounts.
+        for name in self._fs.list_dir(self._directory):
+            own = self._account is None and name.startswith(f"{LATCH_NAME}-")
+            if own or name in (LATCH_NAME, self.path.name):
+                return self._directory / name
+        return None
 
     def reason(self) -> str:
         """Return what to say of a latch that is set; never empty."""
         try:
-            text = self._fs.read(self.path, 0, _REASON_MAX).decode("utf-8", "replace")
+            path = self._found() or self.path
+            text = self._fs.read(path, 0, _REASON_MAX).decode("utf-8", "replace")
         except OSError:
             text = ""
         return f"panic latch: {' '.join(text.split()) or 'set by hand'}"
@@ -48,12 +77,21 @@ class Latch:
         """
         if self.is_set():
             raise ConfigError(
-                f"{self.reason()} ({self.path}); once you know that it is safe to quote again, "
-                "lift it with: quotefold panic --lift"
+                f"{self.reason()} ({self.where()}); once you know that it is safe to quote again, "
+                f"lift it with: {self.how_to_lift()}"
             )
 
+    def where(self) -> Path:
+        """Return which latch is set; where none is, which would be."""
+        return self._found() or self.path
+
+    def how_to_lift(self) -> str:
+        """Return the command that lifts the latch that is set."""
+        _, _, account = self.where().name.partition(f"{LATCH_NAME}-")
+        return f"quotefold panic --lift --account {account} ACCOUNTS" if account else LIFT
+
     def set(self, text: str) -> bool:
-        """Set it; returns False when it was set before, which leaves it as it is.
+        """Set that of `path`; returns False when it was set before, which leaves it as it is.
 
         Args:
             text: Who and when, for people.
@@ -74,7 +112,7 @@ class Latch:
         return True
 
     def lift(self) -> bool:
-        """Allow placing again; returns False when it was not set.
+        """Remove that of `path`, no other; returns False when it was not set.
 
         Raises:
             OSError: the file cannot be removed.

@@ -76,6 +76,8 @@ class RunPlan(msgspec.Struct, frozen=True):
     """What is kept of the journal; everything by default."""
     state_directory: Path | None = None
     """Where the panic latch is looked for; None for a run that no other process can reach."""
+    account: str | None = None
+    """Name among several accounts, which have latches of their own; None heeds all latches."""
     code: bytes = b""
     """The `code_hash` of this program, for snapshots of the state; empty to do without them."""
     threaded: bool = True
@@ -119,10 +121,10 @@ async def run_engine(
         JournalError: the journal is damaged, held by another writer, or cannot be written.
     """
     nonces = nonces or NonceSource(clock.now_ns)
-    latch = None if plan.state_directory is None else Latch(fs, plan.state_directory)
+    latch = None if plan.state_directory is None else Latch(fs, plan.state_directory, plan.account)
     if plan.mode != "observe" and latch is not None:
         latch.refuse()
-    forbidden = None if latch is None else latch.is_set
+    forbidden = None if latch is None else latch.forbids
     signer = Signer(plan.key, plan.secret)
     async with (
         make_http_client(net, limits=HTTP_LIMITS) as http,

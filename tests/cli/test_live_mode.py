@@ -48,7 +48,7 @@ CASES = [
 def test_what_may_be_run(venue: str, how: str, problem: str) -> None:
     config, live, observe = config_of(venue), how in ("live", "both"), how in ("observe", "both")
     if not problem:
-        check_mode(config, live=live, observe=observe)
+        assert check_mode(config, live=live, observe=observe) == how
         return
     with pytest.raises(ConfigError) as caught:
         check_mode(config, live=live, observe=observe)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from adapters.cli import supervise
-from adapters.cli.supervise import Ended, Supervisor, exit_code, load_accounts, pause_after
+from adapters.cli.supervise import (
+    Ended,
+    Supervisor,
+    choose,
+    commands_of,
+    exit_code,
+    load_accounts,
+    pause_after,
+)
 from adapters.ports import SystemFs
 from engine.errors import ConfigError
 from tests.cli.test_config import GOOD
@@ -112,6 +121,19 @@ def test_what_is_refused(tmp_path: Path, text: str, one: str, two: str, problem:
     assert problem in str(caught.value)
 
 
+def test_one_account_has_its_own_key_and_no_other_keeps_it_from_a_start(tmp_path: Path) -> None:
+    path = written(tmp_path, ONE + KEYED + TWO, one=GOOD + VENUE, two="= 1")
+    config, env = choose(SystemFs(), path, "one")
+    assert config == tmp_path / "one.toml"
+    assert env == {"QUOTEFOLD_CREDENTIALS": str(tmp_path / "one.key")}
+    assert choose(SystemFs(), path, None) == (path, os.environ)
+    command = commands_of(path, ["one"], tmp_path / "j", ["--live"])["one"]
+    assert command[3:] == [
+        *("run", str(path), "--account", "one", "--journal", str(tmp_path / "j" / "one")),
+        *("--json", "--exit-with-parent", "--live"),
+    ]
+
+
 # --- processes --------------------------------------------------------------------------------
 
 FAILS_ONCE = """
@@ -134,13 +156,13 @@ async def test_each_account_ends_as_it_ends(
         "good": [
             sys.executable,
             "-c",
-            "import os; print('{\"run_id\": \"' + os.environ['X'] + '\"}')",
+            'print(\'{"run_id": "good"}\')',
         ],
         "refused": [sys.executable, "-c", 'print(\'{"error": "no"}\'); raise SystemExit(2)'],
         "fails": [sys.executable, "-c", FAILS_ONCE, str(tmp_path / "marker")],
     }
     told: list[str] = []
-    supervisor = Supervisor(commands, {name: {"X": name} for name in commands}, told.append)
+    supervisor = Supervisor(commands, told.append)
     assert await supervisor.run() == 2
     assert supervisor.ended == {
         "good": Ended(0, {"run_id": "good"}, 1),

@@ -15,6 +15,7 @@ from tests.integration.kit import (
     Venue,
     environment,
     proved,
+    quotefold,
     running_venue,
     settings,
     wait_until,
@@ -56,6 +57,20 @@ def renewed(venue: Venue, before: dict[str, set[str]]) -> bool:
     return any(runs.values()) and all(quoting(venue, name) for name in NAMES)
 
 
+def panic_of_one(directory: Path, venue: Venue) -> None:
+    """One account is cleared and stays so, while the other is quoted; then it comes back."""
+    words = ("panic", str(directory / "accounts.toml"), "--account", NAMES[0], "--json")
+    env = environment(directory, None)
+    code, out, _ = quotefold(*words, env=env)
+    report = json.loads(out)
+    assert (code, list(report["accounts"])) == (0, [NAMES[0]]), report
+    assert ids(venue, NAMES[0]) == set()
+    wait_until(lambda: quoting(venue, NAMES[1]), "the other account's quotes")
+    assert ids(venue, NAMES[0]) == set()
+    assert quotefold(*words, "--lift", env=env)[0] == 0
+    wait_until(lambda: quoting(venue, NAMES[0]), "quotes of the account that was lifted")
+
+
 def test_two_accounts_are_quoted_one_is_killed_and_both_end_clean(tmp_path: Path) -> None:
     with running_venue() as venue:
         text = ""
@@ -84,6 +99,7 @@ def test_two_accounts_are_quoted_one_is_killed_and_both_end_clean(tmp_path: Path
                 os.kill(killed, signal.SIGKILL)
                 wait_until(lambda: replaced(process.pid, killed), "a new engine in its place")
                 wait_until(lambda: renewed(venue, before), "quotes of the new engine")
+                panic_of_one(tmp_path, venue)
             finally:
                 process.send_signal(signal.SIGTERM)
             out, err = process.communicate(timeout=30)

@@ -51,3 +51,57 @@ def test_whatever_is_in_the_file_it_counts_and_has_a_reason_of_one_line(
 
 def test_a_latch_that_is_gone_when_its_reason_is_asked_for_still_has_one(tmp_path: Path) -> None:
     assert Latch(SystemFs(), tmp_path).reason() == "panic latch: set by hand"
+
+
+def latch_of(directory: Path, account: str | None) -> Latch:
+    return Latch(SystemFs(), directory, account)
+
+
+WHO = [
+    ("an account's own", "main", "main", True),
+    ("another account's", "hedge", "main", False),
+    ("one whose name begins alike", "main-2", "main", False),
+    ("everybody's", None, "main", True),
+    ("everybody's, without a name", None, None, True),
+    ("any account's, without a name", "main", None, True),
+]
+
+
+@pytest.mark.parametrize(
+    ("set_by", "engine", "stops"), [case[1:] for case in WHO], ids=[case[0] for case in WHO]
+)
+def test_whom_a_latch_stops(
+    tmp_path: Path, set_by: str | None, engine: str | None, stops: bool
+) -> None:
+    latch_of(tmp_path, set_by).set("at noon")
+    found = latch_of(tmp_path, engine)
+    assert found.is_set() is stops
+    # With an order in the hand, an engine without a name looks at everybody's alone.
+    assert found.forbids() is (stops and (engine is not None or set_by is None))
+    if not stops:
+        found.refuse()
+        return
+    how = "--lift --account main ACCOUNTS$" if set_by else "--lift$"
+    with pytest.raises(ConfigError, match=rf"at noon \(.*panic-latch.*quotefold panic {how}"):
+        found.refuse()
+    assert found.where() == latch_of(tmp_path, set_by).path
+
+
+def test_a_latch_is_lifted_by_the_words_that_have_set_it(tmp_path: Path) -> None:
+    everybody, own = latch_of(tmp_path, None), latch_of(tmp_path, "main")
+    everybody.set("all")
+    own.set("one")
+    assert own.reason() == "panic latch: all"
+    assert everybody.lift()
+    assert own.is_set()
+    assert own.reason() == "panic latch: one"
+    assert not everybody.lift()
+    assert everybody.is_set(), "it heeds what is set for an account"
+    assert own.lift()
+    assert not everybody.is_set()
+
+
+def test_other_files_of_the_directory_stop_nobody(tmp_path: Path) -> None:
+    for name in ("control-7.sock", "panic-latched", "not-panic-latch"):
+        (tmp_path / name).touch()
+    assert not latch_of(tmp_path, None).is_set()

@@ -28,6 +28,7 @@ async def admitted(
     clock: Clock,
     ids: Ids,
     nonces: NonceSource,
+    account: str | None = None,
 ) -> AsyncIterator[Patient]:
     """Open what the checks look at.
 
@@ -37,6 +38,7 @@ async def admitted(
         credentials: Loads the credentials, or raises ConfigError, for the check of them.
         fs, clock, ids: The ports.
         nonces: The one source of nonces of the key.
+        account: Its name among several; None where there is one.
     """
     net = SystemNet()
     signer = Signer(address.key, address.secret)
@@ -57,4 +59,5 @@ async def admitted(
             ws_url=address.ws_url,
             nonces=nonces,
             credentials=credentials,
+            account=account,
         )

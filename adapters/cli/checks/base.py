@@ -112,6 +112,7 @@ class Patient:
         ws_url: Of its WebSocket.
         nonces: The one source of nonces of the key.
         credentials: Loads the account's credentials, or raises ConfigError.
+        account: Its name among several; None where there is one.
         learned: What checks found out for those after them.
     """
 
@@ -129,6 +130,7 @@ class Patient:
         ws_url: str,
         nonces: NonceSource,
         credentials: Callable[[], Credentials],
+        account: str | None = None,
     ) -> None:
         self.config = config
         self.fs = fs
@@ -141,6 +143,7 @@ class Patient:
         self.ws_url = ws_url
         self.nonces = nonces
         self.credentials = credentials
+        self.account = account
         self.learned = Learned()
 
     async def ask(self, intent: Intent, market: Market | None = None) -> AnyEvent:

@@ -132,10 +132,11 @@ async def journal(patient: Patient) -> Finding:
 
 async def latch(patient: Patient) -> Finding:
     """A panic forbids placing until a human lifts it."""
-    found = Latch(patient.fs, state_directory(patient.config, patient.env))
+    directory = state_directory(patient.config, patient.env)
+    found = Latch(patient.fs, directory, patient.account)
     if found.is_set():
-        hint = "once you know that it is safe to quote again: quotefold panic --lift"
-        return failed(f"{found.reason()} ({found.path})", hint)
+        hint = f"once you know that it is safe to quote again: {found.how_to_lift()}"
+        return failed(f"{found.reason()} ({found.where()})", hint)
     return passed("no panic latch is set")
 
 
