@@ -16,7 +16,9 @@ TEMPLATE = Path(__file__).with_name("paper.toml")
 
 _NEXT = """{path} written. It quotes on a paper venue until you name another.
   quotefold doctor {path}   checks it, the account and this machine
-  quotefold run {path}      quotes"""
+  quotefold run {path}      quotes
+  quotefold run {path} --live   trades with real money, once [venue] is the exchange and the
+      limits are small (README.md, "Going live, safely")"""
 
 
 @click.command()

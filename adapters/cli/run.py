@@ -162,6 +162,8 @@ async def _main(options: _Options, fs: SystemFs, clock: Clock, ids: Ids) -> int:
     from contextlib import AsyncExitStack
 
     from adapters.cli.child import paper_venue
+    from adapters.cli.config import state_directory
+    from adapters.cli.only_engine import only_engine
     from adapters.whitebit.signing import NonceSource
 
     nonces, cleared = NonceSource(clock.now_ns), None
@@ -172,6 +174,7 @@ async def _main(options: _Options, fs: SystemFs, clock: Clock, ids: Ids) -> int:
         else:
             address, source = _configured(options, fs)
             if options.mode == "live":
+                stack.enter_context(only_engine(fs, state_directory(options.config), address.key))
                 cleared = await _go_live(options, address, source, fs, clock, ids, nonces)
         outcome = await _quote(options, address, cleared, fs, clock, ids, nonces)
     return _report(options, outcome)

@@ -9,6 +9,9 @@ import pytest
 from adapters.cli.config import Config, default_config, parse_config
 from adapters.cli.live_mode import check_mode
 from adapters.cli.main import main
+from adapters.cli.only_engine import only_engine
+from adapters.ports import SystemFs
+from adapters.whitebit.signing import Secret
 from engine.errors import ConfigError
 from tests.cli.test_config import GOOD
 
@@ -105,3 +108,24 @@ def test_accounts_are_all_live_or_none_and_nothing_starts_else(
         assert main(["run", str(path), "--journal", str(tmp_path / "j"), *flags]) == 2
         assert problem in capsys.readouterr().err
     assert not (tmp_path / "j").exists()
+
+
+def test_an_account_has_one_live_engine(tmp_path: Path) -> None:
+    fs, directory = SystemFs(), tmp_path / "state"
+    with only_engine(fs, directory, Secret("one")), only_engine(fs, directory, Secret("two")):
+        with (
+            pytest.raises(ConfigError, match="an engine of this account runs already"),
+            only_engine(fs, directory, Secret("one")),
+        ):
+            pass
+        names = [each.name for each in directory.iterdir()]
+        assert len(names) == 2
+        assert not any("one" in name or "two" in name for name in names)
+    with only_engine(fs, directory, Secret("one")):
+        pass
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(ConfigError, match="cannot be locked"),
+        only_engine(fs, tmp_path / "file", Secret("one")),
+    ):
+        pass

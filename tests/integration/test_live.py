@@ -153,6 +153,8 @@ def walk(human: Human, venue: Venue, engine: Engine) -> None:
     assert "BTC_USDT (spot) by inventory_skew: position at most 0.0015 BTC" in told[1]
     assert "those of other programs and by hand included" in told[3]
     assert {line["check"] for line in noted if line["event"] == "check_warned"} >= {"fees"}
+    code, refusal = human.command("run", str(human.config), "--live")
+    assert (code, "an engine of this account runs already" in refusal["error"]) == (2, True)
     assert human.command("ctl", "cancel", "all")[0] == 0
     wait_until(lambda: not venue.orders(), "nothing rests")
     assert venue.timers(), "held back, and still guarded"
