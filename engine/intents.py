@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from engine.types import Side, Stp
+from engine.types import PositionSide, Side, Stp
 
 
 class IntentBase(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -30,6 +30,8 @@ class NewOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Takes what it can at once and rests nothing; neither post-only nor RPI."""
     reduce_only: bool = False
     """Only ever reduces a position (contract 10.9); not on spot."""
+    position_side: PositionSide = PositionSide.BOTH
+    """The position it is for, on a perpetual of an account in hedge mode (contract 10.9)."""
 
 
 class PlaceOrders(IntentBase, frozen=True, tag="P"):

@@ -17,6 +17,7 @@ from decimal import Decimal
 import msgspec
 from msgspec.structs import replace
 
+from engine.legs import Legs
 from engine.money import EXACT, ZERO, add, from_units, multiply, subtract
 from engine.types import Market, Position, Product, Role, Side, VenueFill
 
@@ -59,6 +60,8 @@ class Inventory(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Id of the position whose cost was counted last; 0 for none."""
     interest_seen: Decimal = ZERO
     """How much of that position's cost is counted, or from before the baseline."""
+    legs: Legs = Legs()
+    """Both positions of a market in hedge mode, baseline included; elsewhere untouched."""
 
     @property
     def fills(self) -> int:

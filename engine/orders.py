@@ -18,9 +18,8 @@ import msgspec
 from msgspec.structs import replace
 
 from engine import debts
-from engine.debts import Owed
 from engine.intents import ModifyOrder, NewOrder
-from engine.types import OrderStatus, Side, Stp, VenueFill, VenueOrder
+from engine.types import OrderStatus, PositionSide, Side, Stp, VenueFill, VenueOrder
 
 
 class Status(StrEnum):
@@ -109,11 +108,13 @@ class Order(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Record that changed it last."""
     closed_ns: int = 0
     close_reason: str = ""
-    owed: tuple[Owed, ...] = ()
+    owed: tuple[debts.Owed, ...] = ()
     cancel_at_ns: int = 0
     """No cancel before this: the venue refused the last one, and is not asked at full speed."""
     absent_us: int = 0
     """Venue time from which on a listing lacked it; 0 when none did, or the clock is unknown."""
+    position_side: PositionSide = PositionSide.BOTH
+    """The position it is for; a modify keeps it."""
 
     @property
     def worst_qty(self) -> int:
@@ -134,9 +135,7 @@ class Order(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """Assert every invariant of an order."""
         assert min(self.qty, self.price) > 0, "price and qty must be positive"
         assert 0 <= self.leaves_qty <= self.qty, "leaves outside 0..qty"
-        assert self.order_id == 0 or self.order_id not in self.past_ids or self.closed_ns, (
-            "a live order id among the past ones"
-        )
+        assert self.closed_ns or self.order_id not in self.past_ids, "a live id among the past ones"
         assert not (self.status is CLOSED and self.pending is not IDLE)
         assert not (self.unknown and self.pending is IDLE), "unknown without a request"
         assert not (self.status is NEW and self.pending is IDLE), "not shown, and nothing asked"
@@ -169,6 +168,7 @@ def placed(new: NewOrder, sent_ns: int, seq: int) -> Order:
         sent_ns=sent_ns,
         request_seq=seq,
         updated_seq=seq,
+        position_side=new.position_side,
     )
 
 
@@ -331,7 +331,7 @@ def absent(order: Order, seq: int, now_ns: int, absent_us: int) -> Moved:
     closed, anomaly = gone(order, ABSENT, seq, now_ns)
     owed = closed.owed
     if order.pending is MODIFYING:
-        owed = (*owed, Owed(0, order.wanted_qty, 0))
+        owed = (*owed, debts.Owed(0, order.wanted_qty, 0))
     return replace(closed, past_ids=order.past_ids, owed=owed, absent_us=absent_us), anomaly
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from engine import foreign, orders
+from engine import foreign, legs, orders
 from engine.events import (
     FillsListed,
     MarginBalancesListed,
@@ -33,6 +33,8 @@ from engine.reduce_account import (
     margin_balances,
     mismatch_now,
     positions,
+    reported_legs,
+    reported_text,
     reported_total,
     spot_balances,
 )
@@ -253,20 +255,24 @@ def margin_balances_listed(
 def _settle_total(state: State, record: Record, market: MarketState) -> State:
     spec = market.quoted.market
     total = base_total(market.inventory, spec)
-    reported = reported_total(state, market)
+    reported = reported_text(state, market)
     if total is None:
         market = _with_inventory(market, _baseline(state, market))
-    elif agrees(market, reported, record.recv_ns):
+    elif agrees(state, market, record.recv_ns):
         market = replace(market, mismatch=Mismatch())
     elif (
-        market.mismatch.reported == str(reported)
+        market.mismatch.reported == reported
         and market.mismatch.fills == market.inventory.fills
         and record.recv_ns - market.mismatch.since_ns >= RETRY_NS
     ):
         # Two reports agree with each other and no deal came between: the fold is what is wrong,
         # by a transfer or a deal that no surface told of. Follow the venue, and count the break.
-        baseline = add(market.inventory.baseline or ZERO, subtract(reported, total))
+        apart = subtract(reported_total(state, market), total)
+        baseline = add(market.inventory.baseline or ZERO, apart)
         inventory = replace(market.inventory, baseline=baseline)
+        if market.quoted.hedged:
+            told = legs.followed(inventory.legs, reported_legs(state, market))
+            inventory = replace(inventory, legs=told)
         market = _with_inventory(
             replace(market, breaks=market.breaks + 1, mismatch=Mismatch()), inventory
         )
@@ -308,7 +314,9 @@ def _baseline(state: State, market: MarketState) -> Inventory:
         quote = state.spot.get(spec.quote_asset)
         held = add(quote.available, quote.frozen) if quote else ZERO
         return replace(inventory, quote_baseline=held)
-    position = state.positions.get(spec.name)
+    if market.quoted.hedged:
+        return replace(inventory, legs=reported_legs(state, market))
+    position = next(iter(legs.positions_of(state.positions, spec.name)), None)
     if position is None:
         return inventory
     # What it cost until now was before our time.

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from engine import orders
+from engine import legs, orders
 from engine.events import (
     Filled,
     MarginBalancesChanged,
@@ -21,12 +21,14 @@ from engine.events import (
 )
 from engine.foreign import told
 from engine.inventory import Inventory, add_fill, add_interest, base_total, position_lots
+from engine.legs import Legs
 from engine.money import add, from_units
 from engine.order_changes import with_order
 from engine.orders import Moved, Order
 from engine.state import MarketState, Mismatch, State, advance, with_market
 from engine.top import mid2
 from engine.types import (
+    BOTH,
     NO_LIMIT,
     OrderStatus,
     Position,
@@ -121,6 +123,8 @@ def apply_fill(state: State, record: Record, fill: VenueFill) -> State:
         inventory = replace(market.inventory, deal_floor=floor)
         return with_market(state, record, replace(market, inventory=inventory))
     inventory = add_fill(market.inventory, quoted.market, fill, mid2(market))
+    if quoted.hedged:
+        inventory = _with_legs(market, inventory, fill, record.recv_ns)
     position = position_lots(inventory, quoted.market, quoted.inventory_target)
     memory = market.strategy.fold(market.memory, Filled(fill), record.recv_ns)
     market = replace(
@@ -139,6 +143,16 @@ def apply_fill(state: State, record: Record, fill: VenueFill) -> State:
         return orders.dealt(order, fill, record.seq, record.recv_ns)
 
     return change_order(state, record, fill.market, fill.client_order_id, fact)
+
+
+def _with_legs(
+    market: MarketState, inventory: Inventory, fill: VenueFill, now_ns: int
+) -> Inventory:
+    order = market.order(fill.client_order_id)
+    side = BOTH if order is None else order.position_side
+    oldest_ns = now_ns - MISMATCH_GRACE_NS
+    after = legs.dealt(inventory.legs, fill.side, side, fill.qty, now_ns, oldest_ns)
+    return replace(inventory, legs=after)
 
 
 def _watched(market: MarketState, inventory: Inventory, fill: VenueFill, now_ns: int) -> Watch:
@@ -171,17 +185,29 @@ def margin_balances(
 
 def positions(state: State, record: Record, listed: tuple[Position, ...], market: str) -> State:
     """Open positions of one market, or of all when `market` is empty; a missing one is flat."""
-    known = {key: position for key, position in state.positions.items() if market not in ("", key)}
-    known.update((position.market, position) for position in listed)
+    known = {k: each for k, each in state.positions.items() if market not in ("", each.market)}
+    known.update((legs.key_of(position), position) for position in listed)
     state = replace(advance(state, record), positions=known, attention_seq=record.seq)
     for position in listed:
         state = _with_interest(state, record, position)
-    return _check_reports(state, record, spot=False)
+    return _check_reports(_check_mode(state, record, listed), record, spot=False)
+
+
+def _check_mode(state: State, record: Record, listed: tuple[Position, ...]) -> State:
+    # Positions of another mode than the market is quoted in stop it until a human looks.
+    for name in dict.fromkeys([position.market for position in listed]):
+        market = state.markets.get(name)
+        if market is None or market.halted:
+            continue
+        of_market = tuple([position for position in listed if position.market == name])
+        if reason := legs.misfit(of_market, hedged=market.quoted.hedged):
+            state = with_market(state, record, replace(market, halted=reason))
+    return state
 
 
 def _with_interest(state: State, record: Record, position: Position) -> State:
     before = state.markets.get(position.market)
-    if before is None:
+    if before is None or before.quoted.hedged:
         return state
     inventory = add_interest(before.inventory, position)
     if inventory is before.inventory:
@@ -199,14 +225,26 @@ def reported_total(state: State, market: MarketState) -> Decimal:
     if spec.product is Product.SPOT:
         balance = state.spot.get(spec.base_asset)
         return add(balance.available, balance.frozen) if balance else Decimal(0)
-    position = state.positions.get(spec.name)
-    return from_units(position.qty, spec.qty_decimals) if position else Decimal(0)
+    held = legs.positions_of(state.positions, spec.name)
+    return from_units(legs.reported(held).net_qty, spec.qty_decimals)
+
+
+def reported_legs(state: State, market: MarketState) -> Legs:
+    """Both positions as the venue reported them last (hedge mode)."""
+    return legs.reported(legs.positions_of(state.positions, market.quoted.market.name))
+
+
+def reported_text(state: State, market: MarketState) -> str:
+    """What the venue reported last, in words, equal for equal reports."""
+    if market.quoted.hedged:
+        told = reported_legs(state, market)
+        return f"{told.long} lots long, {told.short} short"
+    return str(reported_total(state, market))
 
 
 def mismatch_now(state: State, market: MarketState, record: Record) -> Mismatch:
     """Note the report that differs from the fold."""
-    reported = str(reported_total(state, market))
-    return Mismatch(record.recv_ns, reported, market.inventory.fills)
+    return Mismatch(record.recv_ns, reported_text(state, market), market.inventory.fills)
 
 
 def _check_reports(state: State, record: Record, *, spot: bool) -> State:
@@ -215,7 +253,7 @@ def _check_reports(state: State, record: Record, *, spot: bool) -> State:
         is_spot = market.quoted.market.product is Product.SPOT
         if is_spot is not spot or market.inventory.baseline is None:
             continue
-        if agrees(market, reported_total(state, market), record.recv_ns):
+        if agrees(state, market, record.recv_ns):
             mismatch = Mismatch()
         elif market.mismatch.since_ns:
             continue
@@ -226,11 +264,14 @@ def _check_reports(state: State, record: Record, *, spot: bool) -> State:
     return state
 
 
-def agrees(market: MarketState, reported: Decimal, now_ns: int) -> bool:
-    """True when a report equals the fold at some moment of the last seconds: reports race deals."""
+def agrees(state: State, market: MarketState, now_ns: int) -> bool:
+    """True when the last report equals the fold at some moment of the last seconds: they race."""
+    oldest_ns = now_ns - MISMATCH_GRACE_NS
+    if market.quoted.hedged:
+        return legs.were(market.inventory.legs, reported_legs(state, market), oldest_ns)
+    reported = reported_total(state, market)
     if base_total(market.inventory, market.quoted.market) == reported:
         return True
-    oldest_ns = now_ns - MISMATCH_GRACE_NS
     return any(
         total == reported and until_ns >= oldest_ns for until_ns, total in market.past_totals
     )
@@ -246,7 +287,12 @@ def _past_totals(market: MarketState, now_ns: int) -> tuple[tuple[int, Decimal],
 
 
 def _recheck(state: State, market: MarketState) -> Mismatch:
-    total = base_total(market.inventory, market.quoted.market)
-    if market.mismatch.since_ns and total == reported_total(state, market):
-        return Mismatch()
-    return market.mismatch
+    if not market.mismatch.since_ns:
+        return market.mismatch
+    if market.quoted.hedged:
+        told = reported_legs(state, market)
+        agreed = legs.were(replace(market.inventory.legs, past=()), told, 0)
+    else:
+        total = base_total(market.inventory, market.quoted.market)
+        agreed = total == reported_total(state, market)
+    return Mismatch() if agreed else market.mismatch

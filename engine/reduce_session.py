@@ -21,6 +21,7 @@ from engine.events import (
     TimerFired,
 )
 from engine.inventory import position_lots
+from engine.legs import of_net
 from engine.order_changes import with_orders, without_old_ghosts
 from engine.orders import OPEN, Order
 from engine.reduce_account import MISMATCH_GRACE_NS
@@ -118,11 +119,13 @@ def _market_started(
             for order in before.live
         )
         return with_orders(own_room(fresh), left, record)
-    target = quoted.inventory_target
-    position = position_lots(before.inventory, quoted.market, target)
+    target, inventory = quoted.inventory_target, before.inventory
+    position = position_lots(inventory, quoted.market, target)
+    if quoted.hedged and not before.quoted.hedged:
+        inventory = replace(inventory, legs=of_net(position))
     kept = replace(
         fresh,
-        inventory=before.inventory,
+        inventory=inventory,
         position=position,
         breaks=before.breaks,
         watch=before.watch,

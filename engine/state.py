@@ -252,6 +252,8 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True, gc=False):
         self.inventory.check()
         market, target = self.quoted.market, self.quoted.inventory_target
         assert self.position == position_lots(self.inventory, market, target)
+        if self.quoted.hedged and self.inventory.baseline is not None:
+            assert self.position == self.inventory.legs.net_qty, "the legs are not the inventory"
 
 
 class InFlight(msgspec.Struct, frozen=True, array_like=True, gc=False):

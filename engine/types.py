@@ -31,6 +31,18 @@ BUY = Side.BUY
 SELL = Side.SELL
 
 
+class PositionSide(StrEnum):
+    """Which position of a perpetual an order or a report is of (contract 10.9)."""
+
+    BOTH = "both"
+    """The one position of a one-way account, which is also where nothing is said."""
+    LONG = "long"
+    SHORT = "short"
+
+
+BOTH, LONG, SHORT = PositionSide.BOTH, PositionSide.LONG, PositionSide.SHORT
+
+
 NO_LIMIT = 1 << 62
 """A limit that nothing reaches; it still fits a 64-bit integer."""
 
@@ -182,6 +194,8 @@ class Quoted(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A side counts as quoted while an acknowledged order is this close to the mid."""
     placement: Placement = Placement.BULK
     """How several new orders leave."""
+    hedged: bool = False
+    """A perpetual of an account in hedge mode: it has a long and a short position (10.9)."""
 
 
 class AccountLimit(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -304,6 +318,8 @@ class Position(msgspec.Struct, frozen=True, array_like=True, gc=False):
     interest: Decimal = Decimal(0)
     """Cost of borrowing since it was opened, accrued and paid, quote asset; 0 on a perpetual,
     whose funding is settled to the balance (G-22)."""
+    side: PositionSide = PositionSide.BOTH
+    """As the venue names it."""
 
 
 class KillSwitchTimer(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -15,11 +15,10 @@ import msgspec
 from adapters.whitebit import frames
 from adapters.whitebit.orders import (
     Scale,
-    TwoPositions,
     interest,
-    one_each,
     optional_amount,
     pending_order,
+    position_side,
     signed_lots,
     stream_fill,
 )
@@ -99,8 +98,6 @@ class Normaliser:
         read = self._readers[type(update)]
         try:
             return read(update)
-        except TwoPositions as error:
-            return FrameRefused(stream, error.market, str(error))
         except ValueError as error:
             return FrameRefused(stream, clip(_market_of(update), 64), clip(str(error)))
 
@@ -186,8 +183,10 @@ class Normaliser:
                 entry = optional_amount(record.base_price)
                 pnl = optional_amount(record.pnl)
                 cost = interest(scale.market, record.unrealized_funding, record.funding)
-                positions.append(Position(record.market, record.id, qty, entry, pnl, cost))
-        return PositionsReported(one_each(positions))
+                side = position_side(record.position_side)
+                position = Position(record.market, record.id, qty, entry, pnl, cost, side)
+                positions.append(position)
+        return PositionsReported(tuple(positions))
 
     def _reply(self, stream: str, data: bytes, update_error: str) -> AnyEvent:
         try:

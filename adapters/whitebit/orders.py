@@ -14,7 +14,16 @@ from enum import Enum
 from adapters.whitebit.units import Units, amount, clip, micros
 from adapters.whitebit.wire import Deal, PendingOrder, RestDeal, RestOrder
 from engine.money import ZERO, add
-from engine.types import Market, OrderStatus, Position, Product, Role, Side, VenueFill, VenueOrder
+from engine.types import (
+    Market,
+    OrderStatus,
+    PositionSide,
+    Product,
+    Role,
+    Side,
+    VenueFill,
+    VenueOrder,
+)
 
 
 class Scale:
@@ -71,6 +80,12 @@ _MONEY_SIZED_ON_BUY: Mapping[int | str, bool] = {
     "stock market": False,
     "stop limit": False,
     "stop market": True,
+}
+_POSITION_SIDES: Mapping[str | None, PositionSide] = {
+    None: PositionSide.BOTH,
+    "BOTH": PositionSide.BOTH,
+    "LONG": PositionSide.LONG,
+    "SHORT": PositionSide.SHORT,
 }
 _CANCELLED_PREFIXES = ("CANCELED", "CANCELLED", "AUTO_CANCELED")
 _OPEN_TEXTS = frozenset({"OPEN", "NEW", "PARTIALLY_FILLED", "PARTIAL_FILLED"})
@@ -237,25 +252,12 @@ def signed_lots(scale: Scale, text: str) -> int:
     return scale.lots[text]
 
 
-def one_each(positions: list[Position]) -> tuple[Position, ...]:
-    """Return positions of as many markets.
-
-    Raises:
-        TwoPositions: a market has two, as only in hedge mode (10.9): neither is the inventory.
-    """
-    markets = [position.market for position in positions]
-    for name in markets:
-        if markets.count(name) > 1:
-            raise TwoPositions(name)
-    return tuple(positions)
-
-
-class TwoPositions(ValueError):
-    """A market has two positions."""
-
-    def __init__(self, market: str) -> None:
-        super().__init__("the account is in hedge mode: found two positions of one market")
-        self.market = market
+def position_side(text: str | None) -> PositionSide:
+    """Read which of its market's positions one is; raises ValueError for an unmodelled value."""
+    side = _POSITION_SIDES.get(text)
+    if side is None:
+        raise ValueError(f"expected LONG, SHORT or BOTH, found {clip(str(text), 48)!r}")
+    return side
 
 
 def interest(market: Market, accrued: str | None, paid: str | None) -> Decimal:

@@ -15,10 +15,9 @@ from adapters.whitebit.markets import read_market
 from adapters.whitebit.orders import (
     Scale,
     Surface,
-    TwoPositions,
     interest,
-    one_each,
     optional_amount,
+    position_side,
     rest_fill,
     rest_order,
     signed_lots,
@@ -258,11 +257,10 @@ def _positions(
                 entry = optional_amount(item.basePrice)
                 pnl = optional_amount(item.unrealizedPnl)
                 cost = interest(market, item.unrealizedFunding, item.funding)
-                positions.append(Position(item.market, item.positionId, qty, entry, pnl, cost))
-    try:
-        return events.PositionsListed(intent.market, one_each(positions))
-    except TwoPositions as error:
-        raise Misfit(error.market, str(error)) from error
+                side = position_side(item.positionSide)
+                position = Position(item.market, item.positionId, qty, entry, pnl, cost, side)
+                positions.append(position)
+    return events.PositionsListed(intent.market, tuple(positions))
 
 
 def _fees(market: Market, body: bytes) -> events.FeesListed:

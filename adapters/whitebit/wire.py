@@ -135,6 +135,7 @@ class StreamPosition(Struct):
     pnl: str | None = None
     unrealized_funding: str | None = None
     funding: str | None = None
+    position_side: str | None = None
 
 
 class Positions(Struct):
@@ -234,6 +235,7 @@ class RestPosition(Struct):
     unrealizedPnl: str | None = None  # noqa: N815
     unrealizedFunding: str | None = None  # noqa: N815
     funding: str | None = None
+    positionSide: str | None = None  # noqa: N815
 
 
 class TimerItem(Struct):

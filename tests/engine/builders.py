@@ -232,6 +232,7 @@ class Run:
         """What the stand-in for the venue lists as open."""
         self.history: tuple[VenueFill, ...] = ()
         """Deals the stand-in for the venue lists, newest first."""
+        self.positions: tuple[Any, ...] = ()
         if markets:
             used = settings or Settings()
             self.push(e.RunStarted(run_id, mode, (), "{}", used, markets))
@@ -335,7 +336,7 @@ class Run:
             case i.QuerySpotBalances():
                 return e.SpotBalancesListed(balances(self.base, "1000"))
             case i.QueryPositions(market):
-                return e.PositionsListed(market, ())
+                return e.PositionsListed(market, self.positions)
             case i.QueryMarginBalances():
                 return e.MarginBalancesListed((margin(),))
             case _:

@@ -14,7 +14,7 @@ from adapters.whitebit.normalise import Normaliser
 from adapters.whitebit.requests import encode
 from adapters.whitebit.responses import normalise_response
 from engine import events, intents
-from engine.types import Position, Product, Settings, Side, Stp
+from engine.types import Position, PositionSide, Product, Settings, Side, Stp
 from tests.whitebit.venue import MARKETS
 
 NAME = "BTC_USDT"
@@ -184,17 +184,31 @@ def test_a_strangers_market_buy_on_spot_is_sized_in_money(product: Product, leav
     assert event.order.leaves_qty == leaves
 
 
-def test_two_positions_of_one_market_stop_it() -> None:
-    """Hedge mode: what a single one is called does not matter, since its sign says all."""
-    reason = "the account is in hedge mode: found two positions of one market"
-    long, short = {**REST, "amount": "0.2", "positionSide": "LONG"}, {**REST, "positionId": 6}
+def test_two_positions_of_one_market_are_told_apart() -> None:
+    long, short = (
+        {**REST, "amount": "0.2", "positionSide": "LONG"},
+        {**REST, "positionId": 6, "positionSide": "SHORT"},
+    )
     answered = listed(Product.PERPETUAL, [long, short])
-    assert isinstance(answered, events.FrameRefused)
-    assert (answered.market, answered.reason) == (NAME, reason)
-    records = [{**STREAM, "amount": "0.2", "position_side": "LONG"}, {**STREAM, "id": 6}]
+    assert isinstance(answered, events.PositionsListed)
+    of_each = [(PositionSide.LONG, 200_000), (PositionSide.SHORT, HELD.qty)]
+    assert [(each.side, each.qty) for each in answered.positions] == of_each
+    records = [
+        {**STREAM, "amount": "0.2", "position_side": "LONG"},
+        {**STREAM, "id": 6, "position_side": "SHORT"},
+    ]
     frame = {"method": "positionsMargin_update", "params": {"total": 2, "records": records}}
     markets = {NAME: replace(SPOT, product=Product.PERPETUAL)}
     pushed = Normaliser(markets).frame("private", json.dumps(frame).encode())
-    assert pushed == events.FrameRefused("private", NAME, reason)
+    assert isinstance(pushed, events.PositionsReported)
+    assert [(each.side, each.qty) for each in pushed.positions] == of_each
     closed = {**long, "amount": "0"}
-    assert isinstance(listed(Product.PERPETUAL, [closed, short]), events.PositionsListed)
+    answered = listed(Product.PERPETUAL, [closed, short])
+    assert isinstance(answered, events.PositionsListed)
+    assert [each.side for each in answered.positions] == [PositionSide.SHORT]
+
+
+def test_a_position_of_neither_side_is_refused() -> None:
+    answered = listed(Product.PERPETUAL, [{**REST, "positionSide": "NET"}])
+    assert isinstance(answered, events.FrameRefused)
+    assert answered.reason == "expected LONG, SHORT or BOTH, found 'NET'"

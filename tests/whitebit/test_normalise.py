@@ -32,6 +32,7 @@ from engine.types import (
     MarginBalance,
     OrderStatus,
     Position,
+    PositionSide,
     Role,
     Side,
     SpotBalance,
@@ -242,7 +243,15 @@ EVENTS: list[tuple[str, bytes, AnyEvent]] = [
     (
         "a short position",
         POSITION,
-        PositionsReported((Position("BTC_PERP", 2, -10, Decimal(60000), Decimal("-0.47")),)),
+        # The example calls it LONG, which says nothing on a one-way account.
+        PositionsReported(
+            (
+                msgspec.structs.replace(
+                    Position("BTC_PERP", 2, -10, Decimal(60000), Decimal("-0.47")),
+                    side=PositionSide.LONG,
+                ),
+            )
+        ),
     ),
     (
         "a position that was just closed",
