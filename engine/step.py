@@ -13,6 +13,7 @@ from engine.events import Decided, Record, RiskRefusal
 from engine.flatten import flatten
 from engine.gates import closed_gate
 from engine.guards import stage_changes, with_stages
+from engine.hedge import sided
 from engine.intents import Intent
 from engine.planner import NOTHING, plan
 from engine.reduce import reduce
@@ -52,6 +53,8 @@ def decide(state: State) -> Decided:
                     state, quoting, refused = _restrained(state, market)
                 else:
                     quoting, refused = plan(state, market, wanted_quote(state, market))
+                if quoting and market.quoted.hedged:
+                    quoting = sided(market, quoting, state.now_ns)
                 intents += quoting
                 refusals += refused
     if len(intents) > 1:

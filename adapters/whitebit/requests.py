@@ -34,7 +34,7 @@ from engine.intents import (
     QuerySpotBalances,
     QueryTime,
 )
-from engine.types import Market, Product, Side, Stp
+from engine.types import BOTH, LONG, SHORT, Market, PositionSide, Product, Side, Stp
 
 PAGE_LIMIT = 100
 """Items asked for a page: the most that `/orders` gives (5.7), taken for deals too."""
@@ -59,6 +59,10 @@ _FLAGS: Mapping[tuple[bool, bool], str] = {
     (True, False): ',"postOnly":true',
     (False, True): ',"rpi":true',
     (True, True): ',"rpi":true',
+}
+_POSITION_SIDES: Mapping[PositionSide, str] = {
+    LONG: ',"positionSide":"LONG"',
+    SHORT: ',"positionSide":"SHORT"',
 }
 _STP: Mapping[Stp, str] = {stp: f',"stp":"{stp.value}"' for stp in Stp}
 _POWERS: tuple[int, ...] = tuple([10**exponent for exponent in range(19)])
@@ -157,6 +161,9 @@ def _order(order: NewOrder, market: str, prices: int, lots: int, stp: bool) -> s
         flags += ',"ioc":true'
     if order.reduce_only:
         flags += ',"reduceOnly":true'
+    if order.position_side is not BOTH:
+        # Left out of a one-way account's orders (G-17).
+        flags += _POSITION_SIDES[order.position_side]
     return (
         f'{market},"side":"{_SIDES[order.side]}",'
         f'"amount":"{_amount(order.qty, lots)}","price":"{_decimal(order.price, prices)}",'

@@ -13,7 +13,7 @@ from adapters.whitebit.signing import ALLOWED_PATHS
 from engine import intents
 from engine.errors import LocalProtocolError
 from engine.money import format_units
-from engine.types import Market, Side, Stp
+from engine.types import Market, PositionSide, Side, Stp
 from tests.whitebit.venue import BTC_PERP, BTC_USDT, steady
 
 NONCE = 1_700_000_000_001
@@ -77,6 +77,25 @@ CASES: list[tuple[str, intents.Intent, Market | None, str, str]] = [
         BTC_PERP,
         "order/collateral/limit",
         PERP_1 + ',"stp":"cn","ioc":true,"reduceOnly":true',
+    ),
+    (
+        "one order of hedge mode that reduces the short",
+        place("BTC_PERP", replace(order(1, post_only=False), position_side=PositionSide.SHORT)),
+        BTC_PERP,
+        "order/collateral/limit",
+        PERP_1 + ',"stp":"cn","positionSide":"SHORT"',
+    ),
+    (
+        "a bulk of hedge mode, for either position",
+        place(
+            "BTC_PERP",
+            replace(order(1), position_side=PositionSide.LONG),
+            replace(order(1), position_side=PositionSide.SHORT),
+        ),
+        BTC_PERP,
+        "order/collateral/bulk",
+        f'"orders":[{{{PERP_1},"postOnly":true,"positionSide":"LONG"}},'
+        f'{{{PERP_1},"postOnly":true,"positionSide":"SHORT"}}]',
     ),
     (
         "one perpetual order that rests to reduce",
