@@ -323,7 +323,7 @@ class RunStarted(Event, frozen=True, tag="rs"):
     quoted: tuple[Quoted, ...]
     hedge_mode: bool | None = None
     """What the account answered before the run began; None where it was not asked, or did not tell.
-    A run in hedge mode is refused, so it is never True of a run that quotes."""
+    A run by another mode than its `Quoted.hedged` is refused."""
 
 
 class TimerFired(Event, frozen=True, tag="ti"):

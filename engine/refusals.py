@@ -82,7 +82,7 @@ TABLE: tuple[Row, ...] = (
     _row(RefusalKind.DUPLICATE_CLIENT_ID, codes=(43,), keys=("clientOrderId",)),
     _row(RefusalKind.MARKET_STOPPED, codes=(10, 19, 31), keys=("market",)),
     _row(RefusalKind.MARKET_STOPPED, codes=(51,), keys=("price",)),
-    # Hedge mode was turned on: our orders name no position side (10.9).
+    # The account is in another mode than its orders name positions for (10.9).
     _row(RefusalKind.MARKET_STOPPED, codes=(114,)),
     _row(RefusalKind.EXPOSURE, codes=(111, 112), keys=("amount",)),
     _row(RefusalKind.EXPOSURE, codes=(103, 152)),

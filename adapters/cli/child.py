@@ -39,18 +39,23 @@ class _Ready(msgspec.Struct):
 
 
 @asynccontextmanager
-async def paper_venue(flow: str | None, seed: int | None) -> AsyncIterator[VenueAddress]:
+async def paper_venue(
+    flow: str | None, seed: int | None, *, hedged: bool = False
+) -> AsyncIterator[VenueAddress]:
     """Run `quotefold paper` on a free loopback port; it ends with this process, however that ends.
 
     Args:
         flow: As for `paper --flow`; None for its default.
         seed: As for `paper --seed`; None for its default.
+        hedged: As for `paper --hedge-mode`.
     """
     command = [sys.executable, "-m", "adapters.cli.main", "paper", "--exit-with-parent"]
     if flow is not None:
         command += ["--flow", flow]
     if seed is not None:
         command += ["--seed", str(seed)]
+    if hedged:
+        command += ["--hedge-mode"]
     process = await trio.lowlevel.open_process(
         command,
         stdin=subprocess.PIPE,

@@ -57,6 +57,7 @@ class EngineConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     on_restart: Literal["cancel", "adopt"] = "cancel"
     depth_limit: Literal[1, 5, 10, 20, 30, 50, 100] = 20
     rate_percent: Annotated[int, Meta(ge=1, le=100)] = 80
+    hedge_mode: bool = False
 
 
 class OperatorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -312,6 +313,7 @@ def to_quoted(config: Config, market: Market) -> Quoted:
         price_tolerance=amounts.read("price_tolerance", section.price_tolerance, minimum=0),
         uptime_bps=section.uptime_bps,
         placement=section.placement,
+        hedged=config.engine.hedge_mode and market.product is Product.PERPETUAL,
     )
 
 

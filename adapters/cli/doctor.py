@@ -98,7 +98,8 @@ async def _main(
     async with AsyncExitStack() as stack:
         if config.venue is None:
             try:
-                address = await stack.enter_async_context(paper_venue(None, None))
+                own_venue = paper_venue(None, None, hedged=config.engine.hedge_mode)
+                address = await stack.enter_async_context(own_venue)
             except RemoteProtocolError as error:
                 raise ConfigError(str(error)) from error
             own = Credentials(address.key, address.secret, "the paper venue of this check")

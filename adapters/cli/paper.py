@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Keep accounts, orders and history in DIR, and go on with them at the next start.",
 )
+@click.option("--hedge-mode", is_flag=True, help="Put its accounts into hedge mode.")
 @click.option("--exit-with-parent", is_flag=True, help="Stop when stdin is closed.")
 def paper(
     host: str,
@@ -72,6 +73,7 @@ def paper(
     body_hashes: Path | None,
     faults: Path | None,
     state: Path | None,
+    hedge_mode: bool,
     exit_with_parent: bool,
 ) -> None:
     """Serve a market that speaks WhiteBIT's protocol on this machine.
@@ -83,13 +85,15 @@ def paper(
     import trio
 
     from adapters.cli.paper_state import open_state
-    from adapters.paper.config import VenueConfig, load
+    from adapters.paper.config import VenueConfig, in_hedge_mode, load
     from adapters.paper.flow.source import flow_maker
     from adapters.ports import SystemFs
 
     fs = SystemFs()
     settings = VenueConfig() if config is None else load(fs, config)
     settings = _with_faults(settings, config, faults, fs)
+    if hedge_mode:
+        settings = in_hedge_mode(settings)
     make_flow = flow_maker(settings, flow, seed=seed, speed=speed, fs=fs)
     body_file = None if body_hashes is None else _open_new(fs, body_hashes)
     if host not in ("127.0.0.1", "::1", "localhost"):

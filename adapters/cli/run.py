@@ -169,7 +169,8 @@ async def _main(options: _Options, fs: SystemFs, clock: Clock, ids: Ids) -> int:
     nonces, cleared = NonceSource(clock.now_ns), None
     async with AsyncExitStack() as stack:
         if options.config.venue is None:
-            venue = paper_venue(options.flow, options.seed)
+            hedged = options.config.engine.hedge_mode
+            venue = paper_venue(options.flow, options.seed, hedged=hedged)
             address = await stack.enter_async_context(venue)
         else:
             address, source = _configured(options, fs)

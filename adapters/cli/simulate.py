@@ -10,7 +10,7 @@ import msgspec
 import trio
 
 from adapters.cli.config import Config, config_json, to_quoted, to_settings
-from adapters.paper.config import VenueConfig
+from adapters.paper.config import VenueConfig, in_hedge_mode
 from adapters.paper.faults.plan import Plan
 from adapters.paper.flow.source import MakeFlow
 from adapters.paper.server import VenueHandle, serve_venue
@@ -102,11 +102,12 @@ async def _simulate(
 ) -> Simulation:
     clock = SimClock()
     outcomes: list[RunOutcome] = []
+    venue_config = VenueConfig(faults=faults)
     async with trio.open_nursery() as nursery:
         venue: VenueHandle = await nursery.start(
             partial(
                 serve_venue,
-                VenueConfig(faults=faults),
+                in_hedge_mode(venue_config) if config.engine.hedge_mode else venue_config,
                 clock=clock,
                 ids=SimIds(seed + 1),
                 net=net,

@@ -50,6 +50,17 @@ class VenueConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     recorded: RecordedConfig = RecordedConfig()
 
 
+def in_hedge_mode(config: VenueConfig) -> VenueConfig:
+    """Put every account into hedge mode (10.9), but for those that the flow trades with."""
+    flow = {account.name for account in FLOW_ACCOUNTS}
+    accounts = tuple(
+        account if account.name in flow else msgspec.structs.replace(account, hedge_mode=True)
+        for account in config.exchange.accounts
+    )
+    exchange = msgspec.structs.replace(config.exchange, accounts=accounts)
+    return msgspec.structs.replace(config, exchange=exchange)
+
+
 def with_flow_accounts(config: VenueConfig) -> VenueConfig:
     """Add the accounts that the market flow trades with, where a file left them out."""
     present = {account.name for account in config.exchange.accounts}

@@ -1,7 +1,7 @@
 """Whether the account holds one position a perpetual, or two in hedge mode (contract 6.6, 10.9).
 
-The engine quotes one-way accounts: its inventory is one signed position, and its orders carry no
-`positionSide`, which hedge mode demands.
+The mode is configured, since every order depends on it: those of hedge mode name their position,
+which no order of a one-way account does. What the account says is compared with it before a run.
 """
 
 from __future__ import annotations
@@ -16,9 +16,13 @@ from adapters.whitebit.signing import NonceSource
 from engine.errors import ConfigError
 from engine.types import Product, Quoted
 
-REFUSED = (
-    "the account is in hedge mode, in which a market has two positions: the engine quotes one-way "
-    "accounts. Turn hedge mode off once no position and no order is open, or use a sub-account"
+WRONGLY_HEDGED = (
+    "the account is in hedge mode, in which a market has two positions: set hedge_mode = true in "
+    "[engine]; or turn it off once no position and no order is open, or use a sub-account"
+)
+WRONGLY_ONE_WAY = (
+    "the account is not in hedge mode: set hedge_mode = false in [engine], or turn it on once no "
+    "position and no order is open"
 )
 
 
@@ -39,23 +43,37 @@ def concerns(quoted: Iterable[Quoted]) -> bool:
     return any(each.market.product is Product.PERPETUAL for each in quoted)
 
 
-async def refuse_hedge_mode(
+def refusal(quoted: Iterable[Quoted], *, hedged: bool) -> str:
+    """Say why perpetuals cannot be quoted in the account's mode; empty when they can.
+
+    Args:
+        quoted: The markets of a run.
+        hedged: The account's mode.
+    """
+    wanted = {each.hedged for each in quoted if each.market.product is Product.PERPETUAL}
+    if not wanted or wanted == {hedged}:
+        return ""
+    return WRONGLY_HEDGED if hedged else WRONGLY_ONE_WAY
+
+
+async def refuse_other_mode(
     rest: RestClient, nonces: NonceSource, quoted: Iterable[Quoted]
 ) -> bool | None:
-    """Refuse to quote perpetuals of an account in hedge mode; return what it answered, if asked.
+    """Refuse to quote perpetuals of an account in another mode than configured; return its answer.
 
     It is asked before the journal is opened, as the market list is, since either may forbid the
     run; like that, the answer becomes part of `RunStarted`. An answer that does not tell stops
-    nobody: in hedge mode the venue refuses what has no `positionSide` (code 114), and two
-    positions stop their market.
+    nobody: in hedge mode the venue refuses what has no `positionSide` (code 114), and positions of
+    the other mode stop their market.
 
     Raises:
-        ConfigError: the account is in hedge mode.
+        ConfigError: the account is in the other mode.
     """
+    quoted = tuple(quoted)
     if not concerns(quoted):
         return None
     answer = await rest.send(encode_hedge_mode(nonces.draw()))
     hedged = is_hedged(answer) if isinstance(answer, RestAnswer) else None
-    if hedged:
-        raise ConfigError(REFUSED)
+    if hedged is not None and (reason := refusal(quoted, hedged=hedged)):
+        raise ConfigError(reason)
     return hedged

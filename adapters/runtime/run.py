@@ -21,7 +21,7 @@ from adapters.runtime.journal_keep import Keep
 from adapters.runtime.journal_raw import RawWriter
 from adapters.runtime.latch import Latch
 from adapters.runtime.live import LiveLoop
-from adapters.runtime.position_mode import refuse_hedge_mode
+from adapters.runtime.position_mode import refuse_other_mode
 from adapters.runtime.quiet_gc import QuietGc
 from adapters.runtime.sequencer import Counts, Observer, Sequencer
 from adapters.runtime.snapshots import Recovery, SnapshotKeeper, fold_rest, from_snapshot
@@ -115,8 +115,8 @@ async def run_engine(
 
     Raises:
         ConfigError: the panic latch is set, a configured market does not exist, its numbers do
-            not fit it, the account is in hedge mode, or the journal is one of paper where this
-            run is live, or of a live run where this one is not.
+            not fit it, the account is in another position mode than configured, or the journal is
+            one of paper where this run is live, or of a live run where this one is not.
         RemoteProtocolError: the venue does not answer with its market list.
         JournalError: the journal is damaged, held by another writer, or cannot be written.
     """
@@ -223,7 +223,7 @@ async def _learn(plan: RunPlan, rest: RestClient, nonces: NonceSource, ids: Ids)
     check_assets(plan.settings, quoted)
     hedge_mode = None
     if plan.mode != "observe":
-        hedge_mode = await refuse_hedge_mode(rest, nonces, quoted)
+        hedge_mode = await refuse_other_mode(rest, nonces, quoted)
     return RunStarted(
         run_id=ids.token(3),
         mode=plan.mode,

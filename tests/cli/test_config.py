@@ -161,7 +161,7 @@ REFUSALS = [
         "my.toml: engine.zzz: unknown key; known here: kill_switch_timeout, "
         "kill_switch_refresh, request_deadline, "
         "feed_max_age, ping_every, pong_deadline, fresh_after_stall, shutdown_deadline, "
-        "reconcile_every, on_restart, depth_limit, rate_percent",
+        "reconcile_every, on_restart, depth_limit, rate_percent, hedge_mode",
     ),
     (
         "missing key",

@@ -101,6 +101,16 @@ def _tune(**parameters: Any) -> Spoil:
     return lambda ward: ward.tune(**parameters)
 
 
+def _hedge_mode(ward: Ward) -> None:
+    config = ward.patient.config
+    ward.patient.config = replace(config, engine=replace(config.engine, hedge_mode=True))
+
+
+def _hedged(ward: Ward) -> None:
+    _hedge_mode(ward)
+    ward.answer("collateral-account/hedge-mode", 200, b'{"hedgeMode":true}')
+
+
 def _rename(ward: Ward) -> None:
     config = ward.patient.config
     ward.patient.config = replace(config, market={"DOGE_USDT": config.market["BTC_USDT"]})
@@ -224,6 +234,16 @@ CASES: list[tuple[str, str, Status, str, Spoil | None, VenueConfig | None]] = [
     (
         *("position_mode", "hedged", Status.FAIL, "the account is in hedge mode"),
         _answer("collateral-account/hedge-mode", 200, b'{"hedgeMode":true}'),
+        None,
+    ),
+    (
+        *("position_mode", "not hedged", Status.FAIL, "the account is not in hedge mode"),
+        _hedge_mode,
+        None,
+    ),
+    (
+        *("position_mode", "hedged as configured", Status.PASS, "hedge mode"),
+        _hedged,
         None,
     ),
     (

@@ -16,7 +16,7 @@ from adapters.cli.checks.base import (
     warned,
 )
 from adapters.cli.checks.markets import wanted
-from adapters.runtime.position_mode import REFUSED, concerns, is_hedged
+from adapters.runtime.position_mode import concerns, is_hedged, refusal
 from adapters.whitebit.requests import encode, encode_hedge_mode
 from adapters.whitebit.wire import Fees
 from engine import events as e
@@ -172,16 +172,17 @@ def _all(quote: TwoSidedQuote) -> tuple[Level, ...]:
 
 
 async def position_mode(patient: Patient) -> Finding:
-    """Hedge mode splits the position that is our inventory in two."""
-    if not concerns(patient.learned.quoted.values()):
+    """Every order depends on whether a market has one position or two."""
+    quoted = patient.learned.quoted.values()
+    if not concerns(quoted):
         return skipped("no perpetual is quoted")
     answer = await patient.fetch(encode_hedge_mode(patient.nonces.draw()))
     hedged = is_hedged(answer)
     if hedged is None:
         return warned(f"HTTP {answer.status} without the position mode", "ask again")
-    if hedged:
-        return failed(REFUSED, "a run refuses to begin until then")
-    return passed("one-way")
+    if reason := refusal(quoted, hedged=hedged):
+        return failed(reason, "a run refuses to begin until then")
+    return passed("hedge mode" if hedged else "one-way")
 
 
 async def timers(patient: Patient) -> Finding:
