@@ -8,10 +8,14 @@ from typing import Any
 
 from adapters.ports import SystemFs
 from engine.inventory import base_total, quote_total
-from engine.state import State
+from engine.money import from_units
+from engine.state import MarketState, State
 from engine.types import Product
 from replay.read import fold, read_records
 from tests.integration.kit import Venue
+
+Positions = tuple[tuple[str, Decimal], ...]
+"""Side and signed quantity of each that is not flat, LONG before SHORT."""
 
 
 def folded(journal: Path) -> State:
@@ -49,7 +53,6 @@ def assert_totals_agree(state: State, account: dict[str, Any]) -> None:
         asset: Decimal(held["available"]) + Decimal(held["freeze"])
         for asset, held in account["spot"].items()
     }
-    positions = {each["market"]: Decimal(each["amount"]) for each in account["positions"]}
     for name, market in state.markets.items():
         assert market.live == ()
         spec = market.quoted.market
@@ -57,4 +60,19 @@ def assert_totals_agree(state: State, account: dict[str, Any]) -> None:
             assert base_total(market.inventory, spec) == spot[spec.base_asset]
             assert quote_total(market.inventory, spec) == spot[spec.quote_asset]
         else:
-            assert base_total(market.inventory, spec) == positions.get(name, Decimal(0))
+            assert held_of(market) == positions_at(account, name)
+
+
+def held_of(market: MarketState) -> Positions:
+    """What the counted deals make of a market's position, or of both in hedge mode."""
+    inventory, spec = market.inventory, market.quoted.market
+    if not market.quoted.hedged:
+        return (("BOTH", total),) if (total := base_total(inventory, spec)) else ()
+    legs = (("LONG", inventory.legs.long), ("SHORT", -inventory.legs.short))
+    return tuple((side, from_units(lots, spec.qty_decimals)) for side, lots in legs if lots)
+
+
+def positions_at(account: dict[str, Any], market: str) -> Positions:
+    """What the venue has of a market, by the name of the side."""
+    held = [each for each in account["positions"] if each["market"] == market]
+    return tuple(sorted((each["positionSide"], Decimal(each["amount"])) for each in held))

@@ -11,6 +11,7 @@ from engine.orders import Pending, Status
 from engine.state import MarketState
 from engine.types import Product, Side
 from tests.integration.kit import ACCOUNT
+from tests.integration.truth import held_of, positions_at
 from tests.integration.world import account_at
 from tests.scenarios.world import World
 
@@ -87,10 +88,9 @@ def _totals(market: MarketState, account: dict[str, Any]) -> list[str]:
             if total != true:
                 found.append(f"{asset} {total} by the deals, at the venue {true}")
     else:
-        positions = {each["market"]: Decimal(each["amount"]) for each in account["positions"]}
-        true, total = positions.get(spec.name, Decimal(0)), base_total(market.inventory, spec)
-        if total != true:
-            found.append(f"position {total} by the deals, at the venue {true}")
+        held, there = held_of(market), positions_at(account, spec.name)
+        if held != there:
+            found.append(f"position {held} by the deals, at the venue {there}")
     return found
 
 
