@@ -106,7 +106,7 @@ def test_nothing_is_quoted_in_the_european_region(
     path = tmp_path / "my.toml"
     text = GOOD + VENUE.format(rest="whitebit.eu", ws="api.whitebit.eu")
     path.write_text(text + 'region = "eu"')
-    assert main(["run", str(path), "--journal", str(tmp_path / "journal")]) == 2
+    assert main(["run", str(path), "--live", "--journal", str(tmp_path / "journal")]) == 2
     assert "no quote can rest there" in capsys.readouterr().err
 
 
