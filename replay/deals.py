@@ -8,7 +8,7 @@ import msgspec
 
 from engine.events import Filled, FillsListed
 from engine.inventory import add_fill, position_lots
-from engine.state import State
+from engine.state import MarketState, State
 from engine.top import mid2
 from engine.types import VenueFill
 
@@ -52,3 +52,9 @@ def counted_deals(before: State, event: Filled | FillsListed, after: State) -> I
         after_lots = position_lots(inventory, spec, target)
         yield Counted(fill, inventory.spread - spread2, position, after_lots)
     assert inventory.fills == folded.fills, f"seq {after.seq}: deals were counted otherwise"
+
+
+def same_units(one: MarketState, other: MarketState) -> bool:
+    """Say whether ticks and lots of two states of a market are the same."""
+    left, right = one.quoted.market, other.quoted.market
+    return (left.price_decimals, left.qty_decimals) == (right.price_decimals, right.qty_decimals)

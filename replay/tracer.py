@@ -22,7 +22,7 @@ from engine.reduce_session import LEFT_LEVEL
 from engine.state import MarketState, State
 from engine.types import OrderStatus, Role, VenueFill, VenueOrder
 from replay.aftermath import Aftermath
-from replay.deals import Counted, counted_deals
+from replay.deals import Counted, counted_deals, same_units
 from replay.legs import Decision, moment_of, unknown_leg
 from replay.tracked import Stay, Tracked, own_lots, touches
 from replay.trails import LATE_NS, FillTrail, ParameterSet, QueuePoint, Sums
@@ -179,6 +179,11 @@ class Tracer:
     ) -> None:
         self._runs[event.run_id] = None
         self._frames.clear()
+        for name, market in before.markets.items():
+            if name in after.markets and not same_units(market, after.markets[name]):
+                # The inventory counts anew, too.
+                self.own.pop(name, None)
+                self.foreign.pop(name, None)
         if record.recv_ns < before.now_ns:
             # The clock was set back between two runs: no horizon means anything any more.
             self._aftermath.end("not trusted")

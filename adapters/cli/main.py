@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("adapters.cli.run:run", "Quote; paper by default, with a venue of its own."),
     "paper": ("adapters.cli.paper:paper", "Serve the paper venue alone."),
     "replay": ("adapters.cli.replay:replay", "Fold a journal; --verify proves the run."),
+    "fills": ("adapters.cli.fills:fills", "Every fill: queue, latency, fee, edge, markouts."),
     "ctl": ("adapters.cli.ctl:ctl", "Tell a running engine what to do."),
     "panic": ("adapters.cli.panic:panic", "Cancel all, prove it, and forbid placing."),
     "doctor": ("adapters.cli.doctor:doctor", "Check machine, account and venue; no order placed."),
