@@ -42,7 +42,8 @@ def bbo(story: Story, at_ns: int, bid: int, ask: int) -> int:
 def bought_story() -> Story:
     """The bid waits behind 50, of which 40 go, and 4 of its 10 lots fill a second after start.
 
-    Seqs: snapshot 27, old trades 28, decision 29, request 30, answer 31, trade 32, deltas 33 and 34, fill 35.
+    Seqs: snapshot 27, old trades 28, decision 29, request 30, answer 31, trade 32, deltas 33 and
+    34, fill 35.
     """
     story = quoting_story()
     bid, _ = names(story)
