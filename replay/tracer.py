@@ -27,6 +27,9 @@ from replay.legs import Decision, moment_of, unknown_leg
 from replay.tracked import Stay, Tracked, own_lots, touches
 from replay.trails import LATE_NS, FillTrail, ParameterSet, QueuePoint, Sums
 
+FORGET_EVERY = 16
+"""So many fingerprints, about 16,000 records, between two looks for orders that are over."""
+
 
 def trails(
     records: Iterable[e.Record], start: State | None = None, tracer: Tracer | None = None
@@ -78,6 +81,7 @@ class Tracer:
         self._resting: dict[str, list[Stay]] = {}
         self._decision: dict[str, Decision] = {}
         self._decided_seq = 0
+        self._fingerprints = 0
         self._aftermath = Aftermath(self.finished)
         self._handlers: dict[type, Callable[[State, e.Record, Any, State], None]] = {
             e.BookDelta: self._book_delta,
@@ -269,6 +273,9 @@ class Tracer:
     def _told(
         self, before: State, record: e.Record, venue: VenueOrder, after: State, by: str
     ) -> None:
+        known = self._orders.get(venue.client_order_id)
+        if known is not None and known.stay.is_settled(venue):
+            return
         market = after.markets.get(venue.market)
         order = None if market is None else market.order(venue.client_order_id)
         tracked = self._tracked(after, venue.market, venue.client_order_id)
@@ -322,7 +329,10 @@ class Tracer:
         del self._orders[tracked.stay.leg.client_order_id]
 
     def _forget(self, before: State, record: e.Record, event: Any, after: State) -> None:
-        # At each fingerprint, so every thousand records: what the engine has forgotten too.
+        # At some of the fingerprints, one every thousand records: what the engine forgot too.
+        self._fingerprints += 1
+        if self._fingerprints % FORGET_EVERY:
+            return
         for client_order_id, tracked in list(self._orders.items()):
             market = after.markets.get(tracked.market)
             if market is None or market.order(client_order_id) is None:

@@ -7,11 +7,13 @@ from msgspec.structs import replace
 from engine.events import PublicTrade, Record
 from engine.orders import PAST_IDS, Order
 from engine.state import MarketState
-from engine.types import BUY
+from engine.types import BUY, OrderStatus, VenueOrder
 from engine.working import GHOST_NS
 from replay.legs import unknown_leg
 from replay.queue_place import QueuePlace, level_total
 from replay.trails import Leg, Moment
+
+_OPEN = OrderStatus.OPEN
 
 
 class Stay:
@@ -32,6 +34,15 @@ class Stay:
         """The venue showed it resting, for the first time."""
         self.leg = replace(self.leg, acknowledged=moment, acknowledged_by=by)
         self.acknowledged_ns = moment.at_ns
+
+    def is_settled(self, venue: VenueOrder) -> bool:
+        """Say whether a fact of an order that rests tells nothing of this stay any more."""
+        return (
+            venue.order_id == self.order_id
+            and venue.status is _OPEN
+            and self.acknowledged_ns > 0
+            and (self.shown_us > 0 or not venue.modified_us)
+        )
 
     def has_reached(self, venue_us: int, recv_ns: int) -> bool:
         """Say whether public data of a venue time, taken in at `recv_ns`, knows of the order."""
