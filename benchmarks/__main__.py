@@ -15,7 +15,12 @@ from benchmarks.figures import Section
 from benchmarks.machine import describe_machine, loop_ns
 from benchmarks.memory import measure_memory
 from benchmarks.ratios import measure_ratios
-from benchmarks.replaying import measure_fold, measure_journal, measure_replay
+from benchmarks.replaying import (
+    measure_fills,
+    measure_fold,
+    measure_journal,
+    measure_replay,
+)
 from benchmarks.report import Measured, print_machine, print_section, to_json
 from benchmarks.session import find_recording, make_session
 from benchmarks.sockets import measure_sockets
@@ -92,6 +97,7 @@ def _measurements(effort: Effort, recording: Path | None) -> Iterator[Measured]:
     yield _measured("stages", lambda: measure_stages(session))
     yield _measured("replay", lambda: measure_replay(session, passes))
     yield _measured("fold", lambda: measure_fold(session, passes))
+    yield _measured("fills", lambda: measure_fills(session, passes))
     journal = (effort.appends, effort.syncs, passes)
     yield _measured("journal", lambda: measure_journal(*journal))
     if effort.sockets_s:

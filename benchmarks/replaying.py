@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter_ns
 
+from adapters.cli.fills import Found, find
 from adapters.cli.simulate import JOURNAL
 from adapters.ports import AppendFile, SystemFs
 from adapters.runtime.journal import JournalWriter
@@ -14,6 +15,8 @@ from benchmarks.feeding import make_journal
 from benchmarks.figures import Section, per_call_us, rate_row, spread_us, timed_ns
 from benchmarks.session import Session
 from engine.events import Decided, Fingerprint, RequestSent
+from replay.fill_rows import fill_row
+from replay.fill_totals import Wanted
 from replay.read import fold, read_records
 from replay.verify import Proof, verify
 
@@ -66,6 +69,39 @@ def measure_fold(session: Session, passes: int) -> Section:
             rate_row("input events", inputs, times),
         ],
         notes=[f"{session.label}; {passes} passes over one session."],
+    )
+
+
+def measure_fills(session: Session, passes: int) -> Section:
+    """Time `fills` from the journal's bytes to rows and totals.
+
+    Raises:
+        RuntimeError: the fills are not those of the inventory, so that the times mean nothing.
+    """
+    inputs = sum(not isinstance(record.event, _OWN_RECORDS) for record in session.records)
+    found: list[Found] = []
+
+    def list_fills() -> None:
+        found.append(find(session.fs, JOURNAL, Wanted(), 0, None, progress=False))
+        for trail in found[-1].fills:
+            fill_row(trail)
+
+    times = timed_ns(list_fills, passes)
+    state = found[-1].tracer.state
+    counted = sum(market.inventory.fills for market in state.markets.values())
+    if len(found[-1].fills) != counted:
+        raise RuntimeError(f"fills benchmark: expected {counted}, found {len(found[-1].fills)}")
+    return Section(
+        key="fills",
+        title="fills, traced from their cause to their markouts",
+        rows=[
+            rate_row("all records", len(session.records), times),
+            rate_row("input events", inputs, times),
+        ],
+        notes=[
+            f"{session.label}; {counted} fills; {passes} passes.",
+            "From journal bytes in memory: read, CRC, decode, fold, trace, a row for each fill.",
+        ],
     )
 
 

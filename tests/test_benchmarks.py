@@ -14,7 +14,7 @@ from benchmarks.feeding import Feeder, measure_frames
 from benchmarks.figures import Row, Section, percentile, rate_row, spread_us
 from benchmarks.machine import describe_machine
 from benchmarks.memory import measure_memory
-from benchmarks.replaying import measure_fold, measure_journal, measure_replay
+from benchmarks.replaying import measure_fills, measure_fold, measure_journal, measure_replay
 from benchmarks.report import Measured, print_machine, print_section, to_json
 from benchmarks.session import Session, make_session
 from benchmarks.sockets import measure_sockets
@@ -91,7 +91,8 @@ def test_a_stage_that_comes_out_differently_is_refused() -> None:
 
 @pytest.mark.slow
 def test_replay_and_fold_count_the_whole_journal() -> None:
-    for section in (measure_replay(session(), 1), measure_fold(session(), 1)):
+    for measure in (measure_replay, measure_fold, measure_fills):
+        section = measure(session(), 1)
         found = rows(section)
         assert found["all records"].figures["n"] == len(session().records)
         assert 0 < found["input events"].figures["n"] < len(session().records)
@@ -139,7 +140,7 @@ def test_json_is_one_object_with_every_section(monkeypatch: pytest.MonkeyPatch) 
     assert result.exit_code == 0, result.output
     report = msgspec.json.decode(result.stdout)
     assert list(report) == ["machine", "sections"]
-    expected = ["frames", "stages", "replay", "fold", "journal", "ratios"]
+    expected = ["frames", "stages", "replay", "fold", "fills", "journal", "ratios"]
     assert list(report["sections"]) == expected
     assert all(section["loop_ns"] > 0 for section in report["sections"].values())
     assert "measuring replay" in result.stderr
