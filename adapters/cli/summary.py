@@ -200,7 +200,7 @@ def next_commands(journal: str) -> list[str]:
     commands = [
         (f"{program} replay {path} --verify", "prove the run"),
         (f"{program} journal ls {path}", "what it holds"),
-        (f"{program} journal cat {path} --tag Filled", "its fills"),
+        (f"{program} fills {path}", "its fills"),
     ]
     width = max(len(command) for command, _ in commands)
     return ["Next:", *(f"  {command:<{width}}   {what}" for command, what in commands)]

@@ -121,9 +121,9 @@ Run ab12cd (paper), 8:28:20, ended clean: stopped
 state fingerprint 000102030405060708090a0b0c0d0e0f
 
 Next:
-  quotefold replay 'journals/my run' --verify            prove the run
-  quotefold journal ls 'journals/my run'                 what it holds
-  quotefold journal cat 'journals/my run' --tag Filled   its fills
+  quotefold replay 'journals/my run' --verify   prove the run
+  quotefold journal ls 'journals/my run'        what it holds
+  quotefold fills 'journals/my run'             its fills
 """
 
 
