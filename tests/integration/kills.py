@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
@@ -151,7 +152,12 @@ def words(found: list[Figures]) -> str:
 
 def _one(kills: int, events: int, seed: int, verify: bool) -> Figures:
     with tempfile.TemporaryDirectory(prefix="quotefold-kills-") as directory:
-        return run_kills(kills, events, seed, Path(directory), verify=verify)
+        try:
+            return run_kills(kills, events, seed, Path(directory), verify=verify)
+        except Exception as error:
+            # Some hold a process, which cannot travel to the one that prints.
+            text = "".join(traceback.format_exception(error))
+            raise AssertionError(f"seed {seed}: {text}") from None
 
 
 def main() -> None:
