@@ -239,8 +239,8 @@ def _plan(options: _Options, address: VenueAddress, fs: SystemFs) -> RunPlan:
     import strategies
     from adapters.cli.config import config_json, state_directory, to_quoted, to_settings
     from adapters.cli.journal_config import to_keep
+    from adapters.runtime.journal_code import code_hash
     from adapters.runtime.run import RunPlan
-    from adapters.runtime.snapshots import code_hash
 
     core = [Path(package.__path__[0]) for package in (engine, strategies)]
 

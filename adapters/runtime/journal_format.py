@@ -162,6 +162,31 @@ def frame_at(data: bytes, pos: int) -> int | None:
     return int(seq) if crc32c(memoryview(data)[pos + 8 : end], length) == crc else None
 
 
+def whole_records(data: bytes, seq: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the whole records of a piece of an event segment that begins at a frame.
+
+    Marks are stepped over. Where a frame is not what follows, the records simply end: whoever asks
+    knows how many there have to be.
+
+    Args:
+        data: The piece.
+        seq: Of the first record in it.
+    """
+    pos, size, unpack, crc_of = 0, len(data), _FRAME.unpack_from, crc32c
+    while pos + FRAME_SIZE <= size:
+        length, crc, found = unpack(data, pos)
+        end = pos + FRAME_SIZE + length
+        body = data[pos + 8 : end]
+        if end > size or crc_of(body, length) != crc:
+            return
+        if found == seq:
+            seq += 1
+            yield found, body[8:]
+        elif found != _MARK:
+            return
+        pos = end
+
+
 def encode_mark(offset: int, durable_to: int) -> bytes:
     """Frame the statement that bytes before `durable_to` are durable, to be written at `offset`."""
     body = _pack_mark(_MARK, offset, durable_to)

@@ -26,6 +26,7 @@ _LEAD_MAGIC, _TRAIL_MAGIC = 0x184D2A51, 0x184D2A52
 _PLAIN = struct.Struct("<Q32s")
 _DIGEST_SIZE = 32
 _SMALL = 1024
+_WINDOW = 1 << 20  # read at once where a piece is wanted: the next one is often right behind it
 LEAD_SIZE = _SKIPPABLE.size + HEADER_SIZE
 HEADER_AT = _SKIPPABLE.size
 _TRAIL_SIZE = _SKIPPABLE.size + _PLAIN.size + _DIGEST_SIZE
@@ -107,3 +108,42 @@ def unpack_head(data: bytes, size: int) -> bytes:
     """Return up to `size` bytes from the beginning of a segment; its end may be missing."""
     reader = zstandard.ZstdDecompressor().stream_reader(memoryview(data)[LEAD_SIZE:])
     return reader.read(size)
+
+
+class PackedReader:
+    """Gives pieces of a plain segment out of its compressed bytes, forwards without a new start.
+
+    It proves nothing: whoever reads checks the records themselves.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._restart()
+
+    def _restart(self) -> None:
+        self._reader = zstandard.ZstdDecompressor().stream_reader(
+            memoryview(self._data)[LEAD_SIZE:]
+        )
+        self._start, self._window = 0, b""
+
+    def read(self, start: int, end: int) -> bytes:
+        """Return the bytes from `start` to `end`; fewer where there are none, or damaged ones."""
+        if start < self._start:
+            self._restart()
+        try:
+            self._forward(start, end)
+        except zstandard.ZstdError:
+            return b""
+        return self._window[start - self._start : end - self._start]
+
+    def _forward(self, start: int, end: int) -> None:
+        reached = self._start + len(self._window)
+        if start > reached:
+            self._reader.seek(start)
+            self._start, self._window = start, b""
+        elif end > reached:
+            self._window = self._window[start - self._start :]
+            self._start = start
+        missing = end - self._start - len(self._window)
+        if missing > 0:
+            self._window += self._reader.read(max(missing, _WINDOW))

@@ -58,7 +58,7 @@ def read_plain(fs: Fs, path: Path) -> bytes | Damage:
             try:
                 return fs.read(path)
             except FileNotFoundError:
-                path = path.with_name(path.name + PACKED_SUFFIX)  # compressed this very moment
+                path = packed_path(path)  # compressed this very moment
         return unpack(fs.read(path))
 
 
@@ -74,6 +74,11 @@ def read_head(fs: Fs, path: Path) -> bytes:
     """Read the header of a segment, and one byte that shows whether anything follows."""
     with _readable(path):
         return fs.read(path, HEADER_AT if is_packed(path) else 0, HEADER_SIZE + 1)
+
+
+def packed_path(path: Path) -> Path:
+    """Return where the compressed file of a plain segment is."""
+    return path.with_name(path.name + PACKED_SUFFIX)
 
 
 def is_packed(path: Path) -> bool:
@@ -175,9 +180,12 @@ def _in_order(fs: Fs, directory: Path) -> Iterator[tuple[Path, int, bool]]:
         raise JournalError(f"{directory}: expected a journal with segments, found none")
     for expected, (number, path) in enumerate(paths.items(), read_base(fs, directory).number):
         if number != expected:
-            missing = segment_name(expected)
-            raise JournalError(f"{directory}: expected {missing}, found {path.name} next")
+            raise missing_segment(directory, expected, path)
         yield path, number, number == max(paths)
+
+
+def missing_segment(directory: Path, number: int, found: Path) -> JournalError:
+    return JournalError(f"{directory}: expected {segment_name(number)}, found {found.name} next")
 
 
 def is_unborn(data: bytes, header: Header | Damage) -> bool:

@@ -7,9 +7,7 @@ else it is passed over, with a note that says why.
 
 from __future__ import annotations
 
-import hashlib
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -58,17 +56,6 @@ class Recovery(msgspec.Struct, frozen=True):
     """Record up to which a snapshot told it; 0 when all was folded."""
     notes: tuple[str, ...] = ()
     """Why snapshots were passed over."""
-
-
-def code_hash(fs: Fs, directories: Iterable[Path]) -> bytes:
-    """Hash the code that makes a state of a journal: the modules in some directories; 32 bytes."""
-    digest = hashlib.sha256(f"{sys.version} msgspec {msgspec.__version__}".encode())
-    for directory in directories:
-        for name in fs.list_dir(directory):
-            if name.endswith((".py", ".so")):
-                data = fs.read(directory / name)
-                digest.update(f"{name} {len(data)} ".encode() + data)
-    return digest.digest()
 
 
 def snapshot_name(seq: int) -> str:

@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from adapters.ports import SystemFs
 from adapters.runtime.journal import JournalWriter
+from adapters.runtime.journal_code import code_hash
 from adapters.runtime.snapshots import (
     CRC_SIZE,
     EVERY,
     SnapshotKeeper,
-    code_hash,
     decode_snapshot,
     encode_snapshot,
     fold_rest,
