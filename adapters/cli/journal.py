@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from adapters.cli.journal_cut import cut_command
+
 if TYPE_CHECKING:
     from adapters.ports import SystemFs
     from adapters.runtime.journal_compact import Compacted
@@ -28,6 +30,9 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON 
 @click.group()
 def journal() -> None:
     """Look into a journal directory, and look after it; only `compact` changes it."""
+
+
+journal.add_command(cut_command)
 
 
 @journal.command("ls")

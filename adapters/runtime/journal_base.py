@@ -31,6 +31,8 @@ class Base(msgspec.Struct, frozen=True, array_like=True):
         state_seq: Record after which `state` is; at or before the last one of the journal.
         state: As `engine.snapshot.encode_state` gives it; empty if none is known.
         why: What became of the records before, for people.
+        fingerprint: Of `state`, where it was cut out of another journal: the records have no
+            fingerprint of it then. Empty where the record after `state_seq` is one.
     """
 
     number: int = 1
@@ -39,6 +41,7 @@ class Base(msgspec.Struct, frozen=True, array_like=True):
     state_seq: int = 0
     state: bytes = b""
     why: str = ""
+    fingerprint: bytes = b""
 
     @property
     def is_whole(self) -> bool:

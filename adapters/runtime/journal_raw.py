@@ -38,6 +38,12 @@ class RawRecord(msgspec.Struct, frozen=True):
     stream: str
     data: bytes
 
+    @property
+    def payload(self) -> bytes:
+        """As a segment holds it."""
+        name = self.stream.encode()
+        return bytes((len(name),)) + name + self.data
+
 
 class RawWriter(SegmentWriter):
     """The writer of raw bytes of one journal; needs no sync before intents leave."""

@@ -7,14 +7,14 @@ and continued like any other; one that begins later can be read and verified, bu
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from adapters.ports import Fs
-from adapters.runtime.journal_base import BASE_NAME, Base, read_base, write_base
+from adapters.runtime.journal_base import BASE_NAME, Base, read_base
+from adapters.runtime.journal_copy import JournalCopy
 from adapters.runtime.journal_format import (
     FIRST_SEQ,
     HEADER_SIZE,
@@ -24,12 +24,8 @@ from adapters.runtime.journal_format import (
     Kind,
     Walk,
     decode_header,
-    encode_close,
-    encode_header,
-    encode_record_frame,
     frame_at,
     is_at_close,
-    segment_name,
 )
 from adapters.runtime.journal_packed import unpack_partly
 from adapters.runtime.journal_read import RAW_DIR, paths_from, read_plain
@@ -114,42 +110,13 @@ def _start(fs: Fs, directory: Path, lost: list[Lost]) -> Base:
         return Base()
 
 
-class _Copy:
-    """Segments being written to a new directory."""
+class _Copy(JournalCopy):
+    """A stretch being written."""
 
     def __init__(self, fs: Fs, directory: Path, kind: Kind, first_seq: int, start: Base) -> None:
-        if fs.list_dir(directory):
-            raise JournalError(f"{directory}: expected nothing there, found files; name another")
-        fs.make_dir(directory)
-        self._fs, self._directory, self._kind = fs, directory, kind
-        self.first_seq = self.next_seq = first_seq
-        self._number, self._prev_hash = 0, NO_HASH
-        if first_seq == start.first_seq:
-            start = msgspec.structs.replace(start, number=1, prev_hash=NO_HASH)
-        else:
+        if first_seq != start.first_seq:
             start = Base(first_seq=first_seq, why="salvaged: what is before it was damaged")
-        if kind is Kind.EVENTS and not start.is_whole:
-            write_base(fs, directory, start)
-
-    def add(self, header: Header, records: Records) -> None:
-        """Write one segment with the header of the damaged one, but in the new chain."""
-        self._number += 1
-        first_seq = self.next_seq if self._kind is Kind.EVENTS else self.first_seq
-        header = msgspec.structs.replace(
-            header, number=self._number, first_seq=first_seq, prev_hash=self._prev_hash
-        )
-        data = bytearray(encode_header(header))
-        for seq, payload in records:
-            data += encode_record_frame(seq, payload)
-            self.next_seq = seq + 1
-        data += encode_close(len(records), hashlib.sha256(data).digest())
-        file = self._fs.open_new(self._directory / segment_name(self._number))
-        try:
-            file.write(data)
-            file.sync()
-        finally:
-            file.close()
-        self._prev_hash = hashlib.sha256(data).digest()
+        super().__init__(fs, directory, kind, start)
 
     @property
     def stretch(self) -> Stretch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from adapters.ports import Fs
-from adapters.runtime.journal_base import BASE_NAME, read_base
+from adapters.runtime.journal_base import BASE_NAME, Base, read_base
 from adapters.runtime.journal_read import JournalReader
 from engine.codec import decode_record
 from engine.errors import JournalError
@@ -14,8 +14,14 @@ from engine.snapshot import decode_state
 from engine.state import State, fingerprint
 
 
-def start_state(fs: Fs, journal: Path) -> State:
+def start_state(fs: Fs, journal: Path, *, exact: bool = False) -> State:
     """Return the state from which the records of a journal are folded, from its `seq` + 1 on.
+
+    Args:
+        fs: Where the journal is.
+        journal: Its directory.
+        exact: Refuse a state cut out by a program whose states have other fields, which is good
+            enough to look at, with defaults for those, but not to trade on.
 
     Raises:
         JournalError: the state is not known, or not that of this program.
@@ -29,12 +35,26 @@ def start_state(fs: Fs, journal: Path) -> State:
             f" ({base.why}); such a journal can be read, but not folded"
         )
     try:
+        if base.fingerprint:
+            return _cut_state(base, exact=exact)
         return vouched_state(fs, journal, base.state_seq, base.state)
     except JournalError as error:
         raise JournalError(
             f"{journal / BASE_NAME}: expected a state of this program, found none: {error};"
             " replay with the version that wrote it, or begin a new journal"
         ) from error
+
+
+def _cut_state(base: Base, *, exact: bool) -> State:
+    state = decode_state(base.state)
+    if exact and fingerprint(state) != base.fingerprint:
+        raise JournalError("the state it was cut with has another fingerprint here")
+    try:
+        assert state.seq == base.state_seq, f"it is of seq {state.seq}"
+        state.check()
+    except AssertionError as error:
+        raise JournalError(f"the state it was cut with does not hold together: {error}") from error
+    return state
 
 
 def vouched_state(fs: Fs, journal: Path, seq: int, encoded: bytes) -> State:

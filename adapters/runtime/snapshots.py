@@ -88,7 +88,7 @@ def from_snapshot(fs: Fs, journal: Path, code: bytes) -> Recovery:
             notes.append(f"{snapshot_name(seq)} is not used: {error}")
         else:
             return Recovery(state, seq, tuple(notes))
-    start = start_state(fs, journal)
+    start = start_state(fs, journal, exact=True)
     return Recovery(start, start.seq, tuple(notes))
 
 
