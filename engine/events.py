@@ -324,6 +324,8 @@ class RunStarted(Event, frozen=True, tag="rs"):
     hedge_mode: bool | None = None
     """What the account answered before the run began; None where it was not asked, or did not tell.
     A run by another mode than its `Quoted.hedged` is refused."""
+    rebuilt: str = ""
+    """How the journal was rebuilt from the bytes as received; empty for one as it was recorded."""
 
 
 class TimerFired(Event, frozen=True, tag="ti"):

@@ -131,7 +131,8 @@ def _decided(record: e.Record, before: State, event: e.Decided) -> str | None:
 
 def _started(record: e.Record, before: State, event: e.RunStarted) -> str:
     names = ", ".join(quoted.market.name for quoted in event.quoted)
-    return f"run {event.run_id} started, {event.mode}: {names}"
+    rebuilt = f" ({event.rebuilt})" if event.rebuilt else ""
+    return f"run {event.run_id} started, {event.mode}: {names}{rebuilt}"
 
 
 def _ended(record: e.Record, before: State, event: e.RunEnded) -> str:

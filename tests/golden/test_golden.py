@@ -10,7 +10,7 @@ import pytest
 from adapters.ports import SystemFs
 from adapters.runtime.journal_verify import verify_journal
 from tests.golden.facts import facts
-from tests.golden.make import GENERATION, CORPUS, MAKERS
+from tests.golden.make import CORPUS, GENERATION, MAKERS
 from tests.golden.schema import load_samples
 from tests.replay.cuts import load_cut, loaded
 
