@@ -12,6 +12,7 @@ from rich.console import Console
 
 from benchmarks.feeding import measure_frames
 from benchmarks.figures import Section
+from benchmarks.inspecting import measure_inspect
 from benchmarks.machine import describe_machine, loop_ns
 from benchmarks.memory import measure_memory
 from benchmarks.ratios import measure_ratios
@@ -38,10 +39,11 @@ class Effort(msgspec.Struct, frozen=True):
     syncs: int
     posts: int
     sockets_s: float
+    looks: int
 
 
-FULL = Effort(55.0, 7, 15, 20_000, 200, 300, 8.0)
-QUICK = Effort(8.0, 2, 3, 2_000, 20, 30, 0.0)
+FULL = Effort(55.0, 7, 15, 20_000, 200, 300, 8.0, 100)
+QUICK = Effort(8.0, 2, 3, 2_000, 20, 30, 0.0, 20)
 MEMORY_S = 600.0
 VENUE = (24_000, 5.0, 100_000)
 """Requests, seconds of pushes, commands to the core."""
@@ -98,6 +100,7 @@ def _measurements(effort: Effort, recording: Path | None) -> Iterator[Measured]:
     yield _measured("replay", lambda: measure_replay(session, passes))
     yield _measured("fold", lambda: measure_fold(session, passes))
     yield _measured("fills", lambda: measure_fills(session, passes))
+    yield _measured("inspect", lambda: measure_inspect(session, effort.looks, passes))
     journal = (effort.appends, effort.syncs, passes)
     yield _measured("journal", lambda: measure_journal(*journal))
     if effort.sockets_s:

@@ -12,6 +12,7 @@ from rich.console import Console
 from benchmarks import __main__ as command
 from benchmarks.feeding import Feeder, measure_frames
 from benchmarks.figures import Row, Section, percentile, rate_row, spread_us
+from benchmarks.inspecting import measure_inspect
 from benchmarks.machine import describe_machine
 from benchmarks.memory import measure_memory
 from benchmarks.replaying import measure_fills, measure_fold, measure_journal, measure_replay
@@ -98,6 +99,16 @@ def test_replay_and_fold_count_the_whole_journal() -> None:
         assert 0 < found["input events"].figures["n"] < len(session().records)
 
 
+@pytest.mark.slow
+def test_looks_into_the_journal_come_out_right() -> None:
+    found = rows(measure_inspect(session(), 5, 1))
+    assert found["any look after it, opening included"].figures["n"] == 5
+    assert found["first use: index, records"].figures["n"] == len(session().records)
+    other = msgspec.structs.replace(session(), fingerprint=bytes(16))
+    with pytest.raises(RuntimeError, match="not that of the session"):
+        measure_inspect(other, 1, 1)
+
+
 def test_the_journal_is_appended_to_and_synced() -> None:
     found = rows(measure_journal(200, 2, 2))
     assert found["append 100 bytes"].figures["n"] == 200
@@ -134,13 +145,13 @@ def test_the_venue_answers_all_that_it_is_sent() -> None:
 
 @pytest.mark.slow
 def test_json_is_one_object_with_every_section(monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny = command.Effort(3.0, 1, 1, 100, 1, 2, 0.0)
+    tiny = command.Effort(3.0, 1, 1, 100, 1, 2, 0.0, 3)
     monkeypatch.setattr(command, "QUICK", tiny)
     result = CliRunner().invoke(command.main, ["--quick", "--synthetic", "--json"])
     assert result.exit_code == 0, result.output
     report = msgspec.json.decode(result.stdout)
     assert list(report) == ["machine", "sections"]
-    expected = ["frames", "stages", "replay", "fold", "fills", "journal", "ratios"]
+    expected = ["frames", "stages", "replay", "fold", "fills", "inspect", "journal", "ratios"]
     assert list(report["sections"]) == expected
     assert all(section["loop_ns"] > 0 for section in report["sections"].values())
     assert "measuring replay" in result.stderr
