@@ -56,7 +56,11 @@ def inspect(journal: Path, place: str, market: str, path: str | None, as_json: b
         if path is not None:
             print_json({**head, "path": path, "value": named(find(state, path))})
         else:
-            print_json({**head, **_object(state, market), "left_seq": opened.left_seq})
+            doubts = {
+                "left_seq": opened.left_seq,
+                "problem": None if opened.problem is None else str(opened.problem),
+            }
+            print_json({**head, **_object(state, market), **doubts})
         return
     tell_notes(opened)
     if path is not None:

@@ -220,9 +220,10 @@ class JournalIndex:
     def _index(
         self, path: Path, header: Header, head: bytes, prefix: SegmentIndex | None, *, is_last: bool
     ) -> None:
-        walk = Walk(load_segment(self._fs, path), header, check_digest=False)
+        data = load_segment(self._fs, path)
+        walk = Walk(data, header, check_digest=False)
         blocks: list[Block] = []
-        if prefix is not None and prefix.blocks:
+        if prefix is not None and _holds(data, prefix):
             # The last block may have been a part of one.
             blocks = list(prefix.blocks[:-1])
             last = prefix.blocks[-1]
@@ -247,6 +248,14 @@ class JournalIndex:
         )
         if walk.damage is not None and not (is_last and walk.is_torn()):
             raise damage_error(path, walk.damage)
+
+
+def _holds(data: bytes, index: SegmentIndex) -> bool:
+    # A crash may have taken whole records that were read before they were durable.
+    if not index.blocks:
+        return False
+    last = index.blocks[-1]
+    return next(whole_records(data[last.offset :], last.first_seq), None) is not None
 
 
 def _first_seq(segment: SegmentIndex) -> int:

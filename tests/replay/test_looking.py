@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from engine.types import Side
 from replay.fields import find
 from tests.cli.kit import NOON, S, order, quoting
 from tests.replay.recorded import Recorded, on_disk, recorded
+from tests.source_tree import ROOT
+from tests.test_readme import parsed
 
 
 @pytest.fixture(scope="module")
@@ -247,6 +250,18 @@ def test_nothing_is_written_into_the_journal(run: Any, tmp_path: Path) -> None:
     run("inspect", journal)
     assert {path: path.stat().st_mtime_ns for path in sorted(journal.rglob("*"))} == before
     assert (journal.parent / f"{journal.name}.cache").is_dir()
+
+
+def typed() -> list[tuple[str, ...]]:
+    """Return the commands that docs/time-machine.md shows."""
+    text = (ROOT / "docs" / "time-machine.md").read_text("utf-8")
+    lines = [line.split("   ")[0] for line in text.splitlines() if line.startswith("quotefold ")]
+    return [tuple(shlex.split(line)[1:]) for line in lines]
+
+
+@pytest.mark.parametrize("words", typed(), ids=" ".join)
+def test_every_command_of_the_documentation_parses(words: tuple[str, ...]) -> None:
+    assert parsed(words).command.callback is not None
 
 
 def test_noon_is_noon() -> None:

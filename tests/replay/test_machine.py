@@ -13,7 +13,7 @@ from adapters.cli.simulate import JOURNAL
 from adapters.runtime import journal_index
 from adapters.runtime.journal import JournalWriter
 from adapters.runtime.journal_base import Base, write_base
-from adapters.runtime.journal_format import HEADER_SIZE
+from adapters.runtime.journal_format import CLOSE_SIZE, HEADER_SIZE
 from adapters.runtime.journal_keep import Keep, carry_out, plan_drop
 from adapters.runtime.snapshots import SnapshotKeeper
 from adapters.simulated_fs import SimFs
@@ -234,7 +234,7 @@ def test_without_a_disk_for_it_states_are_kept_in_memory(monkeypatch: pytest.Mon
 class HandMade:
     """Journals of timers, with a fingerprint every tenth record."""
 
-    def __init__(self, segment_bytes: int = 1 << 20, wrong_at: int = 0) -> None:
+    def __init__(self, segment_bytes: int, wrong_at: int, records: int) -> None:
         self.fs = SimFs()
         self.states = [State()]
         keeper = SnapshotKeeper(self.fs, JOURNAL, b"code", 0, one_a_segment=True)
@@ -243,7 +243,7 @@ class HandMade:
         )
         self.records: list[e.Record] = []
         with writer:
-            for seq in range(1, 121):
+            for seq in range(1, records + 1):
                 event: e.AnyEvent = e.TimerFired()
                 if seq == 1:
                     event = e.RunStarted("r1", "paper", (), "{}", Settings(), (quoted(),))
@@ -257,8 +257,8 @@ class HandMade:
                 self.states.append(reduce(self.states[-1], record))
 
 
-def hand_made(segment_bytes: int = 1 << 20, wrong_at: int = 0) -> HandMade:
-    return HandMade(segment_bytes, wrong_at)
+def hand_made(segment_bytes: int = 1 << 20, wrong_at: int = 0, records: int = 120) -> HandMade:
+    return HandMade(segment_bytes, wrong_at, records)
 
 
 def test_a_journal_whose_beginning_was_dropped() -> None:
@@ -308,6 +308,29 @@ def test_a_journal_that_grows_is_seen_after_a_refresh() -> None:
         assert journal.at(seq) == state
     writer.close()
     assert opened(made.fs).at(123) == state
+
+
+@pytest.mark.parametrize("lost", [5, 30, 119], ids="{} records".format)
+def test_records_that_a_crash_took_after_they_were_read_are_forgotten(lost: int) -> None:
+    """They were written, and not durable; another run then wrote others in their place."""
+    made, left = hand_made(), hand_made(records=120 - lost)
+    path = JOURNAL / "00000001.qfj"
+    written, durable = (one.fs.read(path)[:-CLOSE_SIZE] for one in (made, left))
+    assert written.startswith(durable)
+    made.fs.overwrite(path, written)
+    assert opened(made.fs).at(120) == made.states[120]
+    made.fs.overwrite(path, durable)
+    state = left.states[-1]
+    writer, _ = JournalWriter.open(made.fs, JOURNAL, bytes(32), bytes(32))
+    with writer:
+        for seq in range(121 - lost, 141):
+            record = e.Record(seq, T0 + 10**9 + seq, 0, e.TimerFired())
+            writer.append(seq, encode_record(record))
+            state = reduce(state, record)
+    journal = opened(made.fs)
+    assert (journal.problem, journal.last_seq) == (None, 140)
+    assert journal.at(140) == state
+    assert journal.at(120).now_ns == T0 + 10**9 + 120
 
 
 def test_a_torn_tail_ends_the_journal_and_is_no_problem() -> None:
