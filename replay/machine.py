@@ -35,6 +35,9 @@ EVERY = 3_000
 which is every 1,000 records at most, and so 4,000 apart: a tenth of a second to fold when slow."""
 EVERY_WITHOUT = 2 * EVERY
 """The same where the journal has no fingerprints to vouch for a state."""
+KEEP_BLOCKS = 64
+"""Blocks that an open segment has to grow by for its index to be written again: 65,000 records,
+which are indexed anew in a tenth of a second."""
 _RECENT = 8
 """States kept as they are, for whoever goes on from one."""
 
@@ -88,7 +91,11 @@ class Journal:
         known = self._cache.indices()
         self._index = JournalIndex(self._fs, self.path, known)
         for number, segment in self._index.segments.items():
-            if known.get(number) != segment:
+            blocks = len(known[number].blocks) if number in known else 0
+            if known.get(number) == segment:
+                continue
+            # Of a segment that still grows it is not worth writing each time.
+            if segment.complete or len(segment.blocks) >= blocks + KEEP_BLOCKS:
                 self._cache.keep_index(number, segment)
 
     @property

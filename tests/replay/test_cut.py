@@ -25,8 +25,8 @@ from replay.cut import Cut, cut
 from replay.read import read_records
 from replay.verify import verify
 from tests.replay.cuts import load_cut
+from tests.replay.hand_made import hand_made
 from tests.replay.recorded import on_disk, opened, recorded
-from tests.replay.test_machine import hand_made
 
 pytestmark = pytest.mark.slow
 
