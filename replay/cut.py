@@ -35,7 +35,14 @@ class Cut(msgspec.Struct, frozen=True):
 
 
 def cut(
-    journal: Journal, fs: Fs, target: Path, from_seq: int, until_seq: int, *, raw: bool = False
+    journal: Journal,
+    fs: Fs,
+    target: Path,
+    from_seq: int,
+    until_seq: int,
+    *,
+    raw: bool = False,
+    anyway: bool = False,
 ) -> Cut:
     """Write a journal that begins with the state after one record and holds those behind it.
 
@@ -46,6 +53,7 @@ def cut(
         from_seq: The new journal begins with the state after this record; 0 for the beginning.
         until_seq: Its last record.
         raw: Take the raw bytes along.
+        anyway: Take the state as this code has it, though it left the recording before.
 
     Raises:
         ConfigError: the places are no part of the journal.
@@ -57,7 +65,7 @@ def cut(
             f"{journal.path}: expected --from below --to, and that at most {journal.last_seq},"
             f" found {from_seq} and {until_seq}"
         )
-    copy = JournalCopy(fs, target, Kind.EVENTS, _base(journal, from_seq))
+    copy = JournalCopy(fs, target, Kind.EVENTS, _base(journal, from_seq, anyway=anyway))
     for header, records in _parts(journal, fs, copy.first_seq, until_seq):
         copy.add(header, records)
     count = _copy_raw(journal.path, fs, target, copy.first_seq, until_seq) if raw else 0
@@ -67,21 +75,23 @@ def cut(
     return Cut(str(target), copy.first_seq, until_seq, count, stored)
 
 
-def _base(journal: Journal, from_seq: int) -> Base:
+def _base(journal: Journal, from_seq: int, *, anyway: bool) -> Base:
     if from_seq < FIRST_SEQ:
         return Base()
     state = journal.at(from_seq)
-    if journal.left_seq:
+    left = journal.left_seq
+    if left and not anyway:
         raise JournalError(
-            f"{journal.path} seq {journal.left_seq}: expected the recorded fingerprint, found that"
-            " this code folds to another state; cut from an earlier place, or by the version that"
-            " wrote the journal"
+            f"{journal.path} seq {left}: expected the recorded fingerprint, found that"
+            " this code folds to another state; cut from an earlier place, by the version that"
+            " wrote the journal, or with --anyway"
         )
+    by = f", by code that left the recording at seq {left}" if left else ""
     return Base(
         first_seq=from_seq + 1,
         state_seq=from_seq,
         state=encode_state(state),
-        why=f"cut out of {journal.path.resolve().name} after seq {from_seq}",
+        why=f"cut out of {journal.path.resolve().name} after seq {from_seq}{by}",
         fingerprint=fingerprint(state),
     )
 

@@ -15,9 +15,16 @@ from adapters.cli.places import json_option, open_journal, print_json, seq_of
 @click.option("--from", "from_place", required=True, metavar="SEQ|TIME", help="NEW begins behind.")
 @click.option("--to", "to_place", default="end", metavar="SEQ|TIME", help="Its last record.")
 @click.option("--raw", is_flag=True, help="Take the bytes as received along.")
+@click.option("--anyway", is_flag=True, help="Though this code left the recording before.")
 @json_option
 def cut_command(
-    directory: Path, target: Path, from_place: str, to_place: str, raw: bool, as_json: bool
+    directory: Path,
+    target: Path,
+    from_place: str,
+    to_place: str,
+    raw: bool,
+    anyway: bool,
+    as_json: bool,
 ) -> None:
     """Cut a part out of a journal: NEW begins with the state after --from, and holds what follows.
 
@@ -39,7 +46,8 @@ def cut_command(
         raise ConfigError(f"{target}: expected nothing there, found files; name another")
     first = 0 if from_place == "0" else seq_of(opened, from_place)
     try:
-        done = cut(opened, fs, target, first, seq_of(opened, to_place), raw=raw)
+        last = seq_of(opened, to_place)
+        done = cut(opened, fs, target, first, last, raw=raw, anyway=anyway)
     except OSError as error:
         raise ConfigError(f"{target}: cannot write: {error}") from error
     if as_json:

@@ -118,6 +118,7 @@ def tell_notes(journal: Journal) -> None:
     if journal.left_seq:
         click.echo(
             f"note: this code does not come to the fingerprint at seq {journal.left_seq}: from"
-            " there on the states are what it makes of the records",
+            " there on the states are what it makes of the records (it has other fields of a"
+            " state than the recording, or folds otherwise)",
             err=True,
         )

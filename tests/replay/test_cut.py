@@ -113,6 +113,10 @@ def test_a_place_behind_which_the_code_left_is_refused() -> None:
         cut(opened(made.fs), made.fs, NEW, 60, 100)
     cut(opened(made.fs), made.fs, NEW, 30, 100)
     assert start_state(made.fs, NEW) == made.states[30]
+    other = Path("/other")
+    cut(opened(made.fs), made.fs, other, 60, 100, anyway=True)
+    assert start_state(made.fs, other) == made.states[60]
+    assert "by code that left the recording at seq 40" in read_base(made.fs, other).why
 
 
 def test_something_in_the_way_is_refused() -> None:
