@@ -269,6 +269,6 @@ def test_what_the_run_cannot_do_is_refused_and_not_journaled() -> None:
         assert answer["ok"] is False
         assert "expected" in answer["error"] or "not usable" in answer["error"]
     assert answers[5]["ok"] is True
-    assert answers[6] == {"resting": 4}
+    assert answers[6]["resting"] > 0
     assert not [r for r in records_of(run.fs) if isinstance(r.event, OperatorCommanded)]
     assert run.outcome.ended.clean
