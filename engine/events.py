@@ -326,6 +326,8 @@ class RunStarted(Event, frozen=True, tag="rs"):
     A run by another mode than its `Quoted.hedged` is refused."""
     rebuilt: str = ""
     """How the journal was rebuilt from the bytes as received; empty for one as it was recorded."""
+    code: tuple[tuple[str, str], ...] = ()
+    """Hashes of the code that decides and encodes, by part; empty before they were recorded."""
 
 
 class TimerFired(Event, frozen=True, tag="ti"):

@@ -235,14 +235,10 @@ async def _go_live(
 def _plan(options: _Options, address: VenueAddress, fs: SystemFs) -> RunPlan:
     from functools import partial
 
-    import engine
-    import strategies
     from adapters.cli.config import config_json, state_directory, to_quoted, to_settings
     from adapters.cli.journal_config import to_keep
-    from adapters.runtime.journal_code import code_hash
+    from adapters.cli.own_code import core_hash, part_hashes
     from adapters.runtime.run import RunPlan
-
-    core = [Path(package.__path__[0]) for package in (engine, strategies)]
 
     config = options.config
     return RunPlan(
@@ -262,7 +258,8 @@ def _plan(options: _Options, address: VenueAddress, fs: SystemFs) -> RunPlan:
         keep=to_keep(config.journal, config.source),
         state_directory=state_directory(config),
         account=options.whose.account,
-        code=code_hash(fs, core),
+        code=core_hash(fs),
+        code_parts=part_hashes(fs),
     )
 
 

@@ -10,10 +10,12 @@ import msgspec
 import trio
 
 from adapters.cli.config import Config, config_json, to_quoted, to_settings
+from adapters.cli.own_code import part_hashes
 from adapters.paper.config import VenueConfig, in_hedge_mode
 from adapters.paper.faults.plan import Plan
 from adapters.paper.flow.source import MakeFlow
 from adapters.paper.server import VenueHandle, serve_venue
+from adapters.ports import SystemFs
 from adapters.runtime.live import LiveLoop
 from adapters.runtime.run import RunOutcome, RunPlan, run_engine
 from adapters.runtime.sequencer import Observer
@@ -129,6 +131,7 @@ async def _simulate(
             journal=JOURNAL,
             state_directory=STATE,
             code=b"simulated",
+            code_parts=part_hashes(SystemFs()),
             threaded=False,
         )
 

@@ -80,6 +80,8 @@ class RunPlan(msgspec.Struct, frozen=True):
     """Name among several accounts, which have latches of their own; None heeds all latches."""
     code: bytes = b""
     """The `code_hash` of this program, for snapshots of the state; empty to do without them."""
+    code_parts: tuple[tuple[str, str], ...] = ()
+    """Hashes of the code that decides and encodes, for the record of the run."""
     threaded: bool = True
     """Snapshots and checks are done in threads, beside the loop; a simulation has none."""
 
@@ -202,8 +204,7 @@ def _open(plan: RunPlan, fs: Fs, files: ExitStack) -> _Opened:
 
 
 def _chores(plan: RunPlan, fs: Fs, clock: Clock, snapshot_seq: int) -> Chores:
-    one_a_segment = not plan.keep.everything
-    keeper = SnapshotKeeper(fs, plan.journal, plan.code, snapshot_seq, one_a_segment=one_a_segment)
+    keeper = SnapshotKeeper(fs, plan.journal, plan.code, snapshot_seq)
     return Chores(
         fs,
         plan.journal,
@@ -232,6 +233,7 @@ async def _learn(plan: RunPlan, rest: RestClient, nonces: NonceSource, ids: Ids)
         settings=plan.settings,
         quoted=quoted,
         hedge_mode=hedge_mode,
+        code=plan.code_parts,
     )
 
 
