@@ -19,7 +19,7 @@ from adapters.runtime.journal_start import start_state, vouched_state
 from engine.codec import decode_record
 from engine.errors import JournalError
 from engine.reduce import reduce
-from engine.snapshot import encode_state
+from engine.snapshot import decode_state, encode_state
 from engine.state import State
 
 EVERY = 20_000
@@ -72,16 +72,19 @@ def list_snapshots(fs: Fs, journal: Path) -> list[int]:
     return sorted(int(stem) for stem in stems if stem.isascii() and stem.isdigit())
 
 
-def from_snapshot(fs: Fs, journal: Path, code: bytes) -> Recovery:
+def from_snapshot(fs: Fs, journal: Path, code: bytes, at_most: int | None = None) -> Recovery:
     """Return the state of the newest snapshot that fits; the one to start from if none does.
 
     Args:
         fs: Where the journal is.
         journal: Its directory.
         code: The `code_hash` of this program; empty to use no snapshot.
+        at_most: Snapshots of later records are not looked at.
     """
     notes: list[str] = []
     for seq in reversed(_listed(fs, journal, notes) if code else []):
+        if at_most is not None and seq > at_most:
+            continue
         try:
             state = _load(fs, journal, seq, code)
         except (OSError, JournalError, msgspec.MsgspecError) as error:
@@ -107,6 +110,17 @@ def _load(fs: Fs, journal: Path, seq: int, code: bytes) -> State:
     return vouched_state(fs, journal, seq, kept.state)
 
 
+def kept_state(fs: Fs, journal: Path, seq: int) -> State | None:
+    """Return the state that a run kept after a record, whatever code made it; None without one.
+
+    Nothing vouches for it: whoever uses it compares its fingerprint with the recorded one.
+    """
+    try:
+        return decode_state(decode_snapshot(fs.read(journal / snapshot_name(seq))).state)
+    except (OSError, JournalError, msgspec.MsgspecError):
+        return None
+
+
 def fold_rest(fs: Fs, journal: Path, state: State) -> State:
     """Return the state after what a journal holds beyond the one given."""
     for _, payload in JournalReader(fs, journal).payloads(state.seq + 1):
@@ -117,23 +131,21 @@ def fold_rest(fs: Fs, journal: Path, state: State) -> State:
 class SnapshotKeeper:
     """Writes the snapshots of one run."""
 
-    def __init__(
-        self, fs: Fs, journal: Path, code: bytes, last_seq: int, *, one_a_segment: bool = False
-    ) -> None:
+    def __init__(self, fs: Fs, journal: Path, code: bytes, last_seq: int) -> None:
         """Keep snapshots beside a journal.
+
+        The first in each segment stays: a proof begins at several of them at once, and the journal
+        at one of them when older segments are dropped.
 
         Args:
             fs: Where the journal is.
             journal: Its directory.
             code: The `code_hash` of this program; empty to keep none.
             last_seq: Record of the snapshot that this run began from; 0 for none.
-            one_a_segment: Leave the first in each segment, for the journal to begin there once
-                older segments are dropped.
         """
         self._fs = fs
         self._journal = journal
         self._code = code
-        self._one_a_segment = one_a_segment
         self._last_seq = self._good_seq = last_seq
 
     def is_due(self, state: State, every: int = EVERY) -> bool:
@@ -143,14 +155,14 @@ class SnapshotKeeper:
     def keep(self, state: State) -> None:
         """Write a snapshot of a state whose fingerprint the journal records.
 
-        The one before is kept, should this one not fit; all others go. What the disk refuses is
-        done without.
+        The one before is kept, should this one not fit, and one a segment; all others go. What
+        the disk refuses is done without.
         """
         self._last_seq = state.seq
         data = encode_snapshot(Snapshot(self._code, encode_state(state)))
         try:
             seqs = list_snapshots(self._fs, self._journal)
-            kept = {self._good_seq, *(self._first_ones(seqs) if self._one_a_segment else ())}
+            kept = {self._good_seq, *self._first_ones(seqs)}
             for seq in seqs:
                 if seq not in kept:
                     self._fs.remove(self._journal / snapshot_name(seq))

@@ -39,7 +39,7 @@ def kept_journal(*, snapshots: bool = True) -> tuple[SimFs, State]:
     fs, state = SimFs(), State()
     writer, _ = JournalWriter.open(fs, JOURNAL, SCHEMA, CONFIG, segment_bytes=SEGMENT)
     raw, _ = RawWriter.open(fs, JOURNAL, SCHEMA, CONFIG, first_seq=1, segment_bytes=SEGMENT)
-    keeper = SnapshotKeeper(fs, JOURNAL, b"code", 0, one_a_segment=True)
+    keeper = SnapshotKeeper(fs, JOURNAL, b"code", 0)
     with writer, raw:
         for seq in range(1, RECORDS + 1):
             event: AnyEvent = TimerFired()

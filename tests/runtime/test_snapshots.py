@@ -163,14 +163,14 @@ def test_every_bit_of_a_snapshot_counts() -> None:
 # --- keeping ------------------------------------------------------------------------------------
 
 
-def test_the_newest_and_the_one_before_are_kept() -> None:
+def test_the_newest_the_one_before_and_the_first_of_the_segment_are_kept() -> None:
     kept = Kept()
     assert list_snapshots(kept.fs, JOURNAL) == [10, 20]
     keeper = SnapshotKeeper(kept.fs, JOURNAL, CODE, 20)
     keeper.keep(kept.states[25])
-    assert list_snapshots(kept.fs, JOURNAL) == [20, 25]
+    assert list_snapshots(kept.fs, JOURNAL) == [10, 20, 25]
     keeper.keep(kept.states[28])
-    assert list_snapshots(kept.fs, JOURNAL) == [25, 28]
+    assert list_snapshots(kept.fs, JOURNAL) == [10, 25, 28]
 
 
 def test_one_that_did_not_fit_goes_even_if_it_claims_to_be_newer() -> None:
@@ -178,8 +178,8 @@ def test_one_that_did_not_fit_goes_even_if_it_claims_to_be_newer() -> None:
     keeper = SnapshotKeeper(kept.fs, JOURNAL, CODE, 10)
     keeper.keep(kept.states[15])
     assert list_snapshots(kept.fs, JOURNAL) == [10, 15]
-    SnapshotKeeper(kept.fs, JOURNAL, CODE, 0).keep(kept.states[15])
-    assert list_snapshots(kept.fs, JOURNAL) == [15]
+    SnapshotKeeper(kept.fs, JOURNAL, CODE, 0).keep(kept.states[12])
+    assert list_snapshots(kept.fs, JOURNAL) == [10, 12]
 
 
 def test_a_snapshot_is_due_after_so_many_records() -> None:
