@@ -279,6 +279,7 @@ class Walk:
     def __init__(self, data: bytes, header: Header, *, check_digest: bool) -> None:
         self.data = data
         self.header = header
+        self.base = 0  # where in the segment `data` begins
         self._check_digest = check_digest  # a third of the time, and the CRCs say the same
         self.end = HEADER_SIZE
         self.next_seq = header.first_seq
@@ -311,6 +312,19 @@ class Walk:
                 if self.damage is not None:
                     return
                 self.end = pos = end
+
+    @classmethod
+    def onward(cls, data: bytes, header: Header, base: int, next_seq: int) -> Walk:
+        """Begin in the middle of a segment of events: at offset `base`, with record `next_seq`."""
+        walk = cls(data, header, check_digest=False)
+        walk.base, walk.end = base, 0
+        walk.next_seq, walk.count = next_seq, next_seq - header.first_seq
+        return walk
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Say whether the walk ended at a frame that does not fit its length and CRC."""
+        return self._cut_short
 
     def resume(self, pos: int, seq: int) -> None:
         """Go on behind damage, at a whole frame."""
@@ -354,9 +368,10 @@ class Walk:
         body = self.data[pos + FRAME_SIZE : end]
         if seq == _MARK and len(body) == _MARK_BODY.size:
             own, durable_to = _MARK_BODY.unpack(body)
-            if own == pos and durable_to <= pos:
+            at = self.base + pos
+            if own == at and durable_to <= at:
                 return None
-            return Damage(pos, self.next_seq, f"a mark of offset {pos}", f"{own}, {durable_to}")
+            return Damage(pos, self.next_seq, f"a mark of offset {at}", f"{own}, {durable_to}")
         if seq == _CLOSE and len(body) == _CLOSE_BODY.size:
             return self._closing(pos, end, *_CLOSE_BODY.unpack(body))
         return Damage(pos, self.next_seq, f"seq {self.next_seq}", f"seq {seq}")
