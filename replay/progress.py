@@ -11,16 +11,17 @@ EVERY = 100_000
 """Records between two updates, about a second of work."""
 
 
-def with_progress(records: Iterator[Record], *, enabled: bool) -> Iterator[Record]:
-    """Pass records through, counting them on a terminal."""
+def with_progress(blocks: Iterator[list[Record]], *, enabled: bool) -> Iterator[list[Record]]:
+    """Pass blocks of records through, counting them on a terminal."""
     if not enabled or not sys.stderr.isatty():
-        yield from records
+        yield from blocks
         return
-    count = 0
-    for record in records:
-        yield record
-        count += 1
-        if count % EVERY == 0:
+    count = told = 0
+    for block in blocks:
+        count += len(block)
+        yield block
+        if count - told >= EVERY:
+            told = count
             print(f"\r{count:,} records", end="", file=sys.stderr, flush=True)
-    if count >= EVERY:
+    if told:
         print("\r\033[K", end="", file=sys.stderr, flush=True)

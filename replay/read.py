@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import takewhile
+from itertools import chain, takewhile
 from pathlib import Path
 
 from adapters.ports import Fs
@@ -29,6 +29,13 @@ def read_records(
         JournalError: if a segment is damaged, or a record is not of this schema; whatever came
             before it has been yielded.
     """
+    return chain.from_iterable(read_blocks(fs, directory, until_seq, from_seq))
+
+
+def read_blocks(
+    fs: Fs, directory: Path, until_seq: int | None = None, from_seq: int = FIRST_SEQ
+) -> Iterator[list[Record]]:
+    """Yield the same records in lists; a list is emptied when the next one is asked for."""
     payloads = JournalReader(fs, directory).payloads(from_seq)
     if until_seq is not None:
         payloads = takewhile(lambda found: found[0] <= until_seq, payloads)
@@ -38,12 +45,12 @@ def read_records(
         for _, payload in payloads:
             add(decode(payload))
             if len(block) == BLOCK:
-                yield from block
+                yield block
                 block.clear()
     except JournalError:
-        yield from block
+        yield block
         raise
-    yield from block
+    yield block
 
 
 def fold(records: Iterator[Record]) -> State:

@@ -104,7 +104,8 @@ def _may_import(layer: str, imported: str) -> bool:
     if _within(imported, layer):
         return True
     if layer == "replay" and _within(imported, "adapters.runtime"):
-        return imported.startswith("adapters.runtime.journal")
+        # Snapshots are files of a journal too.
+        return imported.startswith(("adapters.runtime.journal", "adapters.runtime.snapshots"))
     if "pure" in LAYERS[layer] and imported.startswith(("adapters.whitebit.", "adapters.paper.")):
         return _is_pure(imported)
     return any(_within(imported, prefix) for prefix in LAYERS[layer])
