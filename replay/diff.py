@@ -95,10 +95,7 @@ def _sequences(
     if len(left) != len(right):
         longer, word = (left, "recorded") if len(left) > len(right) else (right, "recomputed")
         extra = _item(name, longer[min(len(left), len(right))], market)
-        yield (
-            f"{path}: recorded {len(left)}, recomputed {len(right)}; beyond the shorter comes"
-            f" {word} {extra}"
-        )
+        yield f"{path}: only {word}: {extra} ({len(left)} recorded, {len(right)} recomputed)"
 
 
 def _place(path: str, name: str, index: int, count: int, item: Any) -> str:
@@ -144,6 +141,8 @@ def called(value: msgspec.Struct) -> str:
         parts.append(shown("side", getattr(value, "side", None)))
     if "level" in fields:
         parts.append(f"level {getattr(value, 'level', '')}")
+    if reason := getattr(value, "reason", ""):
+        parts[-1] += f": {reason}"
     if isinstance(value, IntentBase):
         target = getattr(value, "market", "") or getattr(value, "stream", "")
         if target:
