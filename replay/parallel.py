@@ -192,5 +192,7 @@ def joined(first: Proved, second: Proved) -> Proved:
             checked_agreed=a.checked_agreed if a.checked_seq else at_seam,
             kept=a.kept or b.kept,
         )
-    proof = replace(proof, versions=b.versions or a.versions)
+    proof = replace(
+        proof, versions=b.versions or a.versions, agreed_seq=b.agreed_seq or a.agreed_seq
+    )
     return replace(second, proof=proof, start_digest=first.start_digest)

@@ -71,6 +71,8 @@ class Proof(msgspec.Struct):
     """Of the state after the last fingerprint record, or after the last record without one."""
     versions: tuple[tuple[str, str], ...] = ()
     """Of the last run."""
+    agreed_seq: int = 0
+    """The last fingerprint that came out the same; 0 when none did."""
     checked_seq: int = 0
     """The first fingerprint behind the first divergence; 0 when none followed."""
     checked_agreed: bool = False
@@ -134,7 +136,6 @@ class Verifier:
         self.stopped = False
         self._compare = compare
         self._snapshot_at = snapshot_at
-        self._agreed_seq = 0
         self._markets = specs_of(self.state)
 
     def take(self, records: Iterable[Record]) -> None:
@@ -237,7 +238,7 @@ class Verifier:
         if proof.first is not None and not proof.checked_seq:
             proof.checked_seq, proof.checked_agreed = record.seq, agreed
         if agreed:
-            self._agreed_seq = record.seq
+            proof.agreed_seq = record.seq
             return
         if proof.kept is None and self._snapshot_at is not None:
             kept = self._snapshot_at(state.seq)
@@ -267,7 +268,7 @@ class Verifier:
                 found[0],
                 record.cause_seq,
                 tuple(found),
-                self._agreed_seq,
+                proof.agreed_seq,
                 lines,
             )
 

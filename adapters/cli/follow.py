@@ -15,6 +15,7 @@ from adapters.ports import Fs
 from adapters.runtime.journal_follow import Follower
 from adapters.runtime.snapshots import kept_state
 from engine.codec import decode_record
+from engine.errors import JournalError
 from engine.events import Fingerprint, RunEnded
 from engine.state import State
 from replay.verify import Verifier
@@ -33,11 +34,17 @@ def follow_journal(fs: Fs, journal: Path, at_most: int | None, *, as_json: bool)
         journal: Its directory; never written to.
         at_most: The last record whose snapshot may be begun with; 0: none, None: any.
         as_json: One JSON object at the end, and nothing else.
+
+    Raises:
+        ConfigError: there is no journal.
+        JournalError: it is damaged.
     """
     one, start = begin(fs, journal, at_most)
     if not as_json:
         print_beginning(one, verified=True)
     trio.run(_until_signal, fs, one, start)
+    if one.error:
+        raise JournalError(one.error)
     return print_proofs(fs, [one], verified=True, as_json=as_json)
 
 
@@ -45,7 +52,10 @@ async def _until_signal(fs: Fs, one: Proven, start: State) -> None:
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_cancel_on_signal, signals, nursery.cancel_scope)
-            await follow(fs, one, start)
+            try:
+                await follow(fs, one, start)
+            except JournalError as error:
+                one.error = str(error)  # the nursery would hide it in a group
             nursery.cancel_scope.cancel()
 
 
