@@ -89,7 +89,7 @@ def plain_quantity(lots: int, market: Market | None) -> str:
 
 def shortened(text: str) -> str:
     """Cut a text in its middle where it is too long."""
-    half = LENGTH_MAX // 2 - 2
+    half = LENGTH_MAX // 2 - 3
     return text if len(text) <= LENGTH_MAX else f"{text[:half]} ... {text[-half:]}"
 
 
