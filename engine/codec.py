@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 import msgspec
 
@@ -24,6 +25,17 @@ def decode_record(payload: bytes | memoryview) -> Record:
         return _decoder.decode(payload)
     except msgspec.MsgspecError as error:
         raise JournalError(f"not a record of this schema: {error}") from error
+
+
+def decode_records(payloads: Iterable[bytes]) -> list[Record]:
+    """Read records up to the first that is none of this schema: see `decode_record` for that."""
+    records: list[Record] = []
+    try:
+        # Grown in C, and holding what was read before one that cannot be.
+        records.extend(map(_decoder.decode, payloads))
+    except msgspec.MsgspecError:
+        return records
+    return records
 
 
 def schema_hash() -> bytes:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, takewhile
+from itertools import chain
 from pathlib import Path
 
 from adapters.ports import Fs
 from adapters.runtime.journal_format import FIRST_SEQ
 from adapters.runtime.journal_read import JournalReader
-from engine.codec import decode_record
-from engine.errors import JournalError
+from engine.codec import decode_record, decode_records
 from engine.events import Record
 from engine.reduce import reduce
 from engine.state import State
-
-# Records read and decoded in one go: reading, decoding and folding each run faster when they do not
-# take turns at every record. A hundredth of a second of work.
-BLOCK = 1024
 
 
 def read_records(
@@ -35,22 +30,16 @@ def read_records(
 def read_blocks(
     fs: Fs, directory: Path, until_seq: int | None = None, from_seq: int = FIRST_SEQ
 ) -> Iterator[list[Record]]:
-    """Yield the same records in lists; a list is emptied when the next one is asked for."""
-    payloads = JournalReader(fs, directory).payloads(from_seq)
-    if until_seq is not None:
-        payloads = takewhile(lambda found: found[0] <= until_seq, payloads)
-    block: list[Record] = []
-    add, decode = block.append, decode_record
-    try:
-        for _, payload in payloads:
-            add(decode(payload))
-            if len(block) == BLOCK:
-                yield block
-                block.clear()
-    except JournalError:
+    """Yield the same records in lists."""
+    for first_seq, payloads in JournalReader(fs, directory).blocks(from_seq):
+        if until_seq is not None and first_seq + len(payloads) > until_seq:
+            del payloads[max(until_seq + 1 - first_seq, 0) :]
+            yield decode_records(payloads)
+            return
+        block = decode_records(payloads)
         yield block
-        raise
-    yield block
+        if len(block) < len(payloads):
+            decode_record(payloads[len(block)])  # raises, and says why
 
 
 def fold(records: Iterator[Record]) -> State:

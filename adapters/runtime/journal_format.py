@@ -23,6 +23,8 @@ from collections.abc import Iterator
 import msgspec
 from crc32c import crc32c
 
+from adapters.runtime.journal_crash import is_crash_trace
+
 FORMAT_VERSION = 1
 FIRST_SEQ = 1  # 0 is left free, to mean "no record"
 SEGMENT_BYTES = 64 << 20  # read and hashed in one piece, so it has to fit in memory with ease
@@ -30,9 +32,6 @@ PAYLOAD_MAX = 16 << 20  # far above the largest venue answer seen (the market li
 NO_HASH = bytes(32)
 PACKED_SUFFIX = ".zst"
 """Follows the name of a segment that was compressed."""
-
-_SECTOR = 512  # what a disk writes whole or not at all
-_ZEROS_MIN = 8  # a record may well end in fewer
 
 _HEADER_MAGIC = b"\x89QFJ\r\n\x1a\n"
 _MARK_MAGIC = b"QFmark\r\xf1"
@@ -229,42 +228,6 @@ def is_at_close(data: bytes, offset: int) -> bool:
     return has_close_trace(data) and offset == len(data) - CLOSE_SIZE
 
 
-def is_crash_trace(data: bytes, pos: int) -> bool:
-    """Say whether a crash explains that the frame at `pos` does not fit its length and CRC.
-
-    A crash cuts a file off, or leaves zeros for what was not written: sectors, or all up to the
-    end of the file. Any other bytes were damaged later, and perhaps synced before.
-    """
-    size = len(data)
-    if pos + FRAME_SIZE > size:
-        return True
-    (length,) = _CRC.unpack_from(data, pos)
-    end = pos + FRAME_SIZE + length
-    if end > size:
-        return not _is_length_damaged(data, pos, length)
-    written = pos + len(data[pos:].rstrip(b"\0"))
-    if written < end and size - written >= _ZEROS_MIN:
-        return True
-    while pos < end:
-        stop = min((pos // _SECTOR + 1) * _SECTOR, size)
-        if stop - pos >= _ZEROS_MIN and not any(data[pos:stop]):
-            return True
-        pos = stop
-    return False
-
-
-def _is_length_damaged(data: bytes, pos: int, length: int) -> bool:
-    # A frame cut off by the end of the file, or a whole one with one byte of its length changed?
-    crc = _CRC.unpack_from(data, pos + _CRC.size)[0]
-    view, rest = memoryview(data)[pos + 8 :], len(data) - pos - FRAME_SIZE
-    for shift in (0, 8, 16, 24):
-        for change in range(1, 256):
-            other = length ^ change << shift
-            if other <= rest and crc32c(view[: other + 8], other) == crc:
-                return True
-    return False
-
-
 class Walk:
     """One pass over the frames of a segment; the results are complete once `records` ends.
 
@@ -313,6 +276,52 @@ class Walk:
                     return
                 self.end = pos = end
 
+    def take(self, most: int) -> list[bytes]:
+        """Return the payloads of the next records of events, at most so many.
+
+        Fewer come only where the file, or what is good of it, ends: `records` in a third less time.
+        """
+        data, size, unpack, crc_of = self.data, len(self.data), _FRAME.unpack_from, crc32c
+        pos, expected = self.end, self.next_seq
+        last, stop = size - FRAME_SIZE, expected + most
+        payloads: list[bytes] = []
+        add = payloads.append
+        while expected < stop and pos < size:
+            if pos <= last:
+                length, crc, seq = unpack(data, pos)
+                end = pos + FRAME_SIZE + length
+                body = data[pos + 8 : end]
+                if seq == expected and end <= size and crc_of(body, length) == crc:
+                    add(body[8:])
+                    expected += 1
+                    pos = end
+                    continue
+            self._note(pos, expected)
+            if not self._step(pos):
+                return payloads
+            pos = self.end
+        self._note(pos, expected)
+        return payloads
+
+    def _note(self, end: int, next_seq: int) -> None:
+        self.count += next_seq - self.next_seq
+        self.end, self.next_seq = end, next_seq
+
+    def _step(self, pos: int) -> bool:
+        # Over a frame that is no record, unless it is damaged.
+        length, crc, seq = _FRAME.unpack_from(self.data, pos) if self._has_head(pos) else (0, 0, 0)
+        end = pos + FRAME_SIZE + length
+        if end > len(self.data) or crc32c(self.data[pos + 8 : end], length) != crc:
+            self.damage, self._cut_short = self._bad_frame(pos), True
+        else:
+            self.damage = self._special(pos, end, seq)
+        if self.damage is None:
+            self.end = end
+        return self.damage is None
+
+    def _has_head(self, pos: int) -> bool:
+        return pos + FRAME_SIZE <= len(self.data)
+
     @classmethod
     def onward(cls, data: bytes, header: Header, base: int, next_seq: int) -> Walk:
         """Begin in the middle of a segment of events: at offset `base`, with record `next_seq`."""
@@ -348,7 +357,7 @@ class Walk:
         return (
             self._cut_short
             and self.end >= durable_bound(self.data)
-            and is_crash_trace(self.data, self.end)
+            and is_crash_trace(self.data, self.end, FRAME_SIZE)
         )
 
     def _bad_frame(self, pos: int) -> Damage:

@@ -25,6 +25,9 @@ from adapters.runtime.journal_packed import HEADER_AT, unpack
 from engine.errors import JournalError
 
 RAW_DIR = "raw"
+BLOCK = 1024
+"""Records read in one go: reading, decoding and folding each run faster when they do not take turns
+at every record. A hundredth of a second of work."""
 LOCK_NAME = "lock"
 
 
@@ -206,19 +209,25 @@ class JournalReader:
         Raises:
             JournalError: where the journal is damaged, after all records before the place.
         """
+        for first_seq, payloads in self.blocks(from_seq):
+            yield from enumerate(payloads, first_seq)
+
+    def blocks(self, from_seq: int = FIRST_SEQ) -> Iterator[tuple[int, list[bytes]]]:
+        """Yield the same as blocks: the seq of the first, and the encoded records."""
         segments = read_segments(self._fs, self._directory, from_seq=from_seq)
         for segment, follower in pairwise(chain(segments, (None,))):
             assert segment is not None
             if follower is not None and follower.header.first_seq <= from_seq:
                 continue
-            records = segment.walk.records()  # each further generator costs a tenth of the speed
-            if segment.header.first_seq >= from_seq:
-                yield from records
-            else:
-                yield from (record for record in records if record[0] >= from_seq)
+            walk, seq = segment.walk, segment.header.first_seq
+            while payloads := walk.take(BLOCK):
+                skipped = max(from_seq - seq, 0)
+                if skipped < len(payloads):
+                    yield seq + skipped, payloads[skipped:] if skipped else payloads
+                seq = walk.next_seq
             segment.check_end()
-            if follower is not None and follower.header.first_seq != segment.walk.next_seq:
-                raise damage_error(segment.path, _missing_records(segment.walk, follower.header))
+            if follower is not None and follower.header.first_seq != walk.next_seq:
+                raise damage_error(segment.path, _missing_records(walk, follower.header))
 
 
 def _missing_records(walk: Walk, follower: Header) -> Damage:

@@ -134,8 +134,8 @@ class SnapshotKeeper:
     def __init__(self, fs: Fs, journal: Path, code: bytes, last_seq: int) -> None:
         """Keep snapshots beside a journal.
 
-        The first in each segment stays: a proof begins at several of them at once, and the journal
-        at one of them when older segments are dropped.
+        The first in each segment stays, and the last before it: a proof begins at several of them
+        at once, and the journal at one of the former when older segments are dropped.
 
         Args:
             fs: Where the journal is.
@@ -155,14 +155,14 @@ class SnapshotKeeper:
     def keep(self, state: State) -> None:
         """Write a snapshot of a state whose fingerprint the journal records.
 
-        The one before is kept, should this one not fit, and one a segment; all others go. What
-        the disk refuses is done without.
+        The one before is kept, should this one not fit, and those around the beginning of each
+        segment; all others go. What the disk refuses is done without.
         """
         self._last_seq = state.seq
         data = encode_snapshot(Snapshot(self._code, encode_state(state)))
         try:
             seqs = list_snapshots(self._fs, self._journal)
-            kept = {self._good_seq, *self._first_ones(seqs)}
+            kept = {self._good_seq, *self._around_beginnings(seqs)}
             for seq in seqs:
                 if seq not in kept:
                     self._fs.remove(self._journal / snapshot_name(seq))
@@ -176,7 +176,8 @@ class SnapshotKeeper:
             return
         self._good_seq = state.seq
 
-    def _first_ones(self, seqs: list[int]) -> Iterator[int]:
+    def _around_beginnings(self, seqs: list[int]) -> Iterator[int]:
         # The fingerprint that vouches for a snapshot is the record behind it.
         for header in read_headers(self._fs, self._journal):
             yield from [seq for seq in seqs if seq + 1 >= header.first_seq][:1]
+            yield from [seq for seq in seqs if seq + 1 < header.first_seq][-1:]
