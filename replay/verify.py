@@ -166,6 +166,9 @@ class Verifier:
             for record in records:
                 event: Any = record.event
                 kind = type(event)
+                if record.seq != state.seq + 1:
+                    self._stop(state, record, f"expected seq {state.seq + 1}, found {record.seq}")
+                    break
                 if kind is Decided:
                     decisions += 1
                     intents += len(event.intents)
@@ -190,12 +193,9 @@ class Verifier:
                     proof.versions = event.versions
                 count += 1
                 try:
-                    assert record.seq == state.seq + 1, f"expected seq {state.seq + 1}"
                     state = HANDLERS[kind](state, record, event)
                 except REFUSALS as error:
-                    # The recording cannot be followed any further.
-                    self._diverged(state, record, "fold", [_raised(kind.__name__, error)])
-                    self.stopped = True
+                    self._stop(state, record, _raised(kind.__name__, error))
                     break
         finally:
             self.state = state
@@ -205,6 +205,11 @@ class Verifier:
             proof.requests += requests
             proof.fingerprints += fingerprints
             proof.events += count - decisions - requests - fingerprints
+
+    def _stop(self, state: State, record: Record, why: str) -> None:
+        # The recording cannot be followed any further.
+        self._diverged(state, record, "fold", [why])
+        self.stopped = True
 
     def _decision_differs(
         self, state: State, record: Record, event: Decided, recomputed: Decided

@@ -20,7 +20,8 @@ class Plant(msgspec.Struct, frozen=True):
     what: str
     journal: str
     level: str
+    """Or several, parted by |, where what the market does next decides which comes first."""
     words: str
-    """What the first difference says, among other things."""
+    """What the first divergence says, among other things; or one of several, parted by |."""
     patch: Patch | None = None
     edit: Edit | None = None

@@ -175,16 +175,16 @@ CODE = [
     Plant(
         "the strategy samples its volatility twice a second",
         RECORDED,
-        "state",
-        "fingerprint",
+        "intents|state",
+        "price|fingerprint",
         constant(skew, "NS_PER_S", 500_000_000),
     ),
     Plant(
         "the strategy is stirred by sizes in narrower spreads",
         RECORDED,
-        "intents",
-        "only recorded: modify order",
-        constant(skew, "NARROW", 100.0),
+        "intents|state",
+        "modify order|fingerprint",
+        constant(skew, "NARROW", -1.0),
     ),
     Plant(
         "the strategy prices from our own orders too",
@@ -259,8 +259,8 @@ CODE = [
     Plant(
         "a refused order is held back for longer",
         FAULTY,
-        "state",
-        "fingerprint",
+        "intents|state",
+        "order|fingerprint",
         constant(reduce_failures, "HOLD_NS", 900_000_000),
     ),
     Plant(
@@ -273,8 +273,8 @@ CODE = [
     Plant(
         "fees of deals are left out",
         SYNTHETIC,
-        "intents",
-        "price",
+        "intents|state",
+        "price|query|fingerprint",
         handler(events.Filled, fee_left_out),
     ),
     Plant(

@@ -117,7 +117,9 @@ def write_runs(fs: SimFs) -> None:
         digest = hashlib.sha256(b"{}").digest()
         writer, _ = JournalWriter.open(fs, JOURNAL, bytes(32), digest, segment_bytes=2_000)
         events: list[object] = [TailCut("00000001.qfj", 5, 7)] if number == 1 else []
-        started = RunStarted(f"r{number}", "paper", VERSIONS, config, Settings(), (quoted(),), CODE)
+        started = RunStarted(
+            f"r{number}", "paper", VERSIONS, config, Settings(), (quoted(),), code=CODE
+        )
         events += [started, *[TailCut("x", n, 1) for n in range(60)]]
         with writer:
             for event in events:
