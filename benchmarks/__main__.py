@@ -15,6 +15,7 @@ from benchmarks.figures import Section
 from benchmarks.inspecting import measure_inspect
 from benchmarks.machine import describe_machine, loop_ns
 from benchmarks.memory import measure_memory
+from benchmarks.parallel import measure_parallel
 from benchmarks.ratios import measure_ratios
 from benchmarks.replaying import (
     measure_fills,
@@ -40,10 +41,11 @@ class Effort(msgspec.Struct, frozen=True):
     posts: int
     sockets_s: float
     looks: int
+    segment_s: float
 
 
-FULL = Effort(55.0, 7, 15, 20_000, 200, 300, 8.0, 100)
-QUICK = Effort(8.0, 2, 3, 2_000, 20, 30, 0.0, 20)
+FULL = Effort(55.0, 7, 15, 20_000, 200, 300, 8.0, 100, 500.0)
+QUICK = Effort(8.0, 2, 3, 2_000, 20, 30, 0.0, 20, 8.0)
 MEMORY_S = 600.0
 VENUE = (24_000, 5.0, 100_000)
 """Requests, seconds of pushes, commands to the core."""
@@ -98,6 +100,7 @@ def _measurements(effort: Effort, recording: Path | None) -> Iterator[Measured]:
     yield _measured("frames", lambda: measure_frames(session, passes))
     yield _measured("stages", lambda: measure_stages(session))
     yield _measured("replay", lambda: measure_replay(session, passes))
+    yield _measured("parallel", lambda: measure_parallel(effort.segment_s, passes))
     yield _measured("fold", lambda: measure_fold(session, passes))
     yield _measured("fills", lambda: measure_fills(session, passes))
     yield _measured("inspect", lambda: measure_inspect(session, effort.looks, passes))

@@ -145,13 +145,14 @@ def test_the_venue_answers_all_that_it_is_sent() -> None:
 
 @pytest.mark.slow
 def test_json_is_one_object_with_every_section(monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny = command.Effort(3.0, 1, 1, 100, 1, 2, 0.0, 3)
+    tiny = command.Effort(3.0, 1, 1, 100, 1, 2, 0.0, 3, 3.0)
     monkeypatch.setattr(command, "QUICK", tiny)
     result = CliRunner().invoke(command.main, ["--quick", "--synthetic", "--json"])
     assert result.exit_code == 0, result.output
     report = msgspec.json.decode(result.stdout)
     assert list(report) == ["machine", "sections"]
-    expected = ["frames", "stages", "replay", "fold", "fills", "inspect", "journal", "ratios"]
+    expected = ["frames", "stages", "replay", "parallel", "fold", "fills", "inspect", "journal"]
+    expected.append("ratios")
     assert list(report["sections"]) == expected
     assert all(section["loop_ns"] > 0 for section in report["sections"].values())
     assert "measuring replay" in result.stderr
