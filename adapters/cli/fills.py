@@ -168,17 +168,19 @@ def _check_market(tracer: Tracer, name: str) -> None:
 
 
 def _trails(fs: Fs, journal: Path, tracer: Tracer, *, progress: bool) -> Iterator[FillTrail]:
+    from itertools import chain
+
     from adapters.runtime.journal_start import start_state
     from engine.errors import ConfigError
     from replay.progress import with_progress
-    from replay.read import read_records
+    from replay.read import read_blocks
     from replay.tracer import trails
 
     if not fs.list_dir(journal):
         raise ConfigError(f"{journal}: expected a journal directory, found none or an empty one")
     start = start_state(fs, journal)
-    records = read_records(fs, journal, from_seq=start.seq + 1)
-    yield from trails(with_progress(records, enabled=progress), start, tracer)
+    blocks = with_progress(read_blocks(fs, journal, from_seq=start.seq + 1), enabled=progress)
+    yield from trails(chain.from_iterable(blocks), start, tracer)
 
 
 def _notes(found: Found, csv: Path | None) -> list[str]:
