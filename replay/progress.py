@@ -11,8 +11,19 @@ EVERY = 100_000
 """Records between two updates, about a second of work."""
 
 
-def with_progress(blocks: Iterator[list[Record]], *, enabled: bool) -> Iterator[list[Record]]:
-    """Pass blocks of records through, counting them on a terminal."""
+def with_progress(records: Iterator[Record], *, enabled: bool) -> Iterator[Record]:
+    """Pass records through, counting them on a terminal."""
+    if not enabled or not sys.stderr.isatty():
+        yield from records
+        return
+    for block in blocks_with_progress(([record] for record in records), enabled=True):
+        yield from block
+
+
+def blocks_with_progress(
+    blocks: Iterator[list[Record]], *, enabled: bool
+) -> Iterator[list[Record]]:
+    """Pass blocks of records through, counting them on a terminal; costs less a record."""
     if not enabled or not sys.stderr.isatty():
         yield from blocks
         return

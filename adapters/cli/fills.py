@@ -172,14 +172,16 @@ def _trails(fs: Fs, journal: Path, tracer: Tracer, *, progress: bool) -> Iterato
 
     from adapters.runtime.journal_start import start_state
     from engine.errors import ConfigError
-    from replay.progress import with_progress
+    from replay.progress import blocks_with_progress
     from replay.read import read_blocks
     from replay.tracer import trails
 
     if not fs.list_dir(journal):
         raise ConfigError(f"{journal}: expected a journal directory, found none or an empty one")
     start = start_state(fs, journal)
-    blocks = with_progress(read_blocks(fs, journal, from_seq=start.seq + 1), enabled=progress)
+    blocks = blocks_with_progress(
+        read_blocks(fs, journal, from_seq=start.seq + 1), enabled=progress
+    )
     yield from trails(chain.from_iterable(blocks), start, tracer)
 
 

@@ -17,7 +17,7 @@ from engine.snapshot import decode_state
 from engine.state import State
 from replay.manifest import RunManifest, manifest_lines, read_manifests
 from replay.parallel import Proving, Stretch, processes, stretches_of
-from replay.progress import with_progress
+from replay.progress import blocks_with_progress
 from replay.read import read_blocks
 from replay.verify import Proof, Verifier
 
@@ -128,5 +128,5 @@ def _in_one_go(fs: Fs, journal: Path, first: Stretch, asked: Asked) -> tuple[Pro
     snapshot_at = partial(kept_state, fs, journal)
     verifier = Verifier(start, compare=asked.verify, snapshot_at=snapshot_at)
     blocks = read_blocks(fs, journal, asked.until, start.seq + 1)
-    verifier.take_blocks(with_progress(blocks, enabled=not asked.quiet))
+    verifier.take_blocks(blocks_with_progress(blocks, enabled=not asked.quiet))
     return verifier.finish(), verifier.state

@@ -277,10 +277,7 @@ class Walk:
                 self.end = pos = end
 
     def take(self, most: int) -> list[bytes]:
-        """Return the payloads of the next records of events, at most so many.
-
-        Fewer come only where the file, or what is good of it, ends: `records` in a third less time.
-        """
+        """Return the payloads of the next events, at most so many; fewer only where they end."""
         data, size, unpack, crc_of = self.data, len(self.data), _FRAME.unpack_from, crc32c
         pos, expected = self.end, self.next_seq
         last, stop = size - FRAME_SIZE, expected + most
@@ -309,7 +306,8 @@ class Walk:
 
     def _step(self, pos: int) -> bool:
         # Over a frame that is no record, unless it is damaged.
-        length, crc, seq = _FRAME.unpack_from(self.data, pos) if self._has_head(pos) else (0, 0, 0)
+        has_head = pos + FRAME_SIZE <= len(self.data)
+        length, crc, seq = _FRAME.unpack_from(self.data, pos) if has_head else (0, 0, 0)
         end = pos + FRAME_SIZE + length
         if end > len(self.data) or crc32c(self.data[pos + 8 : end], length) != crc:
             self.damage, self._cut_short = self._bad_frame(pos), True
@@ -318,9 +316,6 @@ class Walk:
         if self.damage is None:
             self.end = end
         return self.damage is None
-
-    def _has_head(self, pos: int) -> bool:
-        return pos + FRAME_SIZE <= len(self.data)
 
     @classmethod
     def onward(cls, data: bytes, header: Header, base: int, next_seq: int) -> Walk:

@@ -20,7 +20,7 @@ class HandMade:
     def __init__(self, segment_bytes: int, wrong_at: int, records: int) -> None:
         self.fs = SimFs()
         self.states = [State()]
-        keeper = SnapshotKeeper(self.fs, JOURNAL, b"code", 0, one_a_segment=True)
+        keeper = SnapshotKeeper(self.fs, JOURNAL, b"code", 0)
         writer, _ = JournalWriter.open(
             self.fs, JOURNAL, bytes(32), bytes(32), segment_bytes=segment_bytes
         )
