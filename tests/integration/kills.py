@@ -154,7 +154,7 @@ def _one(kills: int, events: int, seed: int, verify: bool) -> Figures:
     with tempfile.TemporaryDirectory(prefix="quotefold-kills-") as directory:
         try:
             return run_kills(kills, events, seed, Path(directory), verify=verify)
-        except Exception as error:
+        except BaseException as error:
             # Some hold a process, which cannot travel to the one that prints.
             text = "".join(traceback.format_exception(error))
             raise AssertionError(f"seed {seed}: {text}") from None
