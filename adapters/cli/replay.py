@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
+
+from adapters.cli.whatif import is_asked, run_what_if, what_if_options
 
 NEWEST = "snapshot"
 
@@ -26,6 +29,7 @@ NEWEST = "snapshot"
     "--jobs", type=click.IntRange(1), metavar="N", help="Processes to verify in. Default: cores."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")
+@what_if_options
 def replay(
     journals: tuple[Path, ...],
     verify: bool,
@@ -34,6 +38,7 @@ def replay(
     follow: bool,
     jobs: int | None,
     as_json: bool,
+    **wished: Any,
 ) -> int:
     """Fold each JOURNAL from its first record, by the code as it is now.
 
@@ -42,8 +47,15 @@ def replay(
     differs between the code and packages of then and now is said first. --follow does it for a
     run that goes on, until that ends, a difference is found, or Ctrl-C.
 
-    Exit codes: 0 done or proved, 1 diverged (the first seq and field are named), 2 could not run.
+    With --set, --strategy or --what-if, every decision is made again along the recorded facts, and
+    what comes out otherwise is summarised; docs/what-if.md explains it. A difference is no error.
+
+    Exit codes: 0 done or proved, 1 diverged (the first seq and field are named) or not to be
+    followed, 2 could not run.
     """
+    if is_asked(wished):
+        beside = {"--verify": verify, "--from": from_where, "--follow": follow, "--jobs": jobs}
+        return run_what_if(journals, until, as_json=as_json, beside=beside, **wished)
     from functools import partial
 
     from adapters.cli.proof_text import print_beginning, print_proofs

@@ -1,0 +1,90 @@
+"""`quotefold replay --set`, `--strategy`, `--what-if` and `--fills model`: what would have been."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+EXIT_STOPPED = 1
+
+_OPTIONS = (
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Decide with this parameter instead, as `ctl set` takes it; MARKET.KEY for one.",
+    ),
+    click.option("--strategy", default="", metavar="NAME", help="Decide by this strategy instead."),
+    click.option("--what-if", is_flag=True, help="Say which decisions the code as it is changes."),
+    click.option("--list", "listed", is_flag=True, help="List every difference, not only counts."),
+)
+
+
+def what_if_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a what-if to a command; they come as `asked`-like keyword arguments."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def is_asked(asked: dict[str, Any]) -> bool:
+    """Say whether any option of a what-if was given."""
+    return any(asked.values())
+
+
+def run_what_if(
+    journals: tuple[Path, ...],
+    until: int | None,
+    *,
+    as_json: bool,
+    beside: dict[str, object],
+    **asked: Any,
+) -> int:
+    """Decide again along a journal, and say what differs.
+
+    Args:
+        journals: Exactly one.
+        until: Last record, None for all.
+        as_json: Print one JSON object.
+        beside: Options of the command that do not go with a what-if, by name; none may be given.
+        asked: Values of `what_if_options`.
+
+    Returns:
+        The exit code.
+    """
+    for name, value in beside.items():
+        if value:
+            raise click.UsageError(f"{name} is about what was recorded: expected no what-if")
+    if len(journals) != 1:
+        raise click.UsageError(f"a what-if is of one journal, found {len(journals)}")
+    (journal,) = journals
+    from adapters.cli.whatif_text import Lister, print_json, print_text
+    from adapters.ports import SystemFs
+    from adapters.runtime.journal_start import start_state
+    from engine.errors import ConfigError, JournalError
+    from replay.changes import parse_changes
+    from replay.progress import with_progress
+    from replay.read import read_records
+    from replay.whatif import what_if
+
+    fs = SystemFs()
+    if not fs.list_dir(journal):
+        raise ConfigError(f"{journal}: expected a journal directory, found none or an empty one")
+    changes = parse_changes(asked["settings"], asked["strategy"])
+    lister = Lister(as_json=as_json) if asked["listed"] else None
+    try:
+        start = start_state(fs, journal)
+        found = read_records(fs, journal, until, start.seq + 1)
+        records = with_progress(found, enabled=not as_json)
+        result = what_if(records, changes, start=start, tell=lister)
+    except JournalError as error:
+        raise ConfigError(str(error)) from error
+    if as_json:
+        print_json(journal, changes, result, lister)
+    else:
+        print_text(journal, changes, result)
+    return EXIT_STOPPED if result.stopped_seq else 0
