@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help run test thirdparty lint bench cov soak venue-soak kills lock clean
+.PHONY: help run test thirdparty queue-vectors lint bench cov soak venue-soak kills lock clean
 
 # Arguments for `quotefold run`, `pytest` or the benchmarks, as in: make run ARGS="--for 30s"
 ARGS ?=
@@ -25,7 +25,7 @@ LOCKED := --require-hashes --only-binary :all:
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r name text; do \
-	    printf '  make %-11s %s\n' "$$name" "$$text"; done
+	    printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 run: .venv/project.done  ## quote both markets of a paper venue until Ctrl-C (ARGS="--for 30s")
 	@exec $(BIN)/quotefold run $(ARGS)
@@ -36,6 +36,9 @@ test: .venv/dev.done  ## run every test (ARGS="-k journal")
 # Clients that others wrote, in an environment of their own: their needs are none of ours.
 thirdparty: .venv/dev.done .venv/thirdparty.done  ## run ccxt and the official SDK on a venue
 	@exec $(BIN)/python -m pytest -n 0 tests/thirdparty $(ARGS)
+
+queue-vectors: .venv/hftbacktest.done  ## write anew what tests compare the queue models with
+	@exec .venv/hftbacktest/bin/python -m tests.replay.queue_vectors
 
 lint: .venv/dev.done  ## check style, formatting and types
 	@$(BIN)/ruff check .
@@ -73,6 +76,7 @@ lock: .venv/core.done  ## write the lock files anew from pyproject.toml
 	@$(COMPILE) $(ARGS) --all-build-deps --only-build-deps \
 	    --output-file requirements/build.lock pyproject.toml
 	@$(COMPILE) $(ARGS) --output-file requirements/thirdparty.lock requirements/thirdparty.in
+	@$(COMPILE) $(ARGS) --output-file requirements/hftbacktest.lock requirements/hftbacktest.in
 
 clean:  ## remove .venv and every cache; journals stay
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov
@@ -111,4 +115,11 @@ clean:  ## remove .venv and every cache; journals stay
 	@$(BIN)/python -m venv --clear .venv/thirdparty
 	@.venv/thirdparty/bin/python -m pip $(QUIET) install $(LOCKED) --no-compile \
 	    -r requirements/thirdparty.lock
+	@touch $@
+
+.venv/hftbacktest.done: .venv/core.done requirements/hftbacktest.lock
+	@echo "installing hftbacktest (once, about a minute)" >&2
+	@$(BIN)/python -m venv --clear .venv/hftbacktest
+	@.venv/hftbacktest/bin/python -m pip $(QUIET) install $(LOCKED) --no-compile \
+	    -r requirements/hftbacktest.lock
 	@touch $@

@@ -14,7 +14,7 @@ import pytest
 from tests.source_tree import PRODUCT, ROOT, imports, is_third_party, modules, package
 
 CORE_DISTRIBUTIONS_MAX = 24
-LOCKS = ("core", "dev", "build", "thirdparty")
+LOCKS = ("core", "dev", "build", "thirdparty", "hftbacktest")
 
 
 @cache
