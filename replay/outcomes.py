@@ -95,6 +95,9 @@ _Key = tuple[str, Side, str, int]
 """Market, side, client order id, and the level of an order that is new."""
 
 
+_EMPTY = Decided((), ())
+
+
 def differences(
     state: State, seq: int, at_ns: int, recorded: Decided, recomputed: Decided
 ) -> Iterator[Difference]:
@@ -115,13 +118,16 @@ def differences(
         found = _order_difference(state, key, old.get(key), new.get(key), seq, at_ns)
         if found is not None:
             yield found
-    for kind, left, right in (
-        (Kind.REQUESTS, tuple(old_rest), tuple(new_rest)),
-        (Kind.REFUSALS, recorded.refusals, recomputed.refusals),
-        (Kind.STAGES, recorded.stages, recomputed.stages),
+    for kind, field, left, right in (
+        (Kind.REQUESTS, "intents", tuple(old_rest), tuple(new_rest)),
+        (Kind.REFUSALS, "refusals", recorded.refusals, recomputed.refusals),
+        (Kind.STAGES, "stages", recorded.stages, recomputed.stages),
     ):
         if left != right:
-            words = first_difference(left, right, kind.value)
+            # As parts of decisions, so that they are named as they are there.
+            then = msgspec.structs.replace(_EMPTY, **{field: left})
+            now = msgspec.structs.replace(_EMPTY, **{field: right})
+            words = first_difference(then, now)
             yield Difference(seq, at_ns, kind, _market(left, right), words=words)
 
 

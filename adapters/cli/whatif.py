@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,22 @@ _OPTIONS = (
     click.option("--strategy", default="", metavar="NAME", help="Decide by this strategy instead."),
     click.option("--what-if", is_flag=True, help="Say which decisions the code as it is changes."),
     click.option("--list", "listed", is_flag=True, help="List every difference, not only counts."),
+    click.option(
+        "--fills",
+        type=click.Choice(["model"]),
+        help="Estimate what would have been filled, with the error of the estimate.",
+    ),
+    click.option(
+        "--queue",
+        metavar="MODEL",
+        help="Of --fills: risk_averse (default), power:N, power2:N, power3:N, log or log2.",
+    ),
+    click.option("--seed", type=int, metavar="N", help="Of the latencies that --fills draws."),
 )
 
 
 def what_if_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of a what-if to a command; they come as `asked`-like keyword arguments."""
+    """Add the options of a what-if to a command; they come as keyword arguments."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -33,7 +44,7 @@ def what_if_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def is_asked(asked: dict[str, Any]) -> bool:
     """Say whether any option of a what-if was given."""
-    return any(asked.values())
+    return any(value not in (None, False, "", ()) for value in asked.values())
 
 
 def run_what_if(
@@ -41,7 +52,7 @@ def run_what_if(
     until: int | None,
     *,
     as_json: bool,
-    beside: dict[str, object],
+    beside: Mapping[str, object],
     **asked: Any,
 ) -> int:
     """Decide again along a journal, and say what differs.
@@ -62,6 +73,10 @@ def run_what_if(
     if len(journals) != 1:
         raise click.UsageError(f"a what-if is of one journal, found {len(journals)}")
     (journal,) = journals
+    if asked["fills"]:
+        return _estimate(journal, until, as_json=as_json, **asked)
+    if asked["queue"] is not None or asked["seed"] is not None:
+        raise click.UsageError("--queue and --seed are about a model: expected --fills model")
     from adapters.cli.whatif_text import Lister, print_json, print_text
     from adapters.ports import SystemFs
     from adapters.runtime.journal_start import start_state
@@ -88,3 +103,30 @@ def run_what_if(
     else:
         print_text(journal, changes, result)
     return EXIT_STOPPED if result.stopped_seq else 0
+
+
+def _estimate(journal: Path, until: int | None, *, as_json: bool, **asked: Any) -> int:
+    from adapters.cli.estimate_text import print_estimate, print_estimate_json
+    from adapters.ports import SystemFs
+    from engine.errors import ConfigError, JournalError
+    from replay.changes import parse_changes
+    from replay.model.estimate import estimate
+    from replay.progress import with_progress
+    from replay.read import read_records
+
+    fs = SystemFs()
+    if not fs.list_dir(journal):
+        raise ConfigError(f"{journal}: expected a journal directory, found none or an empty one")
+    changes = parse_changes(asked["settings"], asked["strategy"])
+    try:
+        found = estimate(
+            lambda: with_progress(read_records(fs, journal, until), enabled=not as_json),
+            changes,
+            asked["queue"] or "risk_averse",
+            asked["seed"] or 1,
+        )
+    except JournalError as error:
+        raise ConfigError(str(error)) from error
+    tell = print_estimate_json if as_json else print_estimate
+    tell(journal, changes, found, listed=asked["listed"])
+    return 0

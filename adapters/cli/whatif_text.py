@@ -60,7 +60,8 @@ def print_text(journal: Path, changes: Changes, result: Differences) -> None:
         click.echo("no decision differs")
         return
     share = 100 * result.differing / result.decisions
-    click.echo(f"{result.differing:,} decisions differ ({share:.1f} %)")
+    differ = "decision differs" if result.differing == 1 else "decisions differ"
+    click.echo(f"{result.differing:,} {differ} ({share:.1f} %)")
     click.echo(f"first: {_line(result.first)}")
     click.echo("")
     click.echo("orders asked for      placed  modified  cancelled   other requests  all requests")
@@ -76,7 +77,8 @@ def print_text(journal: Path, changes: Changes, result: Differences) -> None:
 def _print_part(part: Part) -> None:
     click.echo("")
     kinds = ", ".join(f"{_KINDS[kind]} {part.kinds[kind]:,}" for kind in Kind if kind in part.kinds)
-    click.echo(f"{_name(part)}: {part.decisions:,} decisions differ: {kinds}")
+    differ = "decision differs" if part.decisions == 1 else "decisions differ"
+    click.echo(f"{_name(part)}: {part.decisions:,} {differ}: {kinds}")
     if part.first is not None:
         click.echo(f"  first    {_line(part.first)}")
     if part.largest is None:
@@ -168,7 +170,7 @@ def _stand(found: Difference, stand: Stand | None) -> dict[str, str] | None:
 def _line(found: Difference) -> str:
     where = f"seq {found.seq} {format_moment(found.at_ns)} {found.market}".rstrip()
     if found.side is None:
-        return f"{where} {_KINDS[found.kind]}: {found.words}"
+        return f"{where} {found.words}"
     order = f"{found.side.name.lower()} level {found.level}"
     bps = found.outward_bps
     away = f" ({bps:+.2f} bps outward)" if bps and found.kind is Kind.PRICE else ""
