@@ -14,6 +14,7 @@ import msgspec
 from engine.intents import Intent
 from engine.stages import StageChange
 from engine.types import (
+    FundingPayment,
     KillSwitchTimer,
     MarginBalance,
     Market,
@@ -254,6 +255,16 @@ class KillSwitchesListed(Event, frozen=True, tag="lk"):
     timers: tuple[KillSwitchTimer, ...]
 
 
+class FundingListed(Event, frozen=True, tag="ln"):
+    """Funding paid and received on a market, of one page, newest first (contract 6.5)."""
+
+    market: str
+    offset: int
+    payments: tuple[FundingPayment, ...]
+    complete: bool
+    """No further page follows."""
+
+
 class ServerTimeReported(Event, frozen=True, tag="lt"):
     server_s: int
 
@@ -477,6 +488,7 @@ AnyEvent = (
     | PositionsListed
     | FeesListed
     | KillSwitchesListed
+    | FundingListed
     | ServerTimeReported
     | MarketsListed
     | StreamOpened

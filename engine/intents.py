@@ -105,6 +105,13 @@ class QueryFees(IntentBase, frozen=True, tag="qe"):
     market: str
 
 
+class QueryFunding(IntentBase, frozen=True, tag="qn"):
+    """Funding paid and received on a market, newest first (contract 6.5)."""
+
+    market: str
+    offset: int
+
+
 class QueryKillSwitch(IntentBase, frozen=True, tag="qk"):
     market: str
 
@@ -154,6 +161,7 @@ Intent = (
     | QueryMarginBalances
     | QueryPositions
     | QueryFees
+    | QueryFunding
     | QueryKillSwitch
     | QueryTime
     | QueryMarkets

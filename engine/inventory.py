@@ -1,10 +1,10 @@
 """Inventory and P&L of one market: the exact fold of its deals.
 
 Everything is an integer (lots, ticks x lots, half ticks x lots) or an exact `Decimal`, so cash,
-inventory, fees and P&L balance to the last digit:
+inventory, fees, interest, funding and P&L balance to the last digit:
 
-    pnl(mark) = cash + net_qty x mark - quote fees - base fees x mark
-              = spread + inventory - fees
+    pnl(mark) = cash + net_qty x mark - quote fees - base fees x mark - interest + funding
+              = spread + inventory - fees - interest + funding
 
 where `spread` is what each fill earned against the mid at its time and `inventory` is what the
 mid's moves then did to what was held.
@@ -17,6 +17,7 @@ from decimal import Decimal
 import msgspec
 from msgspec.structs import replace
 
+from engine.funding import Funding
 from engine.legs import Legs
 from engine.money import EXACT, ZERO, add, from_units, multiply, subtract
 from engine.types import Market, Position, Product, Role, Side, VenueFill
@@ -62,6 +63,8 @@ class Inventory(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How much of that position's cost is counted, or from before the baseline."""
     legs: Legs = Legs()
     """Both positions of a market in hedge mode, baseline included; elsewhere untouched."""
+    funding: Funding = Funding()
+    """Of a perpetual."""
 
     @property
     def fills(self) -> int:
@@ -82,6 +85,7 @@ class Inventory(msgspec.Struct, frozen=True, array_like=True, gc=False):
         assert list(self.recent_deals) == sorted(set(self.recent_deals)), "deal ids out of order"
         assert not self.recent_deals or self.recent_deals[0] > self.deal_floor
         assert len(self.recent_deals) <= RECENT_DEALS
+        self.funding.check()
 
 
 def add_fill(inventory: Inventory, market: Market, fill: VenueFill, mid2: int) -> Inventory:
@@ -177,7 +181,7 @@ def position_lots(inventory: Inventory, market: Market, target: int) -> int:
 class Pnl(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """P&L of the deals counted so far, quote asset, exact.
 
-    total = spread + inventory - fees - interest
+    total = spread + inventory - fees - interest + funding
     """
 
     total: Decimal
@@ -190,6 +194,11 @@ class Pnl(msgspec.Struct, frozen=True, array_like=True, gc=False):
     unknown_fees: tuple[tuple[str, Decimal], ...] = ()
     """Fees in further assets, by name: nobody tells what these are worth, so they are not in
     `total`, which is not the whole truth while there are any."""
+    funding: Decimal = ZERO
+    """Funding received less paid (perpetuals only)."""
+    unknown_funding_s: int = 0
+    """The last settlement, Unix seconds, when it or one before it paid what is not told yet, and
+    so is not in `total`; 0 when all is known."""
 
 
 def pnl(inventory: Inventory, market: Market, mid2: int) -> Pnl:
@@ -208,12 +217,14 @@ def pnl(inventory: Inventory, market: Market, mid2: int) -> Pnl:
     spread = multiply(from_units(inventory.spread, half_tick_decimals), half)
     mark = multiply(from_units(mid2, market.price_decimals), half)
     fees = add(inventory.quote_fees, multiply(inventory.base_fees, mark))
-    interest = inventory.interest
+    interest, funding = inventory.interest, inventory.funding
     return Pnl(
-        total=subtract(gross, add(fees, interest)),
+        total=add(subtract(gross, add(fees, interest)), funding.received),
         spread=spread,
         inventory=subtract(gross, spread),
         fees=fees,
         interest=interest,
         unknown_fees=inventory.other_fees,
+        funding=funding.received,
+        unknown_funding_s=funding.settled_s if funding.unknown else 0,
     )

@@ -41,6 +41,7 @@ from engine.intents import (
     PlaceOrders,
     QueryFees,
     QueryFills,
+    QueryFunding,
     QueryKillSwitch,
     QueryMarginBalances,
     QueryMarkets,
@@ -90,6 +91,7 @@ LIMITS: dict[str, Limit] = {
     "/api/v4/trade-account/executed-history": _READS,
     "/api/v4/trade-account/balance": _READS,
     "/api/v4/collateral-account/balance-summary": _READS,
+    "/api/v4/collateral-account/funding-history": _READS,
     # Its page prints both 12000 and 100 (G-25).
     "/api/v4/collateral-account/positions/open": Limit(100, 10),
     "/api/v4/market/fee": _ORDERS,
@@ -366,6 +368,7 @@ _ENDPOINTS: dict[type, str] = {
     QueryMarginBalances: "/api/v4/collateral-account/balance-summary",
     QueryPositions: "/api/v4/collateral-account/positions/open",
     QueryFees: "/api/v4/market/fee",
+    QueryFunding: "/api/v4/collateral-account/funding-history",
     QueryKillSwitch: "/api/v4/order/kill-switch/status",
     QueryTime: "/api/v4/public/time",
     QueryMarkets: "/api/v4/public/markets",

@@ -20,6 +20,7 @@ from engine.events import (
     Record,
     SpotBalancesListed,
 )
+from engine.funding import begun
 from engine.inventory import Inventory, base_total, position_lots
 from engine.money import ZERO, add, subtract
 from engine.nonces import NONCE_WINDOW_NS, SETTLE_MARGIN_NS
@@ -38,6 +39,7 @@ from engine.reduce_account import (
     reported_total,
     spot_balances,
 )
+from engine.reduce_funding import venue_s
 from engine.state import (
     MarketState,
     Mismatch,
@@ -257,7 +259,7 @@ def _settle_total(state: State, record: Record, market: MarketState) -> State:
     total = base_total(market.inventory, spec)
     reported = reported_text(state, market)
     if total is None:
-        market = _with_inventory(market, _baseline(state, market))
+        market = _with_inventory(market, _baseline(state, market, record))
     elif agrees(state, market, record.recv_ns):
         market = replace(market, mismatch=Mismatch())
     elif (
@@ -307,13 +309,15 @@ def _last_stage(state: State, market: MarketState, record: Record) -> MarketStat
     )
 
 
-def _baseline(state: State, market: MarketState) -> Inventory:
+def _baseline(state: State, market: MarketState, record: Record) -> Inventory:
     spec = market.quoted.market
     inventory = replace(market.inventory, baseline=reported_total(state, market))
     if spec.product is Product.SPOT:
         quote = state.spot.get(spec.quote_asset)
         held = add(quote.available, quote.frozen) if quote else ZERO
         return replace(inventory, quote_baseline=held)
+    now_s = venue_s(state, record.recv_ns)
+    inventory = replace(inventory, funding=begun(inventory.funding, now_s))
     if market.quoted.hedged:
         return replace(inventory, legs=reported_legs(state, market))
     position = next(iter(legs.positions_of(state.positions, spec.name)), None)

@@ -55,6 +55,7 @@ HANDLERS: dict[type, Callable[[State, e.Record, Any], State]] = {
     e.PositionsListed: answered,
     e.FeesListed: answered,
     e.KillSwitchesListed: answered,
+    e.FundingListed: answered,
     e.ServerTimeReported: answered,
     e.MarketsListed: answered,
     e.StreamOpened: session.stream_opened,

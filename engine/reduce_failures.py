@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from engine import backoff, kill_switch, orders, reconcile, repricing
+from engine import backoff, kill_switch, orders, reconcile, reduce_funding, repricing
 from engine.clock import ASK_AGAIN_NS, ASK_EVERY_NS
 from engine.events import (
     OutcomeUnknown,
@@ -21,6 +21,7 @@ from engine.intents import (
     ModifyOrder,
     NewOrder,
     PlaceOrders,
+    QueryFunding,
     QueryTime,
 )
 from engine.orders import Moved, Order, Status
@@ -138,6 +139,8 @@ def _retry_later(state: State, record: Record, request: InFlight) -> State:
                 return state
             shutdown = replace(market.shutdown, cancel_request_seq=0, retry_at_ns=retry_at_ns)
             return with_market(state, record, replace(market, shutdown=shutdown))
+        case QueryFunding(name):
+            return reduce_funding.failed(state, record, name)
         case QueryTime():
             return replace(state, time_asked_ns=record.recv_ns - ASK_EVERY_NS + ASK_AGAIN_NS)
         case _:

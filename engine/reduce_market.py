@@ -8,6 +8,7 @@ from engine.book import Book, apply_delta, from_snapshot
 from engine.events import BestBidOffer, BookDelta, BookSnapshot, MarkPrice, PublicTrades, Record
 from engine.freshness import FRAME_EARLY_NS, FRAME_LATE_NS, doubted
 from engine.money import EXACT
+from engine.reduce_funding import next_told
 from engine.state import Feed, MarketState, State, advance, with_market
 
 
@@ -105,12 +106,18 @@ def public_trades(state: State, record: Record, event: PublicTrades) -> State:
 
 
 def mark_price(state: State, record: Record, event: MarkPrice) -> State:
-    """Keep the mark for the collar, in half ticks and rounded down; it is no reason to requote."""
+    """Keep the mark for the collar, in half ticks and rounded down; it is no reason to requote.
+
+    What it says of funding is kept where that changes.
+    """
     market = state.markets.get(event.market)
     if market is None:
         return advance(state, record)
     decimals = market.quoted.market.price_decimals
     mark2 = int((2 * event.mark).scaleb(decimals, context=EXACT))
+    funding = market.inventory.funding
+    if event.next_funding_ms != 1000 * funding.next_s or event.funding_rate != funding.rate:
+        market = next_told(market, event, record.recv_ns)
     return with_market(state, record, replace(market, feed=replace(market.feed, mark2=mark2)))
 
 

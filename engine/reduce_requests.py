@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
-from engine import orders, rates, reconcile
+from engine import orders, rates, reconcile, reduce_funding
 from engine.events import Decided, Record, RequestSent
 from engine.guards import with_stages
 from engine.intents import (
@@ -22,6 +22,7 @@ from engine.intents import (
     PlaceOrders,
     QueryFees,
     QueryFills,
+    QueryFunding,
     QueryKillSwitch,
     QueryMarginBalances,
     QueryMarkets,
@@ -153,6 +154,7 @@ _MARKETS: dict[type, Callable[[MarketState, Record, Any], MarketState]] = {
     QueryFills: _recon_asked,
     QueryPositions: _recon_asked,
     QueryFees: _fees_asked,
+    QueryFunding: reduce_funding.asked,
 }
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from engine import backoff, kill_switch, orders, reconcile, repricing
+from engine import backoff, kill_switch, orders, reconcile, reduce_funding, repricing
 from engine.anomalies import unexpected
 from engine.events import (
     AnyEvent,
     FeesListed,
     FillsListed,
+    FundingListed,
     KillSwitchArmed,
     KillSwitchDisarmed,
     KillSwitchesListed,
@@ -100,6 +101,8 @@ def _succeeded(state: State, record: Record, request: InFlight, event: AnyEvent)
             return markets_listed(state, record, event)
         case FeesListed():
             return fees_listed(state, record, event)
+        case FundingListed():
+            return reduce_funding.listed(state, record, event)
         case KillSwitchesListed():
             return kill_switch.listed(state, record, event)
         case _:

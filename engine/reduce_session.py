@@ -20,12 +20,14 @@ from engine.events import (
     StreamReady,
     TimerFired,
 )
+from engine.funding import begun
 from engine.inventory import position_lots
 from engine.legs import of_net
 from engine.order_changes import with_orders, without_old_ghosts
 from engine.orders import OPEN, Order
 from engine.reduce_account import MISMATCH_GRACE_NS
 from engine.reduce_failures import lost
+from engine.reduce_funding import settled, venue_s
 from engine.reduce_limits import at_mark, own_room, paced
 from engine.rescale import rescaled
 from engine.state import (
@@ -123,6 +125,9 @@ def _market_started(
     position = position_lots(inventory, quoted.market, target)
     if quoted.hedged and not before.quoted.hedged:
         inventory = replace(inventory, legs=of_net(position))
+    if inventory.baseline is not None:
+        funding = begun(inventory.funding, record.recv_ns // NS_PER_S)
+        inventory = replace(inventory, funding=funding)
     kept = replace(
         fresh,
         inventory=inventory,
@@ -318,6 +323,9 @@ def timer_fired(state: State, record: Record, event: TimerFired) -> State:
     for market in state.markets.values():
         timed = _doubts(state, at_mark(state, _sampled(state, market), record), record)
         timed = freshness.at_timer(timed, record)
+        next_s = timed.inventory.funding.next_s
+        if next_s and venue_s(state, now_ns) >= next_s:
+            timed = settled(timed, now_ns)
         if timed.ghosts and timed.ghosts[0].until_ns <= record.recv_ns:
             timed = without_old_ghosts(timed, record)
         if timed is not market:

@@ -18,6 +18,7 @@ from engine.intents import (
     Ping,
     QueryFees,
     QueryFills,
+    QueryFunding,
     QueryMarginBalances,
     QueryMarkets,
     QueryOpenOrders,
@@ -61,6 +62,7 @@ def session_intents(state: State) -> list[Intent]:
             intents += timer_intents(state, market)
             intents += _recon_intents(state, market)
             intents += _fees_intents(state, market)
+            intents += _funding_intents(state, market)
             if state.stopping_ns:
                 intents += _shutdown_intents(state, market)
     return _one_of_each(intents)
@@ -121,6 +123,16 @@ def _fees_intents(state: State, market: MarketState) -> list[Intent]:
     if state.stopping_ns or state.now_ns - market.fees_asked_ns < every_ns:
         return []
     return [QueryFees(market.quoted.market.name)]
+
+
+def _funding_intents(state: State, market: MarketState) -> list[Intent]:
+    funding = market.inventory.funding
+    if funding.request_seq or state.now_ns < funding.ask_at_ns or state.stopping_ns:
+        return []
+    if not funding.counted_s or market.quoted.market.product is not Product.PERPETUAL:
+        # Payments count from the baseline on.
+        return []
+    return [QueryFunding(market.quoted.market.name, funding.offset)]
 
 
 # --- reconciliation ---------------------------------------------------------------------------

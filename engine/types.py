@@ -291,6 +291,21 @@ class VenueFill(msgspec.Struct, frozen=True, array_like=True, gc=False):
     venue_us: int
 
 
+class FundingPayment(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What one settlement of funding paid this account (contract 6.5, 10.11)."""
+
+    time_s: int
+    """When it was settled, Unix seconds, venue time."""
+    amount: Decimal
+    """Quote asset received; negative is paid."""
+    rate: Decimal
+    """Ratio; positive is paid by who is long."""
+    position: Decimal
+    """What was held, base asset, signed."""
+    price: Decimal
+    """The mark price that it was settled at."""
+
+
 class SpotBalance(msgspec.Struct, frozen=True, array_like=True, gc=False):
     asset: str
     available: Decimal

@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.inventory import Inventory
-from engine.money import add
+from engine.money import add, subtract
 from engine.types import BUY, Market, Side
 
 NS_PER_DAY = 86_400 * 1_000_000_000
@@ -58,16 +58,20 @@ class Watch(msgspec.Struct, frozen=True, array_like=True, gc=False):
 def pnl2(inventory: Inventory, market: Market, mid2: int) -> int:
     """Return the P&L of the deals counted so far, half units, rounded down.
 
-    Fees in a further asset than the market's two are not in it.
+    Fees in a further asset than the market's two are not in it. Funding that is not told yet is, at
+    what it is expected to cost.
 
     Args:
         inventory: The fold of the deals.
         market: Its market.
         mid2: Twice the mid, ticks, > 0.
     """
+    funding = inventory.funding
     fixed, each, scale = _costs2(
         inventory.quote_fees,
         inventory.interest,
+        funding.received,
+        funding.foretold,
         inventory.base_fees,
         market.notional_decimals,
         market.qty_decimals,
@@ -79,13 +83,16 @@ def pnl2(inventory: Inventory, market: Market, mid2: int) -> int:
 def _costs2(
     quote_fees: Decimal,
     interest: Decimal,
+    received: Decimal,
+    foretold: Decimal,
     base_fees: Decimal,
     notional_decimals: int,
     qty_decimals: int,
 ) -> tuple[int, int, int]:
     # Costs in half units are (fixed + each x mid2) / scale. They change with a deal and are marked
     # ten times a second, so integers are kept of what is a decimal.
-    quote, quote_scale = add(quote_fees, interest).as_integer_ratio()
+    costs = subtract(add(add(quote_fees, interest), foretold), received)
+    quote, quote_scale = costs.as_integer_ratio()
     base, base_scale = base_fees.as_integer_ratio()
     scale = lcm(quote_scale, base_scale)
     fixed = 2 * 10**notional_decimals * quote * (scale // quote_scale)

@@ -51,7 +51,7 @@ _DEBUG: frozenset[type] = frozenset(
         *(e.SpotBalancesChanged, e.MarginBalancesChanged, e.PositionsReported, e.RequestSent),
         *(e.FillsListed, e.SpotBalancesListed, e.MarginBalancesListed),
         *(e.PositionsListed, e.FeesListed, e.KillSwitchesListed, e.KillSwitchArmed),
-        *(e.ServerTimeReported, e.MarketsListed),
+        *(e.FundingListed, e.ServerTimeReported, e.MarketsListed),
         *(e.StreamOpened, e.StreamAuthorised, e.StreamSubscribed),
     }
 )

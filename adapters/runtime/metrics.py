@@ -73,7 +73,7 @@ ANSWERS: frozenset[type] = frozenset(
         *(e.OrdersPlaced, e.OrderModified, e.OrderCancelled, e.OrdersAllCancelled),
         *(e.KillSwitchArmed, e.KillSwitchDisarmed, e.KillSwitchesListed, e.OpenOrdersListed),
         *(e.FillsListed, e.SpotBalancesListed, e.MarginBalancesListed, e.PositionsListed),
-        *(e.FeesListed, e.ServerTimeReported, e.MarketsListed),
+        *(e.FeesListed, e.FundingListed, e.ServerTimeReported, e.MarketsListed),
     }
 )
 """Types of the events that answer a request, when their record names one as its cause."""

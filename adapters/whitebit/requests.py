@@ -26,6 +26,7 @@ from engine.intents import (
     PlaceOrders,
     QueryFees,
     QueryFills,
+    QueryFunding,
     QueryKillSwitch,
     QueryMarginBalances,
     QueryMarkets,
@@ -264,6 +265,11 @@ def _fees(_intent: QueryFees, _market: Market | None, nonce: int) -> Request:
     return _post("/api/v4/market/fee", "", nonce)
 
 
+def _funding(intent: QueryFunding, _market: Market | None, nonce: int) -> Request:
+    members = _page(intent.market, intent.offset)
+    return _post("/api/v4/collateral-account/funding-history", members, nonce)
+
+
 def _kill_switches(intent: QueryKillSwitch, _market: Market | None, nonce: int) -> Request:
     return _post("/api/v4/order/kill-switch/status", _optional_market(intent.market), nonce)
 
@@ -297,6 +303,7 @@ ENCODERS: Mapping[type, Callable[[Any, Market | None, int], Request]] = {
     QueryMarginBalances: _margin_balances,
     QueryPositions: _positions,
     QueryFees: _fees,
+    QueryFunding: _funding,
     QueryKillSwitch: _kill_switches,
     QueryTime: _time,
     QueryMarkets: _markets,

@@ -51,6 +51,7 @@ _ADDS_NO_ORDER: frozenset[str] = frozenset(
         "/api/v4/collateral-account/balance-summary",
         "/api/v4/collateral-account/hedge-mode",
         "/api/v4/collateral-account/positions/open",
+        "/api/v4/collateral-account/funding-history",
         "/api/v4/market/fee",
     }
 )

@@ -23,10 +23,11 @@ from adapters.whitebit.orders import (
     signed_lots,
 )
 from adapters.whitebit.requests import PAGE_LIMIT
-from adapters.whitebit.units import amount, clip, ratio
+from adapters.whitebit.units import amount, clip, parse_units, ratio
 from engine import events, intents
 from engine.money import ZERO
 from engine.types import (
+    FundingPayment,
     KillSwitchTimer,
     MarginBalance,
     Market,
@@ -39,6 +40,8 @@ from engine.types import (
 T = TypeVar("T")
 
 _Deals = list[wire.RestDeal] | dict[str, list[wire.RestDeal]]
+_MILLISECONDS = 10**11
+"""What is no less than this is no time in seconds."""
 _SERVICE_ERRORS = range(500, 600)
 _DEALS = msgspec.json.Decoder[_Deals](_Deals)
 
@@ -90,6 +93,8 @@ def read_result(
             return _fills(intent, _scale(market), body)
         case intents.QueryFees():
             return _fees(_scale(market).market, body)
+        case intents.QueryFunding():
+            return _funding(intent, body)
         case _:
             return _account_result(intent, body, markets, only)
 
@@ -276,6 +281,31 @@ def _fees(market: Market, body: bytes) -> events.FeesListed:
     if custom is not None:
         maker, taker = custom.maker, custom.taker
     return events.FeesListed(market.name, ratio(maker), ratio(taker), ratio(premium or ZERO))
+
+
+def _funding(intent: intents.QueryFunding, body: bytes) -> events.FundingListed:
+    records = _decode(body, wire.FundingHistory).records
+    payments = tuple(
+        [
+            FundingPayment(
+                _seconds(item.fundingTime),
+                amount(item.fundingAmount),
+                amount(item.fundingRate),
+                amount(item.positionAmount),
+                amount(item.settlementPrice),
+            )
+            for item in records
+            if item.market == intent.market
+        ]
+    )
+    complete = len(records) < PAGE_LIMIT
+    return events.FundingListed(intent.market, intent.offset, payments, complete)
+
+
+def _seconds(text: str) -> int:
+    # Documented in seconds, and captured in milliseconds too.
+    time = parse_units(text, 0)
+    return time // 1000 if time >= _MILLISECONDS else time
 
 
 def _timer(item: wire.TimerItem) -> KillSwitchTimer:

@@ -238,6 +238,21 @@ class RestPosition(Struct):
     positionSide: str | None = None  # noqa: N815
 
 
+class FundingRecord(Struct):
+    """A payment of collateral-account/funding-history (6.5); the time is a text of seconds."""
+
+    market: str
+    fundingTime: str  # noqa: N815
+    fundingRate: Decimal  # noqa: N815
+    fundingAmount: Decimal  # noqa: N815
+    positionAmount: Decimal  # noqa: N815
+    settlementPrice: Decimal  # noqa: N815
+
+
+class FundingHistory(Struct):
+    records: list[FundingRecord]
+
+
 class TimerItem(Struct):
     """A kill-switch timer (5.6), whole seconds."""
 

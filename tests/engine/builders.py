@@ -313,6 +313,8 @@ class Run:
                 return snapshot(market=stream, at_ns=self.now_ns)
             case i.QueryFees(market):
                 return FEES if market == NAME else replace(FEES, market=market)
+            case i.QueryFunding(market, offset):
+                return e.FundingListed(market, offset, (), True)
             case i.QueryTime():
                 return e.ServerTimeReported(now_s)
             case i.QueryMarkets():
@@ -322,9 +324,8 @@ class Run:
                 return e.KillSwitchArmed(KillSwitchTimer(market, now_s, now_s + timeout_s))
             case i.QueryKillSwitch():
                 timers = [(n, m.kill_switch.expiry_s) for n, m in self.state.markets.items()]
-                return e.KillSwitchesListed(
-                    tuple(KillSwitchTimer(name, 0, at_s) for name, at_s in timers if at_s)
-                )
+                shown = [KillSwitchTimer(name, 0, at_s) for name, at_s in timers if at_s]
+                return e.KillSwitchesListed(tuple(shown))
             case i.DisarmKillSwitch(market):
                 return e.KillSwitchDisarmed(market)
             case i.CancelAll(market):

@@ -124,6 +124,7 @@ def intents_of_every_kind() -> list[i.Intent]:
         i.ArmKillSwitch(NAME, 15), i.DisarmKillSwitch(NAME),
         i.QueryOpenOrders(NAME, 0), i.QueryFills(NAME, 0), i.QuerySpotBalances(),
         i.QueryMarginBalances(), i.QueryPositions("BTC_PERP"), i.QueryFees(NAME),
+        i.QueryFunding("BTC_PERP", 0),
         i.QueryKillSwitch(NAME), i.QueryTime(), i.QueryMarkets(),
         i.OpenStream(PRIVATE), i.OpenStream(NAME), i.CloseStream(NAME), i.Ping(NAME),
         i.Resubscribe(NAME),

@@ -42,6 +42,7 @@ from tests.engine.builders import (
     started,
     venue_order,
 )
+from tests.engine.funding_runs import payment
 
 ELSE = "ETH_USDT"
 encode = msgspec.msgpack.Encoder().encode
@@ -82,9 +83,9 @@ def of(market: str) -> list[e.AnyEvent]:
         e.MarginBalancesListed((margin(market),)),
         e.PositionsListed(market, (Position(market, 1, 3, None, None),)),
         e.FeesListed(market, Decimal("0.001"), Decimal("0.001"), Decimal(0)),
+        e.FundingListed(market, 0, (payment(1, "-0.5"),), True),
         e.KillSwitchesListed((KillSwitchTimer(market, 1, 16),)),
-        e.ServerTimeReported(1_800_000_000),
-        e.MarketsListed((quoted().market,)),
+        *(e.ServerTimeReported(1_800_000_000), e.MarketsListed((quoted().market,))),
         e.StreamOpened(market),
         e.StreamAuthorised(market),
         e.StreamSubscribed(market, "depth"),

@@ -173,6 +173,8 @@ async def test_every_intent_is_answered(autojump_clock: MockClock) -> None:
             fills = await alice.ask(intents.QueryFills(name, 0))
             assert fills == events.FillsListed(name, 0, (), True)
             assert isinstance(await alice.ask(intents.QueryFees(name)), events.FeesListed)
+            paid = await alice.ask(intents.QueryFunding(name, 0))
+            assert paid == events.FundingListed(name, 0, (), True)
         assert isinstance(await alice.ask(intents.QuerySpotBalances()), events.SpotBalancesListed)
         margin = await alice.ask(intents.QueryMarginBalances())
         assert isinstance(margin, events.MarginBalancesListed)

@@ -103,6 +103,11 @@ REST_CAPTURES: dict[str, Row] = {
     ),
     "ccxt_rest__fetch_balance_1": (intents.QuerySpotBalances(), 200, events.OutcomeUnknown),
     "ccxt_rest__fetch_balance_2": (intents.QuerySpotBalances(), 200, events.SpotBalancesListed),
+    "ccxt_rest__fetch_funding_history_1": (
+        intents.QueryFunding("BTC_PERP", 0),
+        200,
+        events.FundingListed,
+    ),
     "ccxt_rest__fetch_markets_1": (intents.QueryMarkets(), 200, events.MarketsListed),
     "ccxt_rest__fetch_my_trades_1": (
         intents.QueryFills("USDC_USDT", 0),
@@ -127,6 +132,11 @@ REST_CAPTURES: dict[str, Row] = {
     "ccxt_rest__handle_errors_3": (place("BTC_USDT", ""), 422, events.RequestRefused),
     "ccxt_rest__handle_errors_4": (place("BTC_USDT", ""), 422, events.RequestRefused),
     "hbot__order_fills_error": (intents.QueryFills("BTC_USDT", 0), 422, events.RequestRefused),
+    "jkorf__Endpoints_V4_Account_GetAccountFundingHistory": (
+        intents.QueryFunding("BTC_PERP", 0),
+        200,
+        events.FundingListed,
+    ),
     "jkorf__Endpoints_V4_Account_GetCollateralBalanceSummary": (
         intents.QueryMarginBalances(),
         200,
@@ -188,6 +198,10 @@ REST_EXAMPLES: dict[str, tuple[intents.Intent, type[events.Event]]] = {
     "post_collateral-account_positions_open": (
         intents.QueryPositions(""),
         events.PositionsListed,
+    ),
+    "post_collateral-account_funding-history": (
+        intents.QueryFunding("BTC_PERP", 0),
+        events.FundingListed,
     ),
     "post_market_fee": (intents.QueryFees("BTC_USDT"), events.FeesListed),
     "get_public_time": (intents.QueryTime(), events.ServerTimeReported),

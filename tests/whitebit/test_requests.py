@@ -183,6 +183,13 @@ CASES: list[tuple[str, intents.Intent, Market | None, str, str]] = [
         '"market":"BTC_PERP"',
     ),
     ("all positions", intents.QueryPositions(""), None, "collateral-account/positions/open", ""),
+    (
+        "funding",
+        intents.QueryFunding("BTC_PERP", 100),
+        BTC_PERP,
+        "collateral-account/funding-history",
+        '"market":"BTC_PERP","limit":100,"offset":100',
+    ),
     ("fees", intents.QueryFees("BTC_USDT"), BTC_USDT, "market/fee", ""),
     (
         "kill-switch status",

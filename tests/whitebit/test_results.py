@@ -6,10 +6,12 @@ import json
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from adapters.whitebit.responses import REST, normalise_response
 from engine import events, intents
 from engine.types import (
+    FundingPayment,
     KillSwitchTimer,
     MarginBalance,
     Market,
@@ -37,6 +39,24 @@ from tests.whitebit.answers import (
     opened,
 )
 from tests.whitebit.venue import BTC_PERP, MARKETS
+
+# As documented (contract 10.11).
+FUNDING = {
+    "market": "BTC_PERP",
+    "fundingTime": "1734451200",
+    "fundingRate": "0.00017674",
+    "fundingAmount": "-0.171053531892",
+    "positionAmount": "0.019",
+    "settlementPrice": "50938.2",
+    "rateCalculatedTime": "1734364800",
+}
+PAID = FundingPayment(
+    1734451200,
+    Decimal("-0.171053531892"),
+    Decimal("0.00017674"),
+    Decimal("0.019"),
+    Decimal("50938.2"),
+)
 
 READ: list[tuple[str, intents.Intent, object, events.AnyEvent]] = [
     (
@@ -197,6 +217,28 @@ READ: list[tuple[str, intents.Intent, object, events.AnyEvent]] = [
         events.PositionsListed(
             "", (Position("BTC_PERP", 1, -2, Decimal("43131.7"), Decimal("-0.1")),)
         ),
+    ),
+    (
+        "funding of one market, newest first, in seconds as documented and in milliseconds",
+        intents.QueryFunding("BTC_PERP", 0),
+        {
+            "records": [
+                {**FUNDING, "market": "ETH_PERP"},
+                FUNDING,
+                {**FUNDING, "fundingTime": "1734422400000", "fundingAmount": "0.50"},
+            ],
+            "limit": 100,
+            "offset": 0,
+        },
+        events.FundingListed(
+            "BTC_PERP", 0, (PAID, replace(PAID, time_s=1734422400, amount=Decimal("0.5"))), True
+        ),
+    ),
+    (
+        "a full page of funding, of which there may be another",
+        intents.QueryFunding("BTC_PERP", 100),
+        {"records": [FUNDING] * 100, "limit": 100, "offset": 100},
+        events.FundingListed("BTC_PERP", 100, (PAID,) * 100, False),
     ),
     (
         "fees of a spot market",
