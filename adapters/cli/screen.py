@@ -171,6 +171,10 @@ def _pnl_words(found: Pnl, market: MarketState) -> tuple[str, str]:
     )
     if found.interest:
         split += f" - interest {rounded(found.interest)}"
+    if found.funding:
+        split += f" + funding {rounded(found.funding)}"
+    if found.unknown_funding_s:
+        split += "; without the last funding, not told yet"
     if found.unknown_fees:
         split += "; without fees in " + ", ".join(asset for asset, _ in found.unknown_fees)
     return total, split

@@ -72,6 +72,8 @@ def _market(market: MarketState) -> dict[str, Any]:
         "pnl_inventory": f"{found.inventory:f}",
         "pnl_fees": f"{subtract(ZERO, found.fees):f}",
         "pnl_interest": f"{subtract(ZERO, found.interest):f}",
+        "pnl_funding": f"{found.funding:f}",
+        "unknown_funding_s": found.unknown_funding_s or None,
         "unknown_fees": {asset: f"{fee:f}" for asset, fee in found.unknown_fees},
         "product": spec.product.value,
         "base_asset": spec.base_asset,
@@ -146,6 +148,11 @@ def summary_text(summary: dict[str, Any]) -> str:
         for name, market in summary["markets"].items()
         for asset, fee in market["unknown_fees"].items()
     ]
+    lines += [
+        f"{name}: the last funding is not in the P&L, since the venue has not told it yet"
+        for name, market in summary["markets"].items()
+        if market["unknown_funding_s"]
+    ]
     lines += [f"note: {note}" for note in summary["notes"]]
     if summary["anomalies"]:
         lines.append(f"{summary['anomalies']:,} anomalies, the last: {summary['last_anomaly']}")
@@ -156,10 +163,12 @@ def _table(markets: dict[str, dict[str, Any]]) -> list[str]:
     columns = [_column(name, market) for name, market in markets.items()]
     if not columns:
         return []
-    if any(market["product"] == "margin" for market in markets.values()):
-        for column, market in zip(columns, markets.values(), strict=True):
-            row = ("  interest", f"{market['pnl_interest']} {market['quote_asset']}")
-            column.insert(-1, row)
+    products = {market["product"] for market in markets.values()}
+    for product, part in (("margin", "interest"), ("perpetual", "funding")):
+        if product in products:
+            for column, market in zip(columns, markets.values(), strict=True):
+                row = (f"  {part}", f"{market[f'pnl_{part}']} {market['quote_asset']}")
+                column.insert(-1, row)
     rows = zip(*columns, strict=True)
     widths = [max(len(text) for _, text in column) for column in columns]
     return [

@@ -221,6 +221,7 @@ def _sides(state: State) -> Iterator[Metric]:
 def _money(state: State) -> Iterator[Metric]:
     parts: _Values = {}
     unknown: _Values = {}
+    untold: _Values = {}
     for name, market in state.markets.items():
         found = pnl(market.inventory, market.quoted.market, mid2(market))
         parts[name, "total"] = found.total
@@ -228,11 +229,15 @@ def _money(state: State) -> Iterator[Metric]:
         parts[name, "inventory"] = found.inventory
         parts[name, "fees"] = subtract(ZERO, found.fees)
         parts[name, "interest"] = subtract(ZERO, found.interest)
+        parts[name, "funding"] = found.funding
+        untold[name,] = int(found.unknown_funding_s > 0)
         unknown |= {(name, asset): fee for asset, fee in found.unknown_fees}
     what = "P&L in the quote asset since the journal began, at the mid: total and its parts."
     yield _gauges("pnl", what, parts, "market", "part")
     what = "Fees paid in further assets, which are not in the P&L."
     yield _gauges("unknown_fees", what, unknown, "market", "asset")
+    what = "1 while a payment of funding is not told yet, and so not in the P&L."
+    yield _gauges("unknown_funding", what, untold, "market")
 
 
 def _gauge(name: str, what: str, value: float) -> Metric:

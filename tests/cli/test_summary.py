@@ -16,6 +16,7 @@ from adapters.runtime.run import RunOutcome
 from adapters.runtime.sequencer import Counts
 from adapters.runtime.snapshots import Recovery
 from engine.events import RunEnded
+from engine.funding import Funding
 from engine.stages import Hold, Stage
 from engine.state import State, held
 from engine.types import Product
@@ -48,6 +49,8 @@ def test_summary_holds_what_the_design_promises() -> None:
         "pnl_inventory": "0",
         "pnl_fees": "-0.4326225",
         "pnl_interest": "0",
+        "pnl_funding": "0",
+        "unknown_funding_s": None,
         "unknown_fees": {},
         "product": "spot",
         "base_asset": "BTC",
@@ -178,3 +181,19 @@ def test_what_the_pnl_lacks_and_what_borrowing_cost_is_said() -> None:
     text = summary_text(summary)
     assert ["interest", "-1.25", "USDT"] in [line.split() for line in text.splitlines()]
     assert "BTC_USDT: fees of 0.3 WBT are not in the P&L" in text
+
+
+def test_what_funding_paid_is_said_and_what_is_not_told_yet() -> None:
+    state = quoting()
+    market = state.markets["BTC_USDT"]
+    spec = replace(market.quoted.market, product=Product.PERPETUAL)
+    funding = Funding(received=Decimal("-1.25"), settled_s=7, unknown=True, foretold=Decimal(3))
+    inventory = replace(market.inventory, funding=funding)
+    market = replace(market, quoted=replace(market.quoted, market=spec), inventory=inventory)
+    summary = summarize(_outcome(replace(state, markets={"BTC_USDT": market})), JOURNAL)
+    shown = summary["markets"]["BTC_USDT"]
+    assert (shown["pnl"], shown["pnl_funding"]) == ("-1.6111225", "-1.25")
+    assert shown["unknown_funding_s"] == 7
+    text = summary_text(summary)
+    assert ["funding", "-1.25", "USDT"] in [line.split() for line in text.splitlines()]
+    assert "BTC_USDT: the last funding is not in the P&L" in text
