@@ -13,12 +13,24 @@ from adapters.paper.core.model import UNIT_DECIMALS, Side
 from adapters.paper.faults.plan import Kind, Rule
 from engine.errors import ConfigError
 from engine.events import OutcomeUnknown, RequestSent
+from engine.intents import QueryFunding
 from engine.inventory import pnl
-from engine.money import ZERO, add, from_units
+from engine.money import ZERO, add, from_units, subtract
 from engine.types import Product
 from tests.integration.kit import ACCOUNT
 from tests.integration.world import account_at, records_of
-from tests.scenarios.acts import PERP, SPOT, at, cancel_own, crash, fill, foreign, restart
+from tests.scenarios.acts import (
+    PERP,
+    SPOT,
+    at,
+    cancel_own,
+    crash,
+    cut_sockets,
+    fill,
+    foreign,
+    pause,
+    restart,
+)
 from tests.scenarios.case import Case, run_case
 from tests.scenarios.world import World
 
@@ -97,6 +109,73 @@ def test_borrowing_for_a_margin_position_is_a_cost() -> None:
     found = pnl(market.inventory, market.quoted.market, market.watch.mid2)
     assert found.interest == from_units(held.funding, UNIT_DECIMALS)
     assert earned(world) == worth(world)
+
+
+# --- funding ------------------------------------------------------------------------------------
+
+
+def minutely(interest: str = "0.0005") -> VenueConfig:
+    """A venue that settles funding each minute, of so much in eight hours: unlike the default, a
+    rate that can be seen."""
+    venue = VenueConfig()
+    markets = tuple(
+        replace(market, funding_interval_minutes=1) if market.name == PERP else market
+        for market in venue.exchange.markets
+    )
+    exchange = replace(venue.exchange, markets=markets, funding_interest=interest)
+    return replace(venue, exchange=exchange)
+
+
+HISTORY = "/api/v4/collateral-account/funding-history"
+HELD = (at(5, fill(PERP, Side.BUY)), at(70, fill(PERP, Side.SELL), fill(PERP, Side.SELL)))
+"""Long over the first settlements, short over later ones."""
+FUNDED = [
+    Case(name="funding is paid and received", acts=HELD, seconds=200),
+    Case(
+        name="the history of funding is refused, lost and late",
+        rules=(
+            Rule(kind=Kind.ANSWER, path=HISTORY, status=503, from_s=40, times=2),
+            Rule(kind=Kind.CLOSE, path=HISTORY, from_s=90, times=1),
+            Rule(kind=Kind.DELAY, path=HISTORY, seconds=2, from_s=150),
+        ),
+        acts=HELD,
+        seconds=200,
+    ),
+    Case(
+        name="the engine is down over a settlement",
+        acts=(at(5, fill(PERP, Side.BUY), crash, pause(130), restart()),),
+        runs=2,
+        seconds=150,
+    ),
+    Case(
+        name="every stream is down over a settlement",
+        rules=(Rule(kind=Kind.CLOSE, path="/ws", from_s=50, until_s=75),),
+        acts=(at(5, fill(PERP, Side.BUY)), at(50, cut_sockets)),
+        seconds=130,
+    ),
+]
+
+
+@pytest.mark.parametrize("case", FUNDED, ids=[case.name for case in FUNDED])
+def test_funding(case: Case) -> None:
+    funded = replace(case, venue=minutely(), change=far_from_the_mid, intents=(QueryFunding,))
+    world = run_case(funded)
+    market = world.state.markets[PERP]
+    payments = world.venue.exchange.funding_payments(ACCOUNT, PERP)
+    assert len(payments) >= 2, "nothing was settled"
+    assert all(payment.amount for payment in payments)
+    found = pnl(market.inventory, market.quoted.market, market.watch.mid2)
+    paid = from_units(sum(payment.amount for payment in payments), UNIT_DECIMALS)
+    assert (found.funding, found.unknown_funding_s) == (paid, 0)
+    total = add(add(found.spread, found.inventory), found.funding)
+    assert found.total == subtract(total, add(found.fees, found.interest))
+    assert collateral_earned(world) == worth(world)
+
+
+def collateral_earned(world: World) -> Decimal:
+    """As `earned`, of the perpetual alone."""
+    market = world.state.markets[PERP]
+    return pnl(market.inventory, market.quoted.market, 0).total
 
 
 # --- hedge mode -------------------------------------------------------------------------------
