@@ -36,7 +36,7 @@ def flatten(state: State, market: MarketState) -> tuple[list[Intent], list[RiskR
     new = _reducing(state, market)
     if new is None:
         return [], []
-    refusal = exposure_of(market).approve(new.side, new.price, new.qty, 1)
+    refusal = exposure_of(market, state.now_ns).approve(new.side, new.price, new.qty, 1)
     if refusal is not None:
         return [], [refusal]
     return [PlaceOrders(market.quoted.market.name, (new,))], []

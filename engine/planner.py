@@ -53,8 +53,8 @@ def plan(
     if state.now_ns < market.hold_until_ns:
         return _held(state, market, moves, [])
     if len(moves) > 1:
-        return _move_many(state, market, moves, None, exposure_of(market), [])
-    return _move(state, market, moves, None, exposure_of(market), [])
+        return _move_many(state, market, moves, None, exposure_of(market, state.now_ns), [])
+    return _move(state, market, moves, None, exposure_of(market, state.now_ns), [])
 
 
 def _due(
@@ -130,7 +130,7 @@ def _change(
         return cancels, []
     if state.now_ns < market.hold_until_ns:
         return _held(state, market, moves, cancels)
-    crossing, exposure = _Crossing(market), exposure_of(market)
+    crossing, exposure = _Crossing(market), exposure_of(market, state.now_ns)
     intents, refusals = _move_many(state, market, moves, crossing, exposure, cancels)
     if missing:
         new, refused = _place(state, market, wanted, (bids_taken, asks_taken), crossing, exposure)

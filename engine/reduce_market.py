@@ -97,7 +97,17 @@ def public_trades(state: State, record: Record, event: PublicTrades) -> State:
     newest, before = max(event.trades, key=lambda trade: trade.trade_id), market.feed
     if newest.trade_id <= before.last_trade_id:
         return advance(state, record)
-    feed = replace(before, last_trade=newest.price, last_trade_id=newest.trade_id, trades_seen=True)
+    traded_ns = record.recv_ns
+    if not before.trades_seen:
+        # Of hours ago, on a quiet market: by the venue's clock then, and never later than it came.
+        traded_ns = min(traded_ns, newest.venue_us * 1000 - state.clock_offset_ns)
+    feed = replace(
+        before,
+        last_trade=newest.price,
+        last_trade_id=newest.trade_id,
+        trades_seen=True,
+        traded_ns=traded_ns,
+    )
     if not before.trades_seen:
         # History is no flow: a strategy must not take it for what happens now.
         changed = replace(market, feed=feed, touched_seq=record.seq)

@@ -14,6 +14,12 @@ from engine.state import MarketState, State
 from engine.top import mid2
 from engine.types import BUY, NO_LIMIT, Limits, Side
 
+NS_PER_S = 1_000_000_000
+
+
+LAST_TRADE_AGE_NS = 60 * NS_PER_S
+"""The last trade says where the market is for so long; an older one holds no price."""
+
 
 def position_most(limits: Limits, mid2: int) -> int:
     """Return the largest inventory either way that a market's own limits allow at a mid, lots."""
@@ -31,6 +37,8 @@ class Exposure(msgspec.Struct, gc=False):
     orders: int
     middle2: int
     """Twice the mid, ticks; 0 without a two-sided market."""
+    last2: int
+    """Twice the price of the last trade, ticks; 0 when there is none that is recent."""
     buy_qty: int
     sell_qty: int
 
@@ -45,7 +53,7 @@ class Exposure(msgspec.Struct, gc=False):
         """
         market, middle2, price2 = self.market, self.middle2, 2 * price
         spec, limits, feed = market.quoted.market, market.quoted.limits, market.feed
-        last2, mark2 = 2 * feed.last_trade, feed.mark2
+        last2, mark2 = self.last2, feed.mark2
         if side is BUY:
             worst, most = market.position + self.buy_qty + qty, market.long_max
         else:
@@ -123,10 +131,9 @@ class Exposure(msgspec.Struct, gc=False):
             return self._refuse("collar", reason, 0, self.market.quoted.limits.collar_bps)
         if refusal := self._too_far(price, middle2, "mid"):
             return refusal
-        feed = self.market.feed
-        if refusal := self._too_far(price, 2 * feed.last_trade, "last trade"):
+        if refusal := self._too_far(price, self.last2, "last trade"):
             return refusal
-        return self._too_far(price, feed.mark2, "mark")
+        return self._too_far(price, self.market.feed.mark2, "mark")
 
     def _too_far(self, price: int, reference2: int, name: str) -> RiskRefusal | None:
         # `reference2` is twice the reference price; 0 when there is none.
@@ -152,10 +159,11 @@ class Exposure(msgspec.Struct, gc=False):
         )
 
 
-def exposure_of(market: MarketState) -> Exposure:
-    """Return what a market's live orders may come to, before anything is added."""
-    orders = len(market.asks) + len(market.bids)
-    return Exposure(market, orders, mid2(market), market.buy_worst, market.sell_worst)
+def exposure_of(market: MarketState, now_ns: int) -> Exposure:
+    """Return what a market's live orders may come to at a moment, before anything is added."""
+    orders, feed = len(market.asks) + len(market.bids), market.feed
+    last2 = 2 * feed.last_trade if now_ns - feed.traded_ns <= LAST_TRADE_AGE_NS else 0
+    return Exposure(market, orders, mid2(market), last2, market.buy_worst, market.sell_worst)
 
 
 def within_rate(state: State, intents: list[Intent]) -> tuple[list[Intent], list[RiskRefusal]]:

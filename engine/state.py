@@ -68,6 +68,8 @@ class Feed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Since when the ticker shows other prices than depth, which is silent; 0 when it does not."""
     mark2: int = 0
     """Twice the mark price, ticks; 0 where the venue has told none."""
+    traded_ns: int = 0
+    """When the newest public trade came in; when it was made, if it came as history."""
 
 
 class ReconStage(StrEnum):

@@ -153,7 +153,8 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     order_notional_max: int
     """Largest price x quantity of one order, ticks x lots."""
     collar_bps: int
-    """Furthest an order may be priced from the mid and from the last trade, basis points."""
+    """Furthest an order may be priced from the mid, from a recent trade and from the mark, basis
+    points."""
     open_orders_max: int
     """Most live orders on the market."""
     widen_bps: int = 10

@@ -136,12 +136,12 @@ def test_quoting_neither_cancels_nor_counts_nor_hides_a_foreign_order(at_touch: 
     run, before = quoting()
     price = 995 if at_touch else 980
     by_hand = venue_order("by hand", 77, price=price)
-    exposure = exposure_of(run.market)
+    exposure = exposure_of(run.market, run.now_ns)
     run.push(e.OrderOpened(by_hand))
     levels = (995, 10, 990, 50) if at_touch else (990, 50, 980, 10)
     run.push(snapshot(bids=levels, update_id=2, at_ns=run.now_ns))
     assert net_top(run.market)[0] == levels[0], "it is the market's as far as pricing goes"
-    after = exposure_of(run.market)
+    after = exposure_of(run.market, run.now_ns)
     assert (after.buy_qty, after.orders) == (exposure.buy_qty, exposure.orders)
     assert run.act() == []
     assert list(run.market.live) == before

@@ -224,11 +224,11 @@ def test_every_interleaving_ends_alike(name: str) -> None:
         run = Run(state=before.state)
         for fact in order_of_news:
             fact(run, request)
-            covered = run.market.position + exposure_of(run.market).buy_qty
+            covered = run.market.position + exposure_of(run.market, run.now_ns).buy_qty
             assert covered >= life.position + still_open, "risk counts less than is to come"
         order = run.order(CID)
         assert run.state.anomalies == 0, run.state.last_anomaly
-        assert exposure_of(run.market).buy_qty == still_open
+        assert exposure_of(run.market, run.now_ns).buy_qty == still_open
         ends.add((run.market.position, *left(order)))
     ((position, status, pending, is_unknown, order_id, _, _, leaves, _, worst),) = ends
     assert (status, leaves, position) == (life.status, life.leaves, life.position)
@@ -270,7 +270,7 @@ def test_a_modify_refused_after_the_kill_switch_took_the_order_leaves_nothing(
         for fact in order_of_news:
             fact(run, request)
         assert run.order(CID).status is Status.CLOSED
-        assert exposure_of(run.market).buy_qty == 0
+        assert exposure_of(run.market, run.now_ns).buy_qty == 0
         assert run.state.anomalies == 0
 
 

@@ -17,6 +17,7 @@ from engine.types import Level, Limits, OrderStatus, Side, Stp, TwoSidedQuote
 from tests.engine.builders import (
     BUSY,
     NAME,
+    T0,
     Pairs,
     Run,
     accepted,
@@ -202,7 +203,7 @@ def test_client_ids_tell_run_decision_and_place_apart() -> None:
 )
 def test_each_limit_has_its_edge(limit: Limits, price: int, qty: int, rule: str) -> None:
     run = started(quoted(limit=limit))
-    exposure = exposure_of(run.market)
+    exposure = exposure_of(run.market, run.now_ns)
     refusal = exposure.approve(Side.BUY, price, qty, 1)
     assert (refusal.rule if refusal else "") == rule
     assert refusal is None or refusal.reason
@@ -213,8 +214,8 @@ def test_each_limit_has_its_edge(limit: Limits, price: int, qty: int, rule: str)
 
 def test_prices_are_held_against_the_last_trade_too() -> None:
     run = started(quoted(limit=limits(collar_bps=100)))
-    run.push(e.PublicTrades(NAME, (e.PublicTrade(1, 900, 1, Side.BUY, False, 0),)))
-    refusal = exposure_of(run.market).approve(Side.BUY, 1000, 1, 1)
+    run.push(e.PublicTrades(NAME, (e.PublicTrade(1, 900, 1, Side.BUY, False, T0 // 1000),)))
+    refusal = exposure_of(run.market, run.now_ns).approve(Side.BUY, 1000, 1, 1)
     assert refusal is not None
     assert "from the last trade, limit 100" in refusal.reason
 
@@ -222,7 +223,7 @@ def test_prices_are_held_against_the_last_trade_too() -> None:
 def test_without_a_two_sided_market_nothing_is_approved() -> None:
     run = started()
     run.push(snapshot(bids=(), update_id=9))
-    refusal = exposure_of(run.market).approve(Side.SELL, 1000, 1, 1)
+    refusal = exposure_of(run.market, run.now_ns).approve(Side.SELL, 1000, 1, 1)
     assert refusal is not None
     assert refusal.rule == "collar"
     assert wanted_quote(run.state, run.market) == TwoSidedQuote()

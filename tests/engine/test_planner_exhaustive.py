@@ -226,7 +226,7 @@ def assert_safe(node: Node) -> None:
     if bids and asks:
         assert max(b.price for b in bids) < min(a.price for a in asks), "own orders meet"
     market = node.state.markets[NAME]
-    exposure = exposure_of(market)
+    exposure = exposure_of(market, node.state.now_ns)
     assert market.position + exposure.buy_qty >= most, "risk counts less than may happen"
     assert market.position - exposure.sell_qty <= least, "risk counts less than may happen"
     market.check()

@@ -193,7 +193,7 @@ class Quoting(RuleBasedStateMachine):
     def risk_counts_at_least_the_truth(self) -> None:
         if not hasattr(self, "run"):
             return
-        exposure, known = exposure_of(self.run.market), self.run.market.position
+        exposure, known = exposure_of(self.run.market, self.run.now_ns), self.run.market.position
         bids = sum(o.leaves for o in self.open.values() if o.side is Side.BUY)
         asks = sum(o.leaves for o in self.open.values() if o.side is Side.SELL)
         assert known + exposure.buy_qty >= self.position + bids
@@ -226,7 +226,7 @@ class Quoting(RuleBasedStateMachine):
         assert self.open == {}
         assert self.run.market.live == ()
         assert self.run.market.position == self.position
-        exposure = exposure_of(self.run.market)
+        exposure = exposure_of(self.run.market, self.run.now_ns)
         assert (exposure.buy_qty, exposure.sell_qty) == (0, 0)
         assert self.run.market.breaks == 0
 

@@ -88,7 +88,7 @@ def test_orders_that_ended_while_we_were_away_are_closed_and_their_deals_counted
     run.settle()
     assert run.order(CID).status is Status.CLOSED
     assert run.market.position == 10
-    assert exposure_of(run.market).buy_qty == 0
+    assert exposure_of(run.market, run.now_ns).buy_qty == 0
     assert not run.market.recon.blind
 
 
@@ -240,7 +240,7 @@ def test_silence_asked_after_the_nonce_window_proves_it_was_never_accepted() -> 
         run.wait(0.5)
         run.settle()
     assert run.order(CID).close_reason == "never accepted"
-    assert exposure_of(run.market).buy_qty == 0
+    assert exposure_of(run.market, run.now_ns).buy_qty == 0
     assert run.now_ns - sent_ns >= 6_000_000_000
 
 
@@ -252,11 +252,11 @@ def test_a_place_that_filled_unseen_is_counted_by_the_history_before_risk_forget
     listing = ask(run, i.QueryOpenOrders)
     run.push(e.OpenOrdersListed(NAME, 0, (), True), listing)
     assert run.order(CID).status is Status.CLOSED
-    assert exposure_of(run.market).buy_qty == 10, "its deals are still to be asked for"
+    assert exposure_of(run.market, run.now_ns).buy_qty == 10, "its deals are still to be asked for"
     (history,) = (seq for seq, intent in run.act() if isinstance(intent, i.QueryFills))
     deals = (fill(5, qty=10, client_order_id=CID),)
     run.push(e.FillsListed(NAME, 0, deals, True), history)
-    assert (run.market.position, exposure_of(run.market).buy_qty) == (10, 0)
+    assert (run.market.position, exposure_of(run.market, run.now_ns).buy_qty) == (10, 0)
 
 
 def test_a_place_in_flight_is_not_missing_from_a_listing() -> None:

@@ -170,7 +170,7 @@ def test_a_deal_that_stays_missing_is_asked_for() -> None:
     run = started()
     placed(run)
     run.push(e.OrderClosed(venue_order(CID, 1, leaves=0, status=OrderStatus.FILLED)))
-    assert exposure_of(run.market).buy_qty == 10
+    assert exposure_of(run.market, run.now_ns).buy_qty == 10
     run.wait(2)
     assert run.market.recon.stage is ReconStage.DONE
     run.wait(2)
@@ -178,7 +178,7 @@ def test_a_deal_that_stays_missing_is_asked_for() -> None:
     run.history = (fill(5, qty=10, client_order_id=CID),)
     run.base = "0.010"
     run.settle()
-    assert (run.market.position, exposure_of(run.market).buy_qty) == (10, 0)
+    assert (run.market.position, exposure_of(run.market, run.now_ns).buy_qty) == (10, 0)
 
 
 # --- restart ----------------------------------------------------------------------------------

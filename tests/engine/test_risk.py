@@ -22,6 +22,7 @@ from tests.engine.builders import (
     MARKET,
     NAME,
     PERPETUAL,
+    T0,
     Run,
     S,
     fixed,
@@ -70,7 +71,7 @@ def test_each_limit_has_its_edge(
 ) -> None:
     run = started(quoted(limit=limit))
     run.wait(0)
-    exposure = exposure_of(run.market)
+    exposure = exposure_of(run.market, run.now_ns)
     refusal = exposure.approve(side, price, qty, 1)
     if not rule:
         assert refusal is None
@@ -86,7 +87,7 @@ def test_each_limit_has_its_edge(
 @pytest.mark.parametrize(("qty", "rule"), [(2, ""), (1, "venue_minimum")])
 def test_the_venues_smallest_quantity(qty: int, rule: str) -> None:
     run = started(quoted(replace(MARKET, qty_min=2)))
-    refusal = exposure_of(run.market).approve(BUY, 1000, qty, 1)
+    refusal = exposure_of(run.market, run.now_ns).approve(BUY, 1000, qty, 1)
     assert (refusal.rule if refusal else "") == rule
 
 
@@ -96,7 +97,7 @@ def test_the_venues_smallest_quantity(qty: int, rule: str) -> None:
 def test_a_market_without_minimums_takes_no_nothing(price: int, qty: int, rule: str) -> None:
     spec = replace(MARKET, notional_min=0, qty_min=0)
     run = started(quoted(spec, limit=limits(collar_bps=10_000)))
-    refusal = exposure_of(run.market).approve(BUY, price, qty, 1)
+    refusal = exposure_of(run.market, run.now_ns).approve(BUY, price, qty, 1)
     assert (refusal.rule if refusal else "") == rule
 
 
@@ -118,13 +119,13 @@ REASONS: tuple[tuple[Limits, int, int, str], ...] = (
 
 @pytest.mark.parametrize(("limit", "price", "qty", "reason"), REASONS)
 def test_the_reason_has_the_figures(limit: Limits, price: int, qty: int, reason: str) -> None:
-    refusal = exposure_of(started(quoted(limit=limit)).market).approve(BUY, price, qty, 1)
+    refusal = exposure_of(started(quoted(limit=limit)).market, T0).approve(BUY, price, qty, 1)
     assert refusal is not None
     assert refusal.reason == reason
 
 
 def test_a_short_position_is_named_as_such() -> None:
-    refusal = exposure_of(started(quoted(limit=limits(position_max=9))).market).approve(
+    refusal = exposure_of(started(quoted(limit=limits(position_max=9))).market, T0).approve(
         SELL, 1000, 10, 1
     )
     assert refusal is not None
@@ -136,11 +137,45 @@ def test_a_short_position_is_named_as_such() -> None:
 )
 def test_prices_are_held_against_the_last_trade_too(last: int, rule: str) -> None:
     run = started(quoted(limit=limits(collar_bps=100)))
-    in_market(run, feed=replace(run.market.feed, last_trade=last))
-    refusal = exposure_of(run.market).approve(BUY, 1000, 1, 1)
+    in_market(run, feed=replace(run.market.feed, last_trade=last, traded_ns=run.now_ns))
+    refusal = exposure_of(run.market, run.now_ns).approve(BUY, 1000, 1, 1)
     assert (refusal.rule if refusal else "") == rule
     if refusal is not None:
         assert "from the last trade, limit 100" in refusal.reason
+
+
+def trade(trade_id: int, price: int, at_ns: int) -> e.PublicTrades:
+    return e.PublicTrades(NAME, (e.PublicTrade(trade_id, price, 1, BUY, False, at_ns // 1000),))
+
+
+@pytest.mark.parametrize(("age_ns", "refused"), [(0, True), (60 * S, True), (60 * S + 1, False)])
+def test_a_last_trade_of_more_than_a_minute_ago_holds_no_price(age_ns: int, refused: bool) -> None:
+    run = started(quoted(limit=limits(collar_bps=100)))
+    run.push(trade(1, 900, run.now_ns))
+    run.push(trade(2, 900, 0))
+    now_ns = run.now_ns + age_ns
+    refusal = exposure_of(run.market, now_ns).approve(BUY, 1000, 1, 1)
+    assert (refusal is not None) is refused
+    far = exposure_of(run.market, now_ns).approve(BUY, 1020, 1, 1)
+    assert far is not None, "the mid holds it, whatever was traded when"
+
+
+def test_a_trade_that_comes_as_history_is_as_old_as_the_venue_says() -> None:
+    run = started(quoted(limit=limits(collar_bps=100)))
+    run.push(trade(1, 900, run.now_ns - 61 * S))
+    assert exposure_of(run.market, run.now_ns).approve(BUY, 1000, 1, 1) is None
+    run.push(e.StreamClosed(NAME, "reset", 0))
+    run.push(trade(2, 900, run.now_ns + 3600 * S))
+    assert run.market.feed.traded_ns == run.now_ns, "never later than it came"
+
+
+def test_a_stream_that_was_away_brings_no_new_life_to_an_old_trade() -> None:
+    run = started(quoted(limit=limits(collar_bps=100)))
+    run.push(trade(1, 900, run.now_ns))
+    traded_ns = run.market.feed.traded_ns
+    run.push(e.StreamClosed(NAME, "reset", 0), after_ns=50 * S)
+    run.push(trade(1, 900, traded_ns), after_ns=20 * S)
+    assert run.market.feed.traded_ns == traded_ns
 
 
 MARKS = (("0", ""), ("10", ""), ("9.91", ""), ("9.90", "collar"), ("10.11", "collar"))
@@ -150,7 +185,7 @@ MARKS = (("0", ""), ("10", ""), ("9.91", ""), ("9.90", "collar"), ("10.11", "col
 def test_prices_are_held_against_the_mark_too(mark: str, rule: str) -> None:
     run = started(quoted(limit=limits(collar_bps=100)))
     run.push(e.MarkPrice(NAME, Decimal(mark), Decimal(1), Decimal(0), 1))
-    refusal = exposure_of(run.market).approve(BUY, 1000, 1, 1)
+    refusal = exposure_of(run.market, run.now_ns).approve(BUY, 1000, 1, 1)
     assert (refusal.rule if refusal else "") == rule
     if refusal is not None:
         assert refusal.reason == f"price 1000 is {refusal.found} bps from the mark, limit 100"
@@ -158,8 +193,9 @@ def test_prices_are_held_against_the_mark_too(mark: str, rule: str) -> None:
 
 def test_a_price_on_the_edge_of_every_collar_passes() -> None:
     run = started(quoted(limit=limits(collar_bps=100)))
-    in_market(run, feed=replace(run.market.feed, last_trade=1000, mark2=2000))
-    assert exposure_of(run.market).approve(BUY, 1010, 1, 1) is None
+    feed = replace(run.market.feed, last_trade=1000, traded_ns=run.now_ns, mark2=2000)
+    in_market(run, feed=feed)
+    assert exposure_of(run.market, run.now_ns).approve(BUY, 1010, 1, 1) is None
 
 
 def test_a_mark_is_kept_in_half_ticks_and_forgotten_with_its_stream() -> None:
@@ -177,7 +213,7 @@ def test_a_mark_is_kept_in_half_ticks_and_forgotten_with_its_stream() -> None:
 def test_without_a_two_sided_market_nothing_is_approved() -> None:
     run = started()
     run.push(snapshot(bids=(), update_id=9))
-    refusal = exposure_of(run.market).approve(SELL, 1000, 1, 1)
+    refusal = exposure_of(run.market, run.now_ns).approve(SELL, 1000, 1, 1)
     assert refusal is not None
     assert refusal.rule == "collar"
     assert refusal.reason == "no two-sided market to measure the price against"
@@ -187,7 +223,7 @@ def test_without_a_two_sided_market_nothing_is_approved() -> None:
 def test_what_is_live_and_what_was_approved_count_both_ways() -> None:
     run, _ = quoting(((990, 10),), ((1010, 10),), limit=limits(position_max=30))
     in_market(run, position=4)
-    exposure = exposure_of(run.market)
+    exposure = exposure_of(run.market, run.now_ns)
     assert (exposure.orders, exposure.buy_qty, exposure.sell_qty) == (2, 10, 10)
     assert exposure.approve(BUY, 1000, 16, 0) is None, "4 + 10 + 16 is the limit"
     assert exposure.orders == 2, "a modify adds no order"
