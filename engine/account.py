@@ -28,6 +28,13 @@ def check_assets(settings: Settings, quoted: Iterable[Quoted]) -> None:
         ConfigError: it is about an asset that no market has in that place.
     """
     markets = [each.market for each in quoted]
+    for loss in settings.account_losses:
+        quotes = {market.quote_asset for market in markets}
+        if loss.asset not in quotes:
+            raise ConfigError(
+                f"limits.loss_day_max.{loss.asset}, or drawdown_max: expected the quote asset of a "
+                f"market of this run ({', '.join(sorted(quotes))}), found none"
+            )
     for limit in settings.account_limits:
         key, place = ("notional_max", "quote") if limit.gross else ("position_max", "base")
         known = {market.quote_asset if limit.gross else market.base_asset for market in markets}

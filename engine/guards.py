@@ -6,6 +6,8 @@ follow their figure, those of the loss ladder only after they were calm for a wh
 
     loss, drawdown     at 50, 70, 85 and 100 % of the limit: widen, only the side that reduces the
                        position, stop, and cancel (or flatten) until a human re-enables
+    account_loss, account_drawdown
+                       the same of all markets of a quote asset together, on each of them
     fills_buy/_sell    more fills of one side within a minute than allowed: that side is off
     fees               a fee is above what it was when the market began to be quoted: cancel
     delisting          announced for within a day: flatten
@@ -18,6 +20,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from engine.losses import limit_of
 from engine.money import format_units
 from engine.reduce_venue import PRECISION_CHANGED
 from engine.stages import (
@@ -34,7 +37,8 @@ from engine.stages import (
 )
 from engine.state import MarketState, State, held
 from engine.top import mid2
-from engine.watch import forgiven
+from engine.types import AccountLoss
+from engine.watch import Watch, forgiven
 
 NS_PER_S = 1_000_000_000
 CALM_NS = 30_000_000_000
@@ -85,11 +89,21 @@ def re_enabled(market: MarketState) -> MarketState:
     )
 
 
+def account_forgiven(state: State, market: MarketState) -> State:
+    """Begin the account's figures anew with a market that they held, as a human re-enables it."""
+    asset = market.quoted.market.quote_asset
+    watch = state.losses.get(asset)
+    if watch is None or not any(hold.rule in ACCOUNT_RULES for hold in market.holds):
+        return state
+    return replace(state, losses={**state.losses, asset: forgiven(watch)})
+
+
 def _is_tripped(state: State, market: MarketState) -> bool:
     # One condition, since nearly always none of them holds: half of a loss is where it begins.
     limits, watch = market.quoted.limits, market.watch
     return bool(
-        watch.loss2 >= limits.loss_day_max
+        (state.losses and _is_account_tripped(state, market))
+        or watch.loss2 >= limits.loss_day_max
         or watch.drawdown2 >= limits.drawdown_max
         or len(watch.buy_fills_ns) > limits.fills_per_minute_max
         or len(watch.sell_fills_ns) > limits.fills_per_minute_max
@@ -97,6 +111,18 @@ def _is_tripped(state: State, market: MarketState) -> bool:
         or market.halted
         or market.delist_ns
     )
+
+
+def _is_account_tripped(state: State, market: MarketState) -> bool:
+    limit, watch = _account(state, market)
+    return watch.loss2 >= limit.loss_day_max or watch.drawdown2 >= limit.drawdown_max
+
+
+def _account(state: State, market: MarketState) -> tuple[AccountLoss, Watch]:
+    # The account's limit for the quote asset of a market, and its figures; none reach no limit.
+    asset = market.quoted.market.quote_asset
+    limit = limit_of(state.settings, asset) or AccountLoss(asset)
+    return limit, state.losses.get(asset, Watch())
 
 
 def _changes(state: State, market: MarketState) -> list[StageChange]:
@@ -129,20 +155,37 @@ def _none(rule: str, reason: str) -> Hold:
 
 
 def _loss(state: State, market: MarketState) -> Hold:
-    limit = market.quoted.limits.loss_day_max
-    return _ladder(market, "loss", "lost since the UTC day began", market.watch.loss2, limit)
+    limit, decimals = market.quoted.limits.loss_day_max, market.quoted.market.notional_decimals
+    return _ladder(market, "loss", _LOST, market.watch.loss2, limit, decimals)
 
 
 def _drawdown(state: State, market: MarketState) -> Hold:
-    limit = market.quoted.limits.drawdown_max
-    return _ladder(market, "drawdown", "below the highest P&L", market.watch.drawdown2, limit)
+    limit, decimals = market.quoted.limits.drawdown_max, market.quoted.market.notional_decimals
+    return _ladder(market, "drawdown", _BELOW, market.watch.drawdown2, limit, decimals)
 
 
-def _ladder(market: MarketState, rule: str, what: str, found2: int, limit: int) -> Hold:
-    spec, found = market.quoted.market, -(-found2 // 2)
+def _account_loss(state: State, market: MarketState) -> Hold:
+    limit, watch = _account(state, market)
+    what, most = f"{_TOGETHER} {_LOST}", limit.loss_day_max
+    return _ladder(market, "account_loss", what, watch.loss2, most, AccountLoss.DECIMALS)
+
+
+def _account_drawdown(state: State, market: MarketState) -> Hold:
+    limit, watch = _account(state, market)
+    what, most = f"{_TOGETHER} {_BELOW}", limit.drawdown_max
+    return _ladder(market, "account_drawdown", what, watch.drawdown2, most, AccountLoss.DECIMALS)
+
+
+_LOST, _BELOW = "lost since the UTC day began", "below the highest P&L"
+_TOGETHER = "of all markets together"
+
+
+def _ladder(
+    market: MarketState, rule: str, what: str, found2: int, limit: int, decimals: int
+) -> Hold:
+    found, asset = -(-found2 // 2), market.quoted.market.quote_asset
     reason = (
-        f"{format_units(found, spec.notional_decimals)} {spec.quote_asset} {what}, "
-        f"limit {format_units(limit, spec.notional_decimals)}"
+        f"{format_units(found, decimals)} {asset} {what}, limit {format_units(limit, decimals)}"
     )
     if found2 >= 2 * limit:
         stage = FLATTEN if market.quoted.limits.loss_flattens else CANCEL
@@ -195,13 +238,16 @@ def _halted(state: State, market: MarketState) -> Hold:
 RULES: tuple[Callable[[State, MarketState], Hold], ...] = (
     _loss,
     _drawdown,
+    _account_loss,
+    _account_drawdown,
     _fills_buy,
     _fills_sell,
     _fees,
     _delisting,
     _halted,
 )
-_CALMED = ("loss", "drawdown")
+ACCOUNT_RULES = ("account_loss", "account_drawdown")
+_CALMED = ("loss", "drawdown", *ACCOUNT_RULES)
 
 
 def _flat(market: MarketState) -> list[Hold]:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from engine import reconcile
 from engine.errors import ConfigError
 from engine.events import OperatorCommanded, Record
-from engine.guards import re_enabled
+from engine.guards import account_forgiven, re_enabled
 from engine.live_changes import changed, current, parse_changes
 from engine.stages import CANCEL, FLATTEN, OFF, QUOTE, STOP, WIDEN, Hold, SideOff, Stage
 from engine.state import MarketState, State, advance, held, with_market
@@ -53,6 +53,8 @@ def commanded(state: State, record: Record, event: OperatorCommanded) -> State:
     except ConfigError:
         return advance(state, record)
     for market in markets:
+        if event.command == ENABLE:
+            state = account_forgiven(state, state.markets[market.quoted.market.name])
         since = tuple(
             [replace(h, since_ns=record.recv_ns) if h.since_ns < 0 else h for h in market.holds]
         )

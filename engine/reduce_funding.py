@@ -33,6 +33,12 @@ def next_told(market: MarketState, event: MarkPrice, now_ns: int) -> MarketState
     return with_funding(market, replace(market.inventory.funding, next_s=next_s, rate=rate))
 
 
+def at_timer(state: State, market: MarketState) -> MarketState:
+    """Notice that the time of the next settlement has passed."""
+    due = venue_s(state, state.now_ns) >= market.inventory.funding.next_s
+    return settled(market, state.now_ns) if due else market
+
+
 def settled(market: MarketState, now_ns: int) -> MarketState:
     """The time of the next settlement has passed."""
     held = market.position if market.inventory.baseline is not None else 0

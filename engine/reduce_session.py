@@ -23,11 +23,12 @@ from engine.events import (
 from engine.funding import begun
 from engine.inventory import position_lots
 from engine.legs import of_net
+from engine.losses import account_marked, carried
 from engine.order_changes import with_orders, without_old_ghosts
 from engine.orders import OPEN, Order
 from engine.reduce_account import MISMATCH_GRACE_NS
 from engine.reduce_failures import lost
-from engine.reduce_funding import settled, venue_s
+from engine.reduce_funding import at_timer as funding_at_timer
 from engine.reduce_limits import at_mark, own_room, paced
 from engine.rescale import rescaled
 from engine.state import (
@@ -98,6 +99,7 @@ def run_started(state: State, record: Record, event: RunStarted) -> State:
         # What an earlier run sent still counts at the venue.
         spent=state.spent,
         used=state.used,
+        losses=carried(state, markets, event.settings),
     )
 
 
@@ -323,13 +325,14 @@ def timer_fired(state: State, record: Record, event: TimerFired) -> State:
     for market in state.markets.values():
         timed = _doubts(state, at_mark(state, _sampled(state, market), record), record)
         timed = freshness.at_timer(timed, record)
-        next_s = timed.inventory.funding.next_s
-        if next_s and venue_s(state, now_ns) >= next_s:
-            timed = settled(timed, now_ns)
+        if timed.inventory.funding.next_s:
+            timed = funding_at_timer(state, timed)
         if timed.ghosts and timed.ghosts[0].until_ns <= record.recv_ns:
             timed = without_old_ghosts(timed, record)
         if timed is not market:
             state = with_market(state, record, timed)
+    if state.settings.account_losses:
+        state = account_marked(state)
     return rates.settled(state)
 
 

@@ -321,6 +321,9 @@ class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Endpoint groups in trouble."""
     told: dict[str, int] = {}
     """Limits of the venue that a decision named: not named again before this time."""
+    losses: dict[str, Watch] = {}
+    """P&L of all markets together by quote asset, where the account has a limit (`engine.losses`).
+    """
 
     @property
     def measured(self) -> bool:
@@ -343,6 +346,8 @@ class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
         assert self.slack <= 0 or not self.circuits, "slack in trouble"
         for circuit in self.circuits.values():
             circuit.check()
+        for watch in self.losses.values():
+            watch.check()
         owned = [o.client_order_id for m in self.markets.values() for o in m.live]
         assert len(owned) == len(set(owned)), "one client order id on two markets"
 

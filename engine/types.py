@@ -212,6 +212,18 @@ class AccountLimit(msgspec.Struct, frozen=True, array_like=True, gc=False):
     quote asset, each at its mid and at its worse way."""
 
 
+class AccountLoss(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What all markets of a quote asset may lose together, units of 10^-8 of the asset."""
+
+    DECIMALS: ClassVar[int] = 8
+
+    asset: str
+    loss_day_max: int = NO_LIMIT
+    """Since the UTC day began."""
+    drawdown_max: int = NO_LIMIT
+    """Since the highest P&L."""
+
+
 class Settings(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Engine settings of a run, the same for every market. Durations are nanoseconds."""
 
@@ -243,6 +255,8 @@ class Settings(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Share of the venue's request limits that may be used, 1..100 (contract section 13)."""
     kill_switch_refresh_ns: int = 0
     """How often the timer is refreshed, a third of its timeout at most; 0 is a quarter of it."""
+    account_losses: tuple[AccountLoss, ...] = ()
+    """At most one an asset."""
 
 
 class VenueOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):

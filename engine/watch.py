@@ -116,9 +116,21 @@ def marked(watch: Watch, inventory: Inventory, market: Market, mid2: int, now_ns
     value2 = pnl2(inventory, market, mid2)
     if value2 == watch.pnl2 and mid2 == watch.mid2 and day == watch.day:
         return watch
+    return replace(valued(watch, value2, now_ns), mid2=mid2)
+
+
+def valued(watch: Watch, value2: int, now_ns: int) -> Watch:
+    """Return the figures at a new P&L; the first of a UTC day is what the day began with.
+
+    Args:
+        watch: The figures before.
+        value2: P&L, half units.
+        now_ns: State time.
+    """
+    day = now_ns // NS_PER_DAY
     if not watch.day:
-        return replace(watch, day=day, pnl2=value2, day_pnl2=value2, peak_pnl2=value2, mid2=mid2)
-    after = replace(watch, pnl2=value2, peak_pnl2=max(watch.peak_pnl2, value2), mid2=mid2)
+        return replace(watch, day=day, pnl2=value2, day_pnl2=value2, peak_pnl2=value2)
+    after = replace(watch, pnl2=value2, peak_pnl2=max(watch.peak_pnl2, value2))
     # A day begins with what the last one ended with.
     return replace(after, day=day, day_pnl2=watch.pnl2) if day > watch.day else after
 

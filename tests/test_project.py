@@ -61,6 +61,7 @@ SUMS_OF_INTEGERS = {
     "engine.debts": "adds lots, which are integers",
     "engine.hedge": "adds lots, which are integers",
     "engine.legs": "adds lots, which are integers",
+    "engine.losses": "adds P&L in units, which are integers",
     "engine.risk": "counts intents",
 }
 """Core modules whose `sum()` was read and adds no float: 3.11 and 3.12 round those differently."""

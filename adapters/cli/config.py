@@ -29,6 +29,7 @@ from adapters.cli.limits import (
     MarketLimits,
     RunLimits,
     account_limits,
+    account_losses,
     duration_ns,
     market_limits,
 )
@@ -278,6 +279,7 @@ def to_settings(config: Config) -> Settings:
         requests_max=config.limits.requests_max,
         requests_span_ns=span_ns,
         account_limits=account_limits(config.source, config.limits),
+        account_losses=account_losses(config.source, config.limits),
         **{f"{key}_ns": time_ns for key, time_ns in times.items()},
     )
 

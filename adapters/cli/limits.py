@@ -11,7 +11,7 @@ from adapters.cli.durations import NS_PER_S, format_seconds, parse_duration
 from adapters.whitebit.units import parse_units
 from engine.errors import ConfigError
 from engine.money import format_units
-from engine.types import NO_LIMIT, AccountLimit, Limits, Market
+from engine.types import NO_LIMIT, AccountLimit, AccountLoss, Limits, Market
 
 Bps = Annotated[int, Meta(ge=1, le=1_000)]
 
@@ -52,6 +52,10 @@ class RunLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """By base asset: its net position over spot and perpetual, either way."""
     notional_max: dict[str, str] = {}
     """By quote asset: the sum of what all markets hold, each at its mid."""
+    loss_day_max: dict[str, str] = {}
+    """By quote asset: what all markets may lose together in a UTC day."""
+    drawdown_max: dict[str, str] = {}
+    """By quote asset, since the highest P&L of all markets together; left out, `loss_day_max`."""
 
 
 class Amounts:
@@ -156,15 +160,40 @@ def account_limits(source: str, section: RunLimits) -> tuple[AccountLimit, ...]:
         ("notional_max", section.notional_max, True),
     ):
         for asset, text in by_asset.items():
-            path = f"limits.{key}.{asset}"
-            try:
-                most = parse_units(text, AccountLimit.DECIMALS)
-            except ValueError as error:
-                raise refused(source, path, str(error)) from error
-            if most < 1:
-                raise refused(source, path, f"expected more than 0 {asset}, found {shown(text)}")
+            most = _amount(source, f"limits.{key}.{asset}", asset, text)
             limits.append(AccountLimit(asset, most, gross))
     return tuple(limits)
+
+
+def account_losses(source: str, section: RunLimits) -> tuple[AccountLoss, ...]:
+    """Return what all markets may lose together, by quote asset.
+
+    Raises:
+        ConfigError: an amount that is none, or of more than 8 decimals.
+    """
+    losses, drawdowns = (
+        {asset: _amount(source, f"limits.{key}.{asset}", asset, text) for asset, text in by.items()}
+        for key, by in (
+            ("loss_day_max", section.loss_day_max),
+            ("drawdown_max", section.drawdown_max),
+        )
+    )
+    return tuple(
+        [
+            AccountLoss(asset, losses.get(asset, NO_LIMIT), most)
+            for asset, most in {**losses, **drawdowns}.items()
+        ]
+    )
+
+
+def _amount(source: str, path: str, asset: str, text: str) -> int:
+    try:
+        most = parse_units(text, AccountLimit.DECIMALS)
+    except ValueError as error:
+        raise refused(source, path, str(error)) from error
+    if most < 1:
+        raise refused(source, path, f"expected more than 0 {asset}, found {shown(text)}")
+    return most
 
 
 def duration_ns(source: str, path: str, text: str, low_ns: int, high_ns: int) -> int:

@@ -6,7 +6,7 @@ import pytest
 
 from adapters.cli.config import Config, default_config, parse_config, to_quoted, to_settings
 from engine.errors import ConfigError
-from engine.types import NO_LIMIT, AccountLimit, Limits
+from engine.types import NO_LIMIT, AccountLimit, AccountLoss, Limits
 from tests.cli.test_config import GOOD, PERP, SPOT
 
 S = 1_000_000_000
@@ -94,6 +94,21 @@ def test_limits_of_the_run() -> None:
     )
 
 
+def test_what_all_markets_may_lose_together() -> None:
+    found = to_settings(
+        config(
+            run='loss_day_max = { USDT = "500", BTC = "0.5" }\n'
+            'drawdown_max = { USDT = "700.5", ETH = "2" }'
+        )
+    )
+    assert found.account_losses == (
+        AccountLoss("USDT", 50_000_000_000, 70_050_000_000),
+        AccountLoss("BTC", 50_000_000, 50_000_000),
+        AccountLoss("ETH", NO_LIMIT, 200_000_000),
+    )
+    assert to_settings(config()).account_losses == ()
+
+
 AT = "my.toml: market.BTC_USDT.limits"
 REFUSED_OF_MARKET: tuple[tuple[str, str], ...] = (
     ('loss_day_max = "0"', f'{AT}.loss_day_max: expected more than 0 USDT, found "0"'),
@@ -133,6 +148,8 @@ REFUSED_OF_RUN: tuple[tuple[str, str], ...] = (
         'notional_max = { USDT = "1.000000001" }',
         "notional_max.USDT: expected at most 8 decimals, found 1.000000001",
     ),
+    ('loss_day_max = { USDT = "0" }', 'loss_day_max.USDT: expected more than 0 USDT, found "0"'),
+    ('drawdown_max = { USDT = "x" }', "drawdown_max.USDT: expected a plain decimal number"),
     ("requests_max = 9", "requests_max: "),
     ('requests_span = "999ms"', 'requests_span: expected 1.0s to 600.0s, found "999ms"'),
     ('requests_span = "601s"', 'requests_span: expected 1.0s to 600.0s, found "601s"'),
