@@ -10,6 +10,7 @@ from engine import funding
 from engine.events import FundingListed, MarkPrice, Record
 from engine.funding import NS_PER_S, Funding
 from engine.intents import QueryFunding
+from engine.inventory import Inventory
 from engine.money import from_units, multiply
 from engine.state import MarketState, State, with_market
 
@@ -19,6 +20,13 @@ _HALF = Decimal("0.5")
 def venue_s(state: State, now_ns: int) -> int:
     """Return the venue's time as far as it is known, Unix seconds."""
     return (now_ns + state.clock_offset_ns) // NS_PER_S
+
+
+def carried_on(inventory: Inventory, now_ns: int) -> Inventory:
+    """Return what a new run begins with of the inventory that an earlier one left."""
+    if inventory.baseline is None:
+        return inventory
+    return replace(inventory, funding=funding.begun(inventory.funding, now_ns // NS_PER_S))
 
 
 def next_told(market: MarketState, event: MarkPrice, now_ns: int) -> MarketState:

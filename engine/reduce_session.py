@@ -20,7 +20,6 @@ from engine.events import (
     StreamReady,
     TimerFired,
 )
-from engine.funding import begun
 from engine.inventory import position_lots
 from engine.legs import of_net
 from engine.losses import account_marked, carried
@@ -29,6 +28,7 @@ from engine.orders import OPEN, Order
 from engine.reduce_account import MISMATCH_GRACE_NS
 from engine.reduce_failures import lost
 from engine.reduce_funding import at_timer as funding_at_timer
+from engine.reduce_funding import carried_on
 from engine.reduce_limits import at_mark, own_room, paced
 from engine.rescale import rescaled
 from engine.state import (
@@ -53,8 +53,6 @@ NS_PER_S = 1_000_000_000
 BACKOFF_MAX_S = 30
 LASTING_NS = 30 * NS_PER_S
 """A connection that lasted so long was a good one: the back-off begins anew."""
-RISK_HOLD_NS = 250_000_000
-"""After a refusal by risk, places and modifies of the market wait this long."""
 UNKNOWN_RETRY_NS = 1_000_000_000
 LEFT_LEVEL = 1_000
 """Beyond every ladder: where orders of an earlier run stand that the venue has not shown."""
@@ -123,13 +121,10 @@ def _market_started(
             for order in before.live
         )
         return with_orders(own_room(fresh), left, record)
-    target, inventory = quoted.inventory_target, before.inventory
-    position = position_lots(inventory, quoted.market, target)
+    inventory = carried_on(before.inventory, record.recv_ns)
+    position = position_lots(inventory, quoted.market, quoted.inventory_target)
     if quoted.hedged and not before.quoted.hedged:
         inventory = replace(inventory, legs=of_net(position))
-    if inventory.baseline is not None:
-        funding = begun(inventory.funding, record.recv_ns // NS_PER_S)
-        inventory = replace(inventory, funding=funding)
     kept = replace(
         fresh,
         inventory=inventory,
