@@ -49,11 +49,13 @@ def at_timer(state: State, market: MarketState) -> MarketState:
 
 def settled(market: MarketState, now_ns: int) -> MarketState:
     """The time of the next settlement has passed."""
-    held = market.position if market.inventory.baseline is not None else 0
-    mark2 = market.feed.mark2 or market.watch.mid2
-    worth = from_units(held * mark2, market.quoted.market.notional_decimals)
-    cost = multiply(multiply(worth, _HALF), market.inventory.funding.rate)
-    after = funding.settled(market.inventory.funding, cost, now_ns, held=held != 0)
+    before, mark2 = market.inventory, market.feed.mark2 or market.watch.mid2
+    worth = from_units(market.position * mark2, market.quoted.market.notional_decimals)
+    cost = multiply(multiply(worth, _HALF), before.funding.rate)
+    # In hedge mode each leg is paid for by itself, also where they make up for each other.
+    held = bool(market.position or before.legs.long or before.legs.short)
+    known = before.baseline is not None
+    after = funding.settled(before.funding, cost, now_ns, held=known and held)
     return with_funding(market, after)
 
 

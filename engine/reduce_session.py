@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from engine import backoff, freshness, orders, rates, reconcile
+from engine import backoff, freshness, orders, rates, reconcile, reduce_funding
 from engine.events import (
     FrameRefused,
     LoopStalled,
@@ -27,8 +27,6 @@ from engine.order_changes import with_orders, without_old_ghosts
 from engine.orders import OPEN, Order
 from engine.reduce_account import MISMATCH_GRACE_NS
 from engine.reduce_failures import lost
-from engine.reduce_funding import at_timer as funding_at_timer
-from engine.reduce_funding import carried_on
 from engine.reduce_limits import at_mark, own_room, paced
 from engine.rescale import rescaled
 from engine.state import (
@@ -121,7 +119,7 @@ def _market_started(
             for order in before.live
         )
         return with_orders(own_room(fresh), left, record)
-    inventory = carried_on(before.inventory, record.recv_ns)
+    inventory = reduce_funding.carried_on(before.inventory, record.recv_ns)
     position = position_lots(inventory, quoted.market, quoted.inventory_target)
     if quoted.hedged and not before.quoted.hedged:
         inventory = replace(inventory, legs=of_net(position))
@@ -321,7 +319,7 @@ def timer_fired(state: State, record: Record, event: TimerFired) -> State:
         timed = _doubts(state, at_mark(state, _sampled(state, market), record), record)
         timed = freshness.at_timer(timed, record)
         if timed.inventory.funding.next_s:
-            timed = funding_at_timer(state, timed)
+            timed = reduce_funding.at_timer(state, timed)
         if timed.ghosts and timed.ghosts[0].until_ns <= record.recv_ns:
             timed = without_old_ghosts(timed, record)
         if timed is not market:

@@ -318,8 +318,7 @@ class Run:
             case i.QueryTime():
                 return e.ServerTimeReported(now_s)
             case i.QueryMarkets():
-                listed = tuple(m.quoted.market for m in self.state.markets.values())
-                return e.MarketsListed(listed)
+                return e.MarketsListed(tuple(m.quoted.market for m in self.state.markets.values()))
             case i.ArmKillSwitch(market, timeout_s):
                 return e.KillSwitchArmed(KillSwitchTimer(market, now_s, now_s + timeout_s))
             case i.QueryKillSwitch():

@@ -12,6 +12,7 @@ from engine import intents as i
 from engine.clock import clock_fault
 from engine.funding import EVERY_NS, LATE_S, PAGE, RETRY_NS, Funding
 from engine.inventory import pnl
+from engine.legs import Legs
 from engine.money import ZERO
 from engine.types import Position, Refusal
 from engine.watch import pnl2
@@ -174,6 +175,16 @@ def test_nothing_held_is_nothing_unknown_but_it_is_asked_all_the_same() -> None:
     assert not funding(run).unknown
     run.push(page(payment(DUE_S, "-0.5")), query(run))
     assert funding(run).received == D("-0.5"), "the venue knows better"
+
+
+def test_two_legs_that_make_up_for_each_other_are_paid_for_all_the_same() -> None:
+    run = running(position=0)
+    inventory = replace(run.market.inventory, legs=Legs(5, 5))
+    run.state = replace(run.state, markets={PERP: replace(run.market, inventory=inventory)})
+    pass_time(run, 102)
+    assert (funding(run).unknown, funding(run).foretold) == (True, ZERO)
+    run.push(page(payment(DUE_S, "-0.5"), payment(DUE_S, "0.5")), query(run))
+    assert (funding(run).received, funding(run).unknown) == (ZERO, False)
 
 
 def test_a_payment_that_is_not_listed_yet_is_asked_for_again_later_each_time() -> None:

@@ -66,7 +66,7 @@ def test_a_latch_pulls_the_quotes_within_a_timer_and_a_lifted_one_lets_them_back
 def test_what_was_decided_before_the_latch_was_seen_does_not_leave() -> None:
     async def disturb(world: World) -> None:
         # Set while the first quotes are under way: connections are still being opened for them.
-        await trio.sleep(0.05)
+        await trio.sleep(0.04)
         latch = Latch(world.fs, STATE)
         while not sent_a_place(world):  # noqa: ASYNC110 - virtual time, and nothing tells of it
             await trio.sleep(0.0001)
