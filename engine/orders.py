@@ -264,7 +264,9 @@ def finished(order: Order, venue: VenueOrder, seq: int, now_ns: int) -> Moved:
 
 
 def answered(order: Order, venue: VenueOrder, request_seq: int, seq: int, now_ns: int) -> Moved:
-    """The answer to a place or modify: the order, resting or already over."""
+    """The answer to a place or modify, which other news may have settled long ago."""
+    if not awaits(order, request_seq):
+        return pushed(order, venue, seq, now_ns)
     rests = venue.status is OrderStatus.OPEN
     after, anomaly = shown(order, venue, seq) if rests else finished(order, venue, seq, now_ns)
     if awaits(after, request_seq):
@@ -388,13 +390,11 @@ def _paid(order: Order, fill: VenueFill) -> Order:
     # A deal of an id that is over, or of one that nothing else has told of.
     own_qty = fill.qty if fill.order_id == order.order_id else 0
     filled = min(order.qty, order.filled_qty + own_qty)
-    leaves = min(order.leaves_qty, order.qty - filled)
-    owed = debts.paid(order.owed, fill.order_id, fill.qty)
-    return replace(order, owed=owed, filled_qty=filled, leaves_qty=leaves)
+    owed, leaves = debts.paid(order.owed, fill.order_id, fill.qty), order.qty - filled
+    return replace(order, owed=owed, filled_qty=filled, leaves_qty=min(order.leaves_qty, leaves))
 
 
 def _status_after(order: Order, trigger: Trigger) -> tuple[Status, str]:
-    after = TRANSITIONS.get((order.status, trigger))
-    if after is None:
-        return order.status, f"{order.client_order_id}: {order.status} but {trigger}"
-    return after, ""
+    if (after := TRANSITIONS.get((order.status, trigger))) is not None:
+        return after, ""
+    return order.status, f"{order.client_order_id}: {order.status} but {trigger}"

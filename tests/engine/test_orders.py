@@ -134,5 +134,14 @@ def test_pushes_of_ids_that_are_not_remembered_any_more_are_old_news(order: Orde
     assert replace(after, owed=order.owed) == order
 
 
+@pytest.mark.parametrize("status", list(OrderStatus))
+def test_an_answer_far_behind_revives_nothing(status: OrderStatus) -> None:
+    """A slow connection: later modifies were answered and pushed, and the order filled."""
+    over, _ = FACTS[Trigger.GONE](far_behind())
+    late = venue_order(CID, 2, status=status)
+    after, anomaly = orders.answered(over, late, 3, SEQ, NOW)
+    assert (after.status, after.order_id, anomaly) == (Status.CLOSED, over.order_id, "")
+
+
 def test_the_answer_to_a_request_counts_even_if_its_id_were_lower_than_those_before() -> None:
     assert modified(far_behind(), 2).order_id == 2
