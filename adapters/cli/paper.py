@@ -85,15 +85,17 @@ def paper(
     import trio
 
     from adapters.cli.paper_state import open_state
-    from adapters.paper.config import VenueConfig, in_hedge_mode, load
+    from adapters.paper.config import VenueConfig, in_hedge_mode, load, with_fresh_deals
     from adapters.paper.flow.source import flow_maker
-    from adapters.ports import SystemFs
+    from adapters.ports import SystemClock, SystemFs
 
     fs = SystemFs()
     settings = VenueConfig() if config is None else load(fs, config)
     settings = _with_faults(settings, config, faults, fs)
     if hedge_mode:
         settings = in_hedge_mode(settings)
+    if state is None:
+        settings = with_fresh_deals(settings, SystemClock().now_ns())
     make_flow = flow_maker(settings, flow, seed=seed, speed=speed, fs=fs)
     body_file = None if body_hashes is None else _open_new(fs, body_hashes)
     if host not in ("127.0.0.1", "::1", "localhost"):

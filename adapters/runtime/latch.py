@@ -49,7 +49,16 @@ class Latch:
         return self._account is not None and self._fs.exists(self.path)
 
     def is_set(self) -> bool:
-        """Look at each latch that counts; 15 microseconds where the account has no name."""
+        """Look at each latch that counts; 15 microseconds where the account has no name.
+
+        Who cannot look must not place either.
+        """
+        try:
+            return self._is_set()
+        except OSError:
+            return True
+
+    def _is_set(self) -> bool:
         return self.forbids() or (self._account is None and self._found() is not None)
 
     def _found(self) -> Path | None:
@@ -65,25 +74,37 @@ class Latch:
         try:
             path = self._found() or self.path
             text = self._fs.read(path, 0, _REASON_MAX).decode("utf-8", "replace")
-        except OSError:
+        except FileNotFoundError:
             text = ""
+        except OSError as error:
+            text = f"it cannot be looked at: {error.strerror or error}"
         return f"panic latch: {' '.join(text.split()) or 'set by hand'}"
 
     def refuse(self) -> None:
         """Let nothing begin under a latch.
 
         Raises:
-            ConfigError: it is set.
+            ConfigError: it is set, or that cannot be told.
         """
-        if self.is_set():
+        try:
+            is_set = self._is_set()
+        except OSError as error:
+            raise ConfigError(
+                f"{self._directory}: expected to look for a panic latch, found: {error}; mend the "
+                "directory, or name another under [operator]"
+            ) from error
+        if is_set:
             raise ConfigError(
                 f"{self.reason()} ({self.where()}); once you know that it is safe to quote again, "
                 f"lift it with: {self.how_to_lift()}"
             )
 
     def where(self) -> Path:
-        """Return which latch is set; where none is, which would be."""
-        return self._found() or self.path
+        """Return which latch is set; where none is, or nobody can tell, which would be."""
+        try:
+            return self._found() or self.path
+        except OSError:
+            return self.path
 
     def how_to_lift(self) -> str:
         """Return the command that lifts the latch that is set."""

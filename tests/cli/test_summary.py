@@ -164,7 +164,12 @@ def test_commands_to_try_next_are_accepted_by_the_program() -> None:
             assert found is not None
             command = found
         given = command.make_context(command.name, words, parent=context).params
-        assert JOURNAL in [str(value) for value in given.values()]
+        values = [
+            str(one)
+            for value in given.values()
+            for one in (value if isinstance(value, tuple) else (value,))
+        ]
+        assert JOURNAL in values
 
 
 def test_what_the_pnl_lacks_and_what_borrowing_cost_is_said() -> None:

@@ -16,7 +16,7 @@ from adapters.runtime.journal import JournalWriter
 from adapters.runtime.journal_verify import verify_journal
 from adapters.simulated import SimFs
 from adapters.simulated_fs import Fault
-from engine.errors import JournalError
+from engine.errors import ConfigError, JournalError
 from engine.events import OrderOpened, Record
 from replay.verify import verify
 from tests.integration.kit import ACCOUNT, proved, running_engine, running_venue
@@ -46,11 +46,12 @@ def run_with(fs: SimFs, call: int, number: int) -> tuple[str, World | None]:
     fs.fault = Fault(call, KINDS[number % 3], error)
     try:
         run_quiet(SECONDS, fs=fs, disturb=disturb)
-    except (BaseExceptionGroup, JournalError) as caught:
+    except (BaseExceptionGroup, JournalError, ConfigError) as caught:
         failures = [caught]
         while isinstance(failures[0], BaseExceptionGroup):
             failures = [*failures[0].exceptions, *failures[1:]]
-        assert all(isinstance(failure, JournalError) for failure in failures), failures
+        told = (JournalError, ConfigError)  # the second before anything is quoted
+        assert all(isinstance(failure, told) for failure in failures), failures
         return str(failures[0]), worlds[0] if worlds else None
     return "", worlds[0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,20 @@ def test_other_files_of_the_directory_stop_nobody(tmp_path: Path) -> None:
     for name in ("control-7.sock", "panic-latched", "not-panic-latch"):
         (tmp_path / name).touch()
     assert not latch_of(tmp_path, None).is_set()
+
+
+class Unlisted(SystemFs):
+    """A disk that does not say what is in a directory."""
+
+    def list_dir(self, path: Path) -> list[str]:
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_who_cannot_look_for_a_latch_must_not_place(tmp_path: Path) -> None:
+    latch = Latch(Unlisted(), tmp_path)
+    assert latch.is_set()
+    assert latch.reason() == "panic latch: it cannot be looked at: Input/output error"
+    with pytest.raises(ConfigError, match=r"panic latch, found: .*output error"):
+        latch.refuse()
+    # An account's own two are known by name.
+    assert not Latch(Unlisted(), tmp_path, "main").is_set()

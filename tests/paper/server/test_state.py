@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from adapters.paper.admin import server as admin
-from adapters.paper.config import VenueConfig, with_flow_accounts
+from adapters.paper.config import VenueConfig, with_flow_accounts, with_fresh_deals
 from adapters.paper.flow.source import flow_maker
 from adapters.paper.http import Request
 from adapters.paper.rest import routes as rest
@@ -282,3 +282,10 @@ def test_the_new_flow_goes_on_near_the_last_price(flow: str) -> None:
     for market, tick in ((SPOT, 100), (PERP, 10)):
         bid, _, ask, _ = second.venue.exchange.markets[market].best()
         assert 70_080 * tick < bid < ask < 70_170 * tick
+
+
+def test_a_venue_that_remembers_nothing_deals_under_ids_of_its_own() -> None:
+    now_ns = 1_767_225_600 * 1_000_000_000
+    one, other = (with_fresh_deals(VenueConfig(), at).exchange for at in (now_ns, now_ns + 10**9))
+    assert one.first_deal_id == VenueConfig().exchange.first_deal_id + 17_672_256_000_000
+    assert other.first_deal_id - one.first_deal_id == 10_000
