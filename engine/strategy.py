@@ -5,6 +5,9 @@ A strategy sees a `View` and answers with a `TwoSidedQuote`. It may keep a small
 so the same view gives the same quote, live, in a replay and in a test:
 
     quote = strategy.quote(view)
+
+It may say why, as a value: `strategy.reason(view)` is worked out again whenever somebody asks, and
+never while quoting.
 """
 
 from __future__ import annotations
@@ -57,6 +60,33 @@ class View(msgspec.Struct, frozen=True, gc=False):
         return self.market.taker_fee_rate if self.fees is None else self.fees.taker_fee_rate
 
 
+class Figure(msgspec.Struct, frozen=True, gc=False):
+    """One figure that a strategy came to on its way to a quote."""
+
+    name: str
+    value: float
+    unit: str
+    """`ticks`, `lots`, `bps` or `ratio`."""
+    words: str
+    """What it is, in a few words."""
+
+
+class Reasoning(msgspec.Struct, frozen=True):
+    """Why a strategy wants what it wants; empty where it does not tell."""
+
+    figures: tuple[Figure, ...] = ()
+    """In the order in which one follows from the other; each name once."""
+    words: tuple[str, ...] = ()
+    """What decided: which of several floors, what was cut short and by what."""
+
+    def figure(self, name: str) -> float | None:
+        """Return the value of a figure; None if there is none of that name."""
+        for figure in self.figures:
+            if figure.name == name:
+                return figure.value
+        return None
+
+
 class Strategy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of every strategy; its fields are its parameters."""
 
@@ -78,6 +108,14 @@ class Strategy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def quote(self, view: View) -> TwoSidedQuote:
         """Return the orders wanted now. Pure; every bid must be below every ask."""
         raise NotImplementedError
+
+    def reason(self, view: View) -> Reasoning:
+        """Return how `quote` comes to its prices in a view. Pure; optional.
+
+        Nothing is stored of it: whoever explains a run works it out again. What it says must be
+        what `quote` does, so a strategy that implements it should assert that its quote follows.
+        """
+        return Reasoning()
 
 
 _registry: dict[str, type[Strategy]] = {}

@@ -9,6 +9,7 @@ multiple of what a fill costs in fees.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from functools import lru_cache
 from math import ceil, sqrt
@@ -18,7 +19,7 @@ from msgspec import Meta, Struct
 
 from engine.events import BestBidOffer
 from engine.money import to_units
-from engine.strategy import MarketEvent, Strategy, View
+from engine.strategy import Figure, MarketEvent, Reasoning, Strategy, View
 from engine.types import Level, Stp, TwoSidedQuote
 
 NS_PER_S = 1_000_000_000
@@ -117,12 +118,77 @@ class InventorySkew(Strategy, frozen=True, forbid_unknown_fields=True):
         asks = _side(rungs, view, reservation + half, outward, 1, bid + 1)
         return TwoSidedQuote(bids, asks)
 
+    def reason(self, view: View) -> Reasoning:
+        """Return the figures that `quote` works out, which it keeps to itself for speed."""
+        bid, ask, bid_qty, ask_qty = view.bid_price, view.ask_price, view.bid_qty, view.ask_qty
+        micro = (bid * ask_qty + ask * bid_qty) / (bid_qty + ask_qty)
+        held = max(-1.0, min(1.0, view.inventory / view.inventory_max))
+        reservation = micro * (1.0 - self.skew_bps * held / BPS)
+        deviation = sqrt(view.memory.variance)
+        floors = [
+            ("half_spread_bps", self.half_spread_bps),
+            ("volatility_multiple", self.volatility_multiple * deviation),
+        ]
+        if self.fee_multiple:
+            floors.append(("fee_multiple", self.fee_multiple * self._fee_bps(view)))
+        decisive, half_bps = max(floors, key=_second)
+        half = micro * half_bps / BPS
+        figures = (
+            Figure("micro_price", micro, "ticks", "the mid, weighted towards the thinner side"),
+            Figure("inventory_share", held, "ratio", "inventory as a part of its limit"),
+            Figure("skew", reservation - micro, "ticks", "shift against inventory"),
+            Figure("reservation_price", reservation, "ticks", "what both sides are quoted around"),
+            Figure("volatility", deviation, "bps", "standard deviation of a second's return"),
+            *(Figure(f"half_spread_by_{name}", bps, "bps", _FLOORS[name]) for name, bps in floors),
+            Figure("half_spread", half, "ticks", f"the largest: by {decisive}"),
+        )
+        found = Reasoning(figures, tuple(self._bounds(view, reservation, half)))
+        assert self.follow(view, found) == self.quote(view), "the quote is not what is said of it"
+        return found
+
+    def follow(self, view: View, reasoning: Reasoning) -> TwoSidedQuote:
+        """Return the quote that follows from the figures of a reasoning, in the same view."""
+        figures = {figure.name: figure.value for figure in reasoning.figures}
+        micro, half = figures["micro_price"], figures["half_spread"]
+        reservation = figures["reservation_price"]
+        rungs, outward = _rungs(self.ladder, view.market.qty_decimals), micro / BPS
+        bids = _side(rungs, view, reservation - half, outward, -1, view.ask_price - 1)
+        best_bid = max(view.bid_price, bids[0].price if bids else 0)
+        asks = _side(rungs, view, reservation + half, outward, 1, best_bid + 1)
+        return TwoSidedQuote(bids, asks)
+
+    def _bounds(self, view: View, reservation: float, half: float) -> Iterator[str]:
+        # What cut the ladder short.
+        quote = self.quote(view)
+        if reservation - half >= view.ask_price:
+            yield "bids stop one tick below the best ask, where they would take"
+        if reservation + half <= view.bid_price:
+            yield "asks stop one tick above the best bid, where they would take"
+        for name, levels, room in (
+            ("bids", quote.bids, view.inventory_max - view.inventory),
+            ("asks", quote.asks, view.inventory_max + view.inventory),
+        ):
+            missing = len(self.ladder) - len(levels)
+            if missing:
+                yield f"{missing} of {len(self.ladder)} {name} left out, with room for {room} lots"
+
     def _fee_bps(self, view: View) -> float:
         # Of the dearest level, in basis points.
         maker = any(not rung.rpi for rung in self.ladder)
         rpi = any(rung.rpi for rung in self.ladder)
         rates = [view.maker_fee_rate] * maker + [view.rpi_fee_rate] * rpi
         return float(max(rates)) * BPS
+
+
+_FLOORS = {
+    "half_spread_bps": "the floor",
+    "volatility_multiple": "so many times the volatility",
+    "fee_multiple": "so many times the maker fee",
+}
+
+
+def _second(pair: tuple[str, float]) -> float:
+    return pair[1]
 
 
 def _side(

@@ -11,10 +11,10 @@ from msgspec.structs import replace
 
 from engine import events as e
 from engine.errors import ConfigError
-from engine.strategy import View, load_strategy
+from engine.strategy import Reasoning, View, load_strategy
 from engine.types import Side, Stp, TwoSidedQuote
 from strategies.inventory_skew import InventorySkew, Rung, Volatility
-from tests.engine.builders import MARKET, NAME, T0, S, fill
+from tests.engine.builders import MARKET, NAME, T0, Fixed, S, fill
 
 CALM = Volatility(2_000_000, T0, 0.0)
 
@@ -170,6 +170,75 @@ def test_every_quote_is_one_the_venue_would_rest(
 def test_without_a_spread_of_its_own_it_still_never_meets_itself() -> None:
     (bid,), (ask,) = prices(strategy(half_spread_bps=0).quote(view()))
     assert bid < ask
+
+
+# --- reasoning --------------------------------------------------------------------------------
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.integers(1, 2_000_000), st.integers(1, 400), st.integers(1, 99), st.integers(1, 99),
+    st.integers(-150, 150), st.floats(0, 400), st.floats(0, 400), st.floats(0, 1e6),
+    st.floats(0, 100), st.floats(0, 100), st.lists(st.floats(0, 20), min_size=1, max_size=4),
+)  # fmt: skip
+def test_the_quote_follows_from_the_reasoning(
+    bid: int,
+    spread: int,
+    bid_qty: int,
+    ask_qty: int,
+    inventory: int,
+    half: float,
+    skew: float,
+    variance: float,
+    multiple: float,
+    fees: float,
+    offsets: list[float],
+) -> None:
+    rungs = tuple(Rung("0.013", Stp.NO, offset_bps=offset) for offset in offsets)
+    tested = InventorySkew(rungs, half, multiple, skew, fee_multiple=fees)
+    seen = view(bid, bid + spread, bid_qty, ask_qty, inventory, variance)
+    reasoning = tested.reason(seen)
+    assert tested.follow(seen, reasoning) == tested.quote(seen)
+    names = [figure.name for figure in reasoning.figures]
+    assert len(set(names)) == len(names)
+    by_floor = [f.value for f in reasoning.figures if f.name.startswith("half_spread_by_")]
+    micro, half_spread = reasoning.figure("micro_price"), reasoning.figure("half_spread")
+    assert micro is not None
+    assert half_spread == micro * max(by_floor) / 10_000.0
+
+
+def test_the_reasoning_has_each_figure_with_its_unit() -> None:
+    """Half full: 2.5 bps of 10,000.00 are 2.50 against it. Volatility 3 bps a second, doubled."""
+    tested = strategy(half_spread_bps=4, multiple=2.0)
+    reasoning = tested.reason(view(inventory=50, variance=9.0))
+    assert [(f.name, round(f.value, 6), f.unit) for f in reasoning.figures] == [
+        ("micro_price", 1_000_000, "ticks"),
+        ("inventory_share", 0.5, "ratio"),
+        ("skew", -250, "ticks"),
+        ("reservation_price", 999_750, "ticks"),
+        ("volatility", 3.0, "bps"),
+        ("half_spread_by_half_spread_bps", 4.0, "bps"),
+        ("half_spread_by_volatility_multiple", 6.0, "bps"),
+        ("half_spread", 600, "ticks"),
+    ]
+    assert reasoning.figures[-1].words == "the largest: by volatility_multiple"
+    assert reasoning.words == ()
+    assert reasoning.figure("gamma") is None
+
+
+def test_the_reasoning_says_what_cut_the_ladder_short() -> None:
+    tested = strategy(half_spread_bps=1, skew_bps=50)
+    full = tested.reason(view(inventory=100))
+    assert full.words == (
+        "asks stop one tick above the best bid, where they would take",
+        "1 of 1 bids left out, with room for 0 lots",
+    )
+    short = tested.reason(view(inventory=-60))
+    assert short.words == ("bids stop one tick below the best ask, where they would take",)
+
+
+def test_a_strategy_need_not_tell_its_reasons() -> None:
+    assert Fixed().reason(view()) == Reasoning()
 
 
 # --- volatility -------------------------------------------------------------------------------
