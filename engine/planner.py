@@ -86,7 +86,7 @@ def _due(
     return due
 
 
-def _is_due(order: Order, want: Level, tolerance: int, patient: bool) -> bool:
+def is_due(order: Order, want: Level, tolerance: int, patient: bool) -> bool:
     """Say whether an order is to be moved now.
 
     Deeper levels are met later, so they keep their place in the queue for longer. A partly filled
@@ -123,7 +123,7 @@ def _change(
         if want is None or other_kind(order, want):
             if state.now_ns >= order.cancel_at_ns:
                 cancels.append(CancelOrder(market.quoted.market.name, order.client_order_id))
-        elif _is_due(order, want, tolerance, patient):
+        elif is_due(order, want, tolerance, patient):
             moves.append((order, want))
     missing = market.stage < STOP and not (all(bids_taken) and all(asks_taken))
     if not (moves or missing):
@@ -153,7 +153,7 @@ def _cancel_endangered(
 ) -> None:
     name, tolerance = market.quoted.market.name, market.quoted.price_tolerance
     for order, want in moves:
-        if _is_due(order, want, tolerance, patient=True) and state.now_ns >= order.cancel_at_ns:
+        if is_due(order, want, tolerance, patient=True) and state.now_ns >= order.cancel_at_ns:
             intents.append(CancelOrder(name, order.client_order_id))
 
 
