@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "paper": ("adapters.cli.paper:paper", "Serve the paper venue alone."),
     "replay": ("adapters.cli.replay:replay", "Fold a journal; --verify proves the run."),
     "fills": ("adapters.cli.fills:fills", "Every fill: queue, latency, fee, edge, markouts."),
+    "explain": ("adapters.cli.explain:explain", "Why one fill came, and what it cost."),
     "inspect": ("adapters.cli.inspect:inspect", "Show the state of a run at any record or time."),
     "step": ("adapters.cli.step:step", "Show records one by one, and what each changed."),
     "search": ("adapters.cli.search:search", "Find an order, a price, a kind, a broken invariant."),

@@ -18,7 +18,7 @@ from engine.orders import Order, Pending
 from engine.state import MarketState, State
 from engine.step import held_back, wanted_quote
 from engine.top import mid2, net_top
-from engine.types import BUY, NO_LIMIT, Market
+from engine.types import BUY, NO_LIMIT, Limits, Market
 
 
 def state_text(state: State, only: str = "") -> Iterator[str]:
@@ -190,14 +190,18 @@ def _safety(state: State, market: MarketState) -> Iterator[str]:
 
 
 def _limits(market: MarketState) -> Iterator[str]:
-    limits, spec = market.quoted.limits, market.quoted.market
+    yield f"  limits      {limit_words(market.quoted.limits, market.quoted.market)}"
+
+
+def limit_words(limits: Limits, spec: Market) -> str:
+    """Name every limit that is one, in the market's own decimals."""
     told = []
     for name in limits.__struct_fields__:
         value = getattr(limits, name)
         if value != NO_LIMIT:
             text = shown(name, value, None if name.endswith("_ns") else spec)
             told.append(f"{name} {_span(value) if name.endswith('_ns') else text}")
-    yield f"  limits      {', '.join(told)}"
+    return ", ".join(told)
 
 
 def _span(span_ns: int) -> str:
