@@ -68,8 +68,10 @@ class Race(msgspec.Struct, frozen=True):
 
 
 class Priced(msgspec.Struct, frozen=True):
-    """Whether the decision's own quote was met by the trade, and by what else it would not be."""
+    """Whether a trade at a price meets the decision's own quote, and by what else it would not."""
 
+    price: int
+    """Of the trade, ticks."""
     best: int
     """Best price that the strategy wanted on our side, ticks; 0 for none."""
     is_met: bool
@@ -97,7 +99,9 @@ class Story(msgspec.Struct, frozen=True):
     """The one that met us, as far as it can be told."""
     race: Race
     priced: Priced | None
-    """None where the journal does not hold the decision, or no strategy made it."""
+    """At our price; None where the journal does not hold the decision, or no strategy made it."""
+    swept: Priced | None
+    """At the furthest price that takers reached at that moment; None if that was ours."""
     until_ns: int
     """How far the journal was looked at."""
     left_seq: int
@@ -182,6 +186,7 @@ def story_of(journal: Journal, trail: FillTrail) -> Story:
                 state = deciding(state)
             scenes.append(scene_of(scene, state, moment, name, leg))
     told = _told(journal, watch, touching | causes, states[trail.seq])
+    swept = _swept(trail, watch)
     return Story(
         trail=trail,
         scenes=tuple(scenes),
@@ -193,7 +198,8 @@ def story_of(journal: Journal, trail: FillTrail) -> Story:
         trades=tuple(watch.trades),
         met=_met(trail, watch),
         race=_race(journal, trail, watch, scenes, states[trail.seq]),
-        priced=_priced(trail, leg, states),
+        priced=_priced(trail, states, trail.fill.price),
+        swept=None if swept == trail.fill.price else _priced(trail, states, swept),
         until_ns=until_ns,
         left_seq=journal.left_seq,
     )
@@ -225,7 +231,7 @@ def _touching(journal: Journal, trail: FillTrail, last: int) -> frozenset[int]:
     wanted = Wanted(order=leg.client_order_id)
     first = min(_first_seq(journal, leg), *seqs)
     for record in search(journal, wanted, first, last):
-        if not isinstance(record.event, e.FillsListed):
+        if not isinstance(record.event, e.FillsListed | e.Fingerprint):
             seqs.add(record.seq)
     return frozenset(seqs)
 
@@ -268,7 +274,8 @@ def _chain(trail: FillTrail, told: dict[int, Told]) -> list[int]:
         causes = (leg.frame, leg.trigger, leg.decided, leg.sent, leg.acknowledged)
         seqs.update(cause.seq for cause in causes if cause is not None)
         if leg.sent is not None:
-            seqs.update(s for s, one in told.items() if one.record.cause_seq == leg.sent.seq)
+            answers = [one.record for one in told.values()]
+            seqs.update(one.seq for one in answers if one.cause_seq == leg.sent.seq)
     return sorted(seqs)
 
 
@@ -312,7 +319,21 @@ def _race(
     return Race(happened_ns, error_ns, move, due, watch.nearer, watch.nearer_most, watch.left)
 
 
-def _priced(trail: FillTrail, leg: Leg | None, states: dict[int, State]) -> Priced | None:
+def _swept(trail: FillTrail, watch: Watch) -> int:
+    # One order of a taker meets every price down to where it ends: each is a trade of its own.
+    fill = trail.fill
+    prices = [
+        trade.price
+        for _, _, trade in watch.trades
+        if fill.venue_us
+        and trade.side is not fill.side
+        and abs(trade.venue_us - fill.venue_us) <= SAME_US
+    ]
+    return min([fill.price, *prices], key=lambda price: fill.side.sign * price)
+
+
+def _priced(trail: FillTrail, states: dict[int, State], price: int) -> Priced | None:
+    leg, side = trail.leg, trail.fill.side
     if leg is None or leg.decided is None or leg.level >= FLATTEN_LEVEL:
         return None
     state = deciding(states[leg.decided.seq])
@@ -320,8 +341,7 @@ def _priced(trail: FillTrail, leg: Leg | None, states: dict[int, State]) -> Pric
     view = view_of(market, state.now_ns)
     if view is None:
         return None
-    side, price = trail.fill.side, trail.fill.price
     quote = held(market, market.strategy.quote(view))
     met = is_met(quote, side, price)
     ways = kept_out(market, view, side, price) if met else []
-    return Priced(best_of(quote, side), met, tuple(ways))
+    return Priced(price, best_of(quote, side), met, tuple(ways))

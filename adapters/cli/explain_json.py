@@ -41,6 +41,7 @@ def to_object(story: Story) -> dict[str, Any]:
         "met": None if story.met is None else _trade(spec, *story.met),
         "race": _race(story.race, spec),
         "parameters": None if story.priced is None else _priced(story.priced, spec),
+        "parameters_of_sweep": None if story.swept is None else _priced(story.swept, spec),
         "left_seq": story.left_seq,
     }
 
@@ -128,6 +129,7 @@ def _race(race: Race, spec: Market) -> dict[str, Any]:
 
 def _priced(priced: Priced, spec: Market) -> dict[str, Any]:
     return {
+        "price": _price(spec, priced.price),
         "best": _price(spec, priced.best),
         "is_met": priced.is_met,
         "ways": [

@@ -26,7 +26,7 @@ from adapters.cli.pictures import Chart, Signs, draw, sparkline
 from adapters.cli.state_text import limit_words
 from adapters.cli.words import clock_time, sentence
 from engine.types import BUY, Market
-from replay.explain import Race, Story
+from replay.explain import Priced, Race, Story
 from replay.scenes import Scene
 from replay.watching import BEFORE_NS, Told
 
@@ -302,21 +302,30 @@ def _met(story: Story) -> Iterator[str]:
 
 def _kept_out(story: Story) -> Iterator[str]:
     yield from race(story.race, story)
-    priced, spec = story.priced, story.trail.spec
     yield ""
+    yield from _parameters(story.priced, story.trail.spec)
+    if story.swept is not None:
+        swept = price_of(story.trail.spec, story.swept.price)
+        yield ""
+        yield f"at that moment takers went on to {swept}"
+        yield from _parameters(story.swept, story.trail.spec)
+
+
+def _parameters(priced: Priced | None, spec: Market) -> Iterator[str]:
     if priced is None:
         yield "no strategy's decision on this price is in the journal: no parameter to try"
         return
+    price = price_of(spec, priced.price)
     if not priced.is_met:
         yield (
-            f"the strategy itself wanted {price_of(spec, priced.best)}, which the trade did not"
-            " reach: what came after it made the price"
+            f"the strategy itself wanted {price_of(spec, priced.best)}, which a trade at {price}"
+            " does not reach: what came after it made the price"
         )
         return
     if not priced.ways:
         yield "the strategy has no numeric parameter"
         return
-    yield "by the decision's own view, each parameter by itself, the quote would have stayed out at"
+    yield f"out of reach of {price}, by the decision's own view, each parameter by itself:"
     rows = [("parameter", "in force", "needed", "best price then")]
     yield from table([*rows, *[way_of(spec, way) for way in priced.ways]])
 

@@ -22,7 +22,7 @@ from adapters.simulated_fs import SimFs
 from engine import events as e
 from engine.errors import ConfigError
 from engine.intents import ModifyOrder
-from engine.types import Level, Stp
+from engine.types import Level, Side, Stp
 from replay.explain import Race, Story, explain, find_fill, story_of
 from replay.machine import Journal
 from replay.tracer import trails
@@ -134,6 +134,31 @@ def test_each_parameter_says_from_where_on_it_keeps_us_out() -> None:
     lines = [" ".join(line.split()) for line in text(told(one, 7)).splitlines()]
     assert "half_spread_bps 10 10.0001 or more 9989.99" in lines
     assert "skew_bps 5 no value in range 0..10000 -" in lines
+
+
+def test_takers_that_went_on_are_told_and_kept_out_too() -> None:
+    """The sale that met us at 9,990.00 ended at 9,988.00: 12 bps are 200 ticks more, and rounded.
+
+    Another one at 9,980.00, 20 ms later by the venue's clock, was not of that moment.
+    """
+    one = skewed()
+    one.push(e.PublicTrades(NAME, (e.PublicTrade(1, 1, 1, Side.SELL, False, 0),)))
+    filled(one, one.now_ns)
+    venue_us = one.records[-1].event.fill.venue_us  # type: ignore[union-attr]
+    trades = tuple(
+        e.PublicTrade(number, price, 4, Side.SELL, False, venue_us + after_us)
+        for number, price, after_us in ((4, 998_000, 20_000), (3, 998_800, 0), (2, 999_000, 0))
+    )
+    seq = one.push(e.PublicTrades(NAME, trades))
+    story = told(one, 7)
+    assert story.met == (seq, one.now_ns, trades[-1])
+    assert story.swept is not None
+    assert (story.swept.price, story.swept.is_met) == (998_800, True)
+    ways = {way.parameter.name: way for way in story.swept.ways}
+    assert (ways["half_spread_bps"].from_value, ways["half_spread_bps"].price) == (12.0001, 998_799)
+    lines = text(story)
+    assert "a taker's sell of 0.004 at 9990.00 met us: public trade 2" in lines
+    assert "at that moment takers went on to 9988.00" in lines
 
 
 def test_with_inventory_a_skew_keeps_us_out() -> None:
@@ -303,7 +328,7 @@ def test_one_object_has_all_of_it() -> None:
         {"seq": 32, "at_ns": T0 + 34 * MS, "ahead": "0.03", "total": "0.05"},
     ]
     assert found["race"]["late_ns"] is None
-    assert found["parameters"] == {"best": "9.9", "is_met": True, "ways": []}
+    assert found["parameters"] == {"price": "9.9", "best": "9.9", "is_met": True, "ways": []}
 
 
 def test_a_modified_order_is_told_by_its_leg() -> None:
