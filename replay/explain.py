@@ -17,6 +17,7 @@ from engine.state import State
 from engine.top import view_of
 from engine.types import VenueFill
 from replay.kept_out import KeptOut, best_of, held, is_met, kept_out
+from replay.legs import cause_of
 from replay.machine import Journal
 from replay.progress import with_progress
 from replay.scenes import Scene, scene_of
@@ -54,6 +55,9 @@ class Race(msgspec.Struct, frozen=True):
     """The request that was to take the order away, on its way when the fill came."""
     due: Place | None
     """The record since which a move was due that no decision had asked for yet."""
+    due_after_us: int | None
+    """How long after the match the venue sent that record, both by its own clock; negative for
+    before; None where it does not tell."""
     nearer: Place | None
     """The decision since which each one wanted the order further away, and kept it."""
     nearer_most: int
@@ -311,12 +315,24 @@ def _race(
         happened_ns = fill.venue_us * 1000 - state.clock_offset_ns
         error_ns = state.offset_high_ns - state.offset_low_ns
     move = next(iter(watch.moves.values()), None)
-    due = None
+    due, due_after_us = None, None
     if move is None and scenes and scenes[-1].verdict.kind in _DUE:
         seq = max(state.markets[fill.market].touched_seq, state.attention_seq)
         if seq > state.decided_seq:
-            due = Place(seq, journal.record(seq).recv_ns)
-    return Race(happened_ns, error_ns, move, due, watch.nearer, watch.nearer_most, watch.left)
+            cause = cause_of(journal.record(seq))
+            due = Place(seq, cause.at_ns)
+            if cause.venue_us and fill.venue_us:
+                due_after_us = cause.venue_us - fill.venue_us
+    return Race(
+        happened_ns=happened_ns,
+        clock_error_ns=error_ns,
+        move=move,
+        due=due,
+        due_after_us=due_after_us,
+        nearer=watch.nearer,
+        nearer_most=watch.nearer_most,
+        left=watch.left,
+    )
 
 
 def _swept(trail: FillTrail, watch: Watch) -> int:

@@ -353,10 +353,7 @@ def race(race: Race, story: Story) -> Iterator[str]:
                 f" {move.answer} (seq {move.answer_seq})"
             )
     elif race.due is not None:
-        yield (
-            f"a move away was due since seq {race.due.seq}, {span_of(filled_ns - race.due.at_ns)}"
-            " before the fill was told, and not decided yet"
-        )
+        yield f"what made a move away due (seq {race.due.seq}) {_due(race, race.due.at_ns)}"
     else:
         yield "no move away was in flight or due: no speed would have kept us out"
     if race.nearer is not None:
@@ -371,3 +368,18 @@ def race(race: Race, story: Story) -> Iterator[str]:
             f"had it not come, the quote would have left the price"
             f" {span_of(race.left.at_ns - filled_ns)} later (seq {race.left.seq})"
         )
+
+
+def _due(race: Race, at_ns: int) -> str:
+    # By the venue's own clock where the record has its time: that needs no comparison of clocks.
+    if race.due_after_us is not None:
+        after_ns, verb, error = race.due_after_us * 1000, "was sent", ""
+    else:
+        after_ns, verb = at_ns - race.happened_ns, "came"
+        error = f" (clocks agree within {span_of(race.clock_error_ns)})"
+    if after_ns > 0:
+        when = f"{verb} {span_of(after_ns)} after the venue had matched{error}"
+        return f"{when}: too late at any speed of ours"
+    return (
+        f"{verb} {span_of(-after_ns)} before the venue matched{error}, and was not decided on yet"
+    )

@@ -245,14 +245,28 @@ def test_what_was_tolerated_is_told() -> None:
     assert "At the fill the same strategy wanted 9989.94 x 0.01, 6 ticks further away." in lines
 
 
-def test_a_move_that_was_due_and_not_decided_yet() -> None:
+@pytest.mark.parametrize(
+    ("sentence", "after_ns", "words"),
+    [
+        ("the news came in time", 4 * MS, "4.000 ms before the venue matched, and was not"),
+        (
+            "it came too late",
+            -2 * MS,
+            "2.000 ms after the venue had matched: too late at any speed",
+        ),
+    ],
+)
+def test_a_move_that_was_due_and_not_decided_yet(sentence: str, after_ns: int, words: str) -> None:
     one = skewed()
     seq = book(one, 999_800, 1_000_000)
     at_ns = one.now_ns
-    filled(one, one.now_ns)
-    race = told(one, 7).race
-    assert race.move is None
-    assert race.due == Place(seq, at_ns)
+    # The book is stamped by the venue, so no clock of ours is in the comparison.
+    filled(one, at_ns + after_ns)
+    story = told(one, 7)
+    assert story.race.move is None
+    assert story.race.due_after_us == -after_ns // 1000
+    assert story.race.due == Place(seq, at_ns), sentence
+    assert f"what made a move away due (seq {seq}) was sent {words}" in text(story)
 
 
 def test_when_the_quote_would_have_left_by_itself() -> None:
