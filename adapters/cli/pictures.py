@@ -110,7 +110,7 @@ def draw(chart: Chart, label: Callable[[int], str], signs: Signs) -> list[str]:
         for value in _within(chart, column):
             cells[row(value)][column] = signs.price
     cells[row(chart.line)][moment] = signs.fill
-    labels = {0: label(high), chart.height - 1: label(low), row(chart.line): label(chart.line)}
+    labels = {row(value): label(value) for value in (high, low, chart.line)}
     width = max(map(len, labels.values()))
     return [
         f"{labels.get(number, ''):>{width}} {''.join(line)}".rstrip()
