@@ -101,6 +101,7 @@ class Watch:
         self.trades: list[tuple[int, int, e.PublicTrade]] = []
         self.left: Place | None = None
         self.times: dict[int, int] = {}
+        self._is_over = False
         self._trail = trail
         self._touching = touching
         self._queue = frozenset(point.seq for point in trail.queue)
@@ -121,6 +122,10 @@ class Watch:
             self.told[seq] = Told(record, before)
         if seq in self._queue:
             self.times[seq] = record.recv_ns
+        if record.recv_ns < before.now_ns:
+            self._set_back(seq)
+        if self._is_over:
+            return
         name = self._trail.fill.market
         known, market = before.markets.get(name), after.markets.get(name)
         if known is None or market is None:
@@ -135,6 +140,14 @@ class Watch:
             self._sent(before, record, event)
         elif record.cause_seq in self.moves:
             self._answered(record)
+
+    def _set_back(self, seq: int) -> None:
+        # The clock was set back between two runs: times before and after do not compare.
+        if seq > self._trail.seq:
+            self._is_over = True
+        else:
+            self.mids.clear()
+            self.trades.clear()
 
     def _mid(self, at_ns: int, mid: int) -> None:
         if mid and (not self.mids or self.mids[-1][1] != mid):

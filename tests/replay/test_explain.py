@@ -22,11 +22,12 @@ from engine import events as e
 from engine.errors import ConfigError
 from engine.intents import ModifyOrder
 from engine.types import Level, Stp
+from replay.cut import cut
 from replay.explain import Race, explain, find_fill, story_of
 from replay.machine import Journal
 from replay.tracer import trails
 from replay.verdicts import Kind, Verdict
-from tests.engine.builders import MS, NAME, T0, fill, venue_order
+from tests.engine.builders import MS, NAME, T0, S, fill, venue_order
 from tests.replay import story as stories
 from tests.replay import test_fills_command, test_trails
 from tests.replay.explained import filled, skewed, text, told
@@ -137,6 +138,52 @@ def test_a_modified_order_is_told_by_its_leg() -> None:
     # The old price's deal was told after the modify had been answered: it was on its way out.
     assert old.race.move is not None
     assert (old.race.move.price, old.race.move.answer) == (985, "OrderModified")
+
+
+def test_an_order_of_an_earlier_run_keeps_its_story() -> None:
+    one = test_trails.bought_story()
+    bid, _ = stories.names(one)
+    started = one.records[0].event
+    assert isinstance(started, e.RunStarted)
+    one.push(replace(started, run_id="r2"), after_ns=3 * S)
+    one.push(e.Filled(fill(2, qty=6, price=990, client_order_id=bid)))
+    first, second = told(one, 1), told(one, 2)
+    assert [scene.name for scene in second.scenes] == [scene.name for scene in first.scenes]
+    assert second.scenes[:3] == first.scenes[:3]
+    assert (second.scenes[2].gate, second.scenes[3].gate) == ("", "no book")
+    assert "deal 2" in text(second)
+
+
+def test_a_clock_that_was_set_back_ends_what_is_shown() -> None:
+    """Between two runs: a mid of the second one would stand before the fill, and is not shown."""
+    one = test_trails.bought_story()
+    started = one.records[0].event
+    assert isinstance(started, e.RunStarted)
+    before = told(one, 1)
+    one.push(replace(started, run_id="r2"), after_ns=-500 * MS)
+    one.push(e.StreamReady(NAME))
+    one.snapshot(900, 910)
+    story = told(one, 1)
+    assert story.mids == before.mids
+    assert "deal 1" in text(story)
+
+
+def test_an_order_older_than_the_journal_has_what_there_is() -> None:
+    """Of an order whose beginning was dropped only its state is known, of others nothing."""
+    one = test_trails.bought_story()
+    fs = SimFs()
+    one.write(fs)
+    whole = Journal(stories.JOURNAL, fs=fs)
+    cut(whole, fs, stories.JOURNAL.with_name("part"), 32, 35)
+    story = explain(Journal(stories.JOURNAL.with_name("part"), fs=fs), 1)
+    assert [scene.name for scene in story.scenes] == ["fill"]
+    assert (story.priced, story.swept) == (None, None)
+    lines = text(story)
+    assert "Why we were there the journal does not hold" in lines
+    assert "the journal does not hold the decision" in lines
+    assert "no parameter to try" in lines
+    assert picture(story)
+    assert to_object(story)["parameters"] is None
 
 
 def test_a_fill_learned_from_history_says_so() -> None:
