@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help run test thirdparty queue-vectors lint bench cov soak venue-soak kills lock clean
+.PHONY: help run test thirdparty queue-vectors lint bench cov soak venue-soak kills mutants lock clean
 
 # Arguments for `quotefold run`, `pytest` or the benchmarks, as in: make run ARGS="--for 30s"
 ARGS ?=
@@ -63,6 +63,12 @@ venue-soak: .venv/dev.done  ## a million random commands through the venue's exc
 kills: .venv/dev.done  ## 200 times kill -9, restart, and compare with the venue
 	@exec $(BIN)/python -m tests.integration.kills $(ARGS)
 
+# Each run is anew, and the same: hypothesis draws the same examples where CI is set. The names of
+# the mutants that are left are mutmut's: `mutmut show NAME` prints one.
+mutants: .venv/dev.done .venv/mutants.done  ## mutation score (ARGS="engine/risk.py")
+	@rm -rf mutants
+	@CI=1 PYTHONPATH=.venv/mutants $(BIN)/python -P tests/mutants.py $(ARGS)
+
 # pip-tools is a maintainer's tool, so it gets an environment of its own instead of a lock line.
 # The development lock is constrained by the core lock: tests run what users run.
 COMPILE := .venv/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --no-strip-extras \
@@ -77,9 +83,11 @@ lock: .venv/core.done  ## write the lock files anew from pyproject.toml
 	    --output-file requirements/build.lock pyproject.toml
 	@$(COMPILE) $(ARGS) --output-file requirements/thirdparty.lock requirements/thirdparty.in
 	@$(COMPILE) $(ARGS) --output-file requirements/hftbacktest.lock requirements/hftbacktest.in
+	@$(COMPILE) $(ARGS) --constraint requirements/dev.lock \
+	    --output-file requirements/mutants.lock requirements/mutants.in
 
 clean:  ## remove .venv and every cache; journals stay
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov mutants
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What the program needs to run. The shell prints the reason when no interpreter fits.
@@ -122,4 +130,11 @@ clean:  ## remove .venv and every cache; journals stay
 	@$(BIN)/python -m venv --clear .venv/hftbacktest
 	@.venv/hftbacktest/bin/python -m pip $(QUIET) install $(LOCKED) --no-compile \
 	    -r requirements/hftbacktest.lock
+	@touch $@
+
+# mutmut lies beside the development tools, not in them, and shares their versions of what both use.
+.venv/mutants.done: .venv/dev.done requirements/mutants.lock
+	@echo "installing the mutation tester (once, about 5 s)" >&2
+	@rm -rf .venv/mutants
+	@$(PIP) install $(LOCKED) --no-compile --target .venv/mutants -r requirements/mutants.lock
 	@touch $@

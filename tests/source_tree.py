@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PRODUCT = ("engine", "strategies", "adapters", "replay")
 PACKAGES = (*PRODUCT, "benchmarks", "tests")
-_SKIPPED = {".git", ".venv", "__pycache__", "journals", "dist", "build", "htmlcov"}
+_SKIPPED = {".git", ".venv", "__pycache__", "journals", "dist", "build", "htmlcov", "mutants"}
 
 
 @cache

@@ -14,7 +14,7 @@ import pytest
 from tests.source_tree import PRODUCT, ROOT, imports, is_third_party, modules, package
 
 CORE_DISTRIBUTIONS_MAX = 24
-LOCKS = ("core", "dev", "build", "thirdparty", "hftbacktest")
+LOCKS = ("core", "dev", "build", "thirdparty", "mutants", "hftbacktest")
 
 
 @cache
@@ -75,6 +75,12 @@ def test_core_lock_holds_every_runtime_dependency() -> None:
 def test_development_runs_the_versions_that_users_run() -> None:
     development = pins("dev")
     assert {name: development.get(name) for name in pins("core")} == pins("core")
+
+
+def test_the_mutation_tester_shares_the_versions_of_development() -> None:
+    development, mutants = pins("dev"), pins("mutants")
+    shared = mutants.keys() & development.keys()
+    assert {name: mutants[name] for name in shared} == {n: development[n] for n in shared}
 
 
 def test_development_lock_holds_every_development_dependency() -> None:
