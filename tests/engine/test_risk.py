@@ -47,6 +47,7 @@ EDGES: tuple[tuple[Limits, Side, int, int, str, int, int], ...] = (
     (limits(position_notional_max=9_999), SELL, 1000, 10, "position", 10, 9),
     (limits(order_notional_max=10_000), BUY, 1000, 10, "", 0, 0),
     (limits(order_notional_max=9_999), BUY, 1000, 10, "order_notional", 10_000, 9_999),
+    (limits(order_notional_max=10_000, order_qty_max=9), BUY, 1000, 10, "order_qty", 10, 9),
     (limits(order_qty_max=10), BUY, 1000, 10, "", 0, 0),
     (limits(order_qty_max=9), BUY, 1000, 10, "order_qty", 10, 9),
     (limits(collar_bps=100), BUY, 990, 10, "", 0, 0),
@@ -59,6 +60,7 @@ EDGES: tuple[tuple[Limits, Side, int, int, str, int, int], ...] = (
     (limits(), BUY, 10, 1, "collar", 9900, 5000),
     (limits(collar_bps=10_000), BUY, 10, 1, "", 0, 0),
     (limits(collar_bps=10_000), BUY, 9, 1, "venue_minimum", 9, 10),
+    (limits(collar_bps=10_000, order_qty_max=1), BUY, 9, 1, "venue_minimum", 9, 10),
     (limits(), BUY, 1000, 0, "positive", 0, 1),
     (limits(), BUY, 0, 10, "positive", 0, 1),
     (limits(), BUY, -1, 10, "positive", -1, 1),
@@ -141,7 +143,8 @@ def test_prices_are_held_against_the_last_trade_too(last: int, rule: str) -> Non
     refusal = exposure_of(run.market, run.now_ns).approve(BUY, 1000, 1, 1)
     assert (refusal.rule if refusal else "") == rule
     if refusal is not None:
-        assert "from the last trade, limit 100" in refusal.reason
+        found = {990: 102, 1011: 109}[last]
+        assert refusal.reason == f"price 1000 is {found} bps from the last trade, limit 100"
 
 
 def trade(trade_id: int, price: int, at_ns: int) -> e.PublicTrades:
@@ -198,6 +201,14 @@ def test_a_price_on_the_edge_of_every_collar_passes() -> None:
     assert exposure_of(run.market, run.now_ns).approve(BUY, 1010, 1, 1) is None
 
 
+def test_of_two_references_the_one_that_is_too_far_is_named() -> None:
+    run = started(quoted(limit=limits(collar_bps=100)))
+    in_market(run, feed=replace(run.market.feed, last_trade=990))
+    refusal = exposure_of(run.market).approve(BUY, 1010, 1, 1)
+    assert refusal is not None
+    assert refusal.reason == "price 1010 is 203 bps from the last trade, limit 100"
+
+
 def test_a_mark_is_kept_in_half_ticks_and_forgotten_with_its_stream() -> None:
     run = started()
     run.push(e.MarkPrice("ETH_PERP", Decimal(5), Decimal(5), Decimal(0), 1))
@@ -229,6 +240,7 @@ def test_what_is_live_and_what_was_approved_count_both_ways() -> None:
     assert exposure.orders == 2, "a modify adds no order"
     assert exposure.approve(BUY, 1000, 1, 0) is not None
     assert exposure.approve(SELL, 1000, 24, 1) is None, "10 + 24 - 4 is the limit"
+    assert exposure.orders == 3, "a place adds one"
     assert exposure.approve(SELL, 1000, 1, 1) is not None
 
 
