@@ -121,7 +121,8 @@ def _recon_answer(state: State, record: Record, event: AnyEvent) -> State:
                     return reconcile.spot_balances_listed(state, record, event, name)
                 case PositionsListed():
                     return reconcile.positions_listed(state, record, event)
-                case MarginBalancesListed():
+                case _:
+                    assert isinstance(event, MarginBalancesListed), "no answer to what was asked"
                     return reconcile.margin_balances_listed(state, record, event, name)
     # A reconciliation that was started over does not want this answer any more.
     return state
