@@ -7,11 +7,18 @@ from pathlib import Path
 import pytest
 
 from adapters.runtime.journal import JournalWriter
+from adapters.runtime.journal_base import Base, read_base, write_base
 from adapters.runtime.journal_compact import compact_journal
-from adapters.runtime.journal_format import HEADER_SIZE
+from adapters.runtime.journal_format import (
+    HEADER_SIZE,
+    Header,
+    Kind,
+    encode_header,
+    encode_record_frame,
+)
 from adapters.runtime.journal_raw import RawReader
-from adapters.runtime.journal_read import JournalReader
-from adapters.runtime.journal_salvage import Salvaged, salvage
+from adapters.runtime.journal_read import JournalReader, read_headers
+from adapters.runtime.journal_salvage import Lost, Salvaged, salvage
 from adapters.runtime.journal_start import start_state
 from adapters.runtime.journal_verify import verify_journal
 from adapters.simulated import SimFs
@@ -100,6 +107,72 @@ def test_a_broken_header_costs_no_record() -> None:
     found = salvaged(fs)
     assert spans(found) == [(1, LAST)]
     assert [(lost.file, lost.offset) for lost in found.lost] == [(str(SECOND), 0)]
+
+
+WHOLE_AGAIN = (
+    ("the first header", FIRST, 50, ("header crc ", 0, HEADER_SIZE, 0, 0)),
+    ("the second header", SECOND, 50, ("header crc ", 0, HEADER_SIZE, 10, 0)),
+    ("a raw header", RAW / "00000002.qfj", 50, ("header crc ", 0, HEADER_SIZE, 10, 0)),
+    ("the third record", FIRST, 210, ("frame crc ", 191, 241, 2, 4)),
+    ("the last record of a segment", FIRST, 501, ("frame crc ", 484, 595, 9, 0)),
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "at", "where"), [w[1:] for w in WHOLE_AGAIN], ids=[w[0] for w in WHOLE_AGAIN]
+)
+def test_damage_is_named_up_to_where_it_is_whole_again(
+    path: Path, at: int, where: tuple[str, int, int, int, int]
+) -> None:
+    fs = closed_journal()
+    flip(fs, path, at)
+    (lost,) = salvaged(fs).lost
+    expected, offset, next_offset, after_seq, next_seq = where
+    told = Lost(str(path), offset, next_offset, after_seq, next_seq, lost.expected, lost.found)
+    assert lost == told
+    assert lost.expected.startswith(expected)
+    assert lost.found in str(lost)
+    assert lost.found not in lost.expected
+
+
+def test_a_lost_header_is_made_up_from_the_one_before() -> None:
+    fs = closed_journal()
+    flip(fs, FIRST, 50)
+    salvaged(fs)
+    first, second, *_ = read_headers(fs, COPY)
+    nothing = bytes(32)
+    assert first == Header(1, Kind.EVENTS, True, 1, nothing, nothing, nothing)
+    assert (second.schema_hash, second.config_hash, second.rolled) == (SCHEMA, CONFIG, True)
+    fs = closed_journal()
+    flip(fs, SECOND, 50)
+    salvaged(fs)
+    _, second, *_ = read_headers(fs, COPY)
+    assert (second.schema_hash, second.config_hash, second.rolled) == (SCHEMA, CONFIG, True)
+
+
+def test_a_later_stretch_is_no_run_of_its_own_and_says_why_it_begins_late() -> None:
+    fs = closed_journal()
+    flip(fs, FIRST, 210)
+    second = Path(salvaged(fs).stretches[1].directory)
+    headers = list(read_headers(fs, second))
+    assert [header.rolled for header in headers] == [True, True, False, True]
+    assert [header.first_seq for header in headers] == [4, 11, 16, 21]
+    base = Base(first_seq=4, why="salvaged: what is before it was damaged")
+    assert read_base(fs, second) == base
+    assert not next(read_headers(fs, second / "raw", Kind.RAW)).rolled
+
+
+def test_records_are_found_whatever_the_upper_half_of_their_seq() -> None:
+    fs = SimFs()
+    first_seq = (3 << 32) + 5
+    header = Header(1, Kind.EVENTS, False, first_seq, SCHEMA, CONFIG, bytes(32))
+    frames = [encode_record_frame(first_seq + index, b"record %d" % index) for index in range(4)]
+    frames[1] = frames[1][:-1] + b"X"
+    fs.make_dir(JOURNAL)
+    write_base(fs, JOURNAL, Base(first_seq=first_seq, why="for a test"))
+    fs.overwrite(FIRST, encode_header(header) + b"".join(frames))
+    found = salvage(fs, JOURNAL, COPY)
+    assert spans(found) == [(first_seq, first_seq), (first_seq + 2, first_seq + 3)]
 
 
 def test_a_missing_segment_parts_the_journal() -> None:
