@@ -1,0 +1,357 @@
+"""Edges of writing, recovering, starting and dropping, each with one small journal."""
+
+from __future__ import annotations
+
+import errno
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from adapters.runtime import journal_compact, journal_recovery
+from adapters.runtime.journal import JournalWriter
+from adapters.runtime.journal_base import Base, read_base, write_base
+from adapters.runtime.journal_compact import compact_journal
+from adapters.runtime.journal_format import HEADER_SIZE, Kind
+from adapters.runtime.journal_keep import Drop, Keep, carry_out, plan_drop
+from adapters.runtime.journal_raw import RawReader, RawWriter
+from adapters.runtime.journal_read import (
+    JournalReader,
+    load_segment,
+    read_headers,
+    segment_paths,
+)
+from adapters.runtime.journal_recovery import prove_older
+from adapters.runtime.journal_start import start_state, vouched_state
+from adapters.runtime.journal_verify import verify_journal
+from adapters.runtime.snapshots import list_snapshots
+from adapters.simulated import SimFs
+from adapters.simulated_fs import Fault
+from engine.codec import encode_record
+from engine.errors import JournalError
+from engine.events import Fingerprint, Record, TimerFired
+from engine.snapshot import encode_state
+from engine.state import State, fingerprint
+from tests.journal.helpers import (
+    CONFIG,
+    FIRST,
+    JOURNAL,
+    RAW,
+    SCHEMA,
+    SECOND,
+    append,
+    closed_journal,
+    open_writer,
+    read_all,
+    records,
+)
+from tests.journal.test_keep import HOUR_NS, NOW_NS, RECORDS, kept_journal
+
+# --- writing ----------------------------------------------------------------------------------
+
+
+def synced(fs: SimFs, records_: int = 3, segment_bytes: int = 1 << 20) -> JournalWriter:
+    writer = open_writer(fs, segment_bytes)
+    append(writer, records_)
+    writer.sync()
+    return writer
+
+
+def test_a_flush_without_news_calls_nobody() -> None:
+    fs = SimFs()
+    writer = synced(fs)
+    calls = fs.calls
+    writer.flush()
+    assert fs.calls == calls
+
+
+def test_a_writer_that_failed_expects_no_record() -> None:
+    fs = SimFs()
+    writer = synced(fs)
+    assert writer.next_seq == 4
+    append(writer, 1)
+    fs.space_left = 0
+    with pytest.raises(JournalError, match=r"write failed at offset \d+: \[Errno 28\]"):
+        writer.flush()
+    assert writer.next_seq == -1
+
+
+def test_a_disk_that_refuses_the_next_segment_is_named_with_its_reason() -> None:
+    fs = SimFs()
+    writer = synced(fs, 8, segment_bytes=200)
+    fs.space_left = 100
+    with pytest.raises(JournalError, match=r"write failed at offset \d+: \[Errno 28\]"):
+        writer.catch_up()
+    assert writer.next_seq == -1
+
+
+def test_a_close_that_fails_is_told_and_lets_go_of_the_lock() -> None:
+    fs = SimFs()
+    writer = synced(fs)
+    fs.fail_syncs = True
+    with pytest.raises(JournalError, match="close failed at offset"):
+        writer.close()
+    fs.fail_syncs = False
+    open_writer(fs).close()
+
+
+def test_a_lock_that_cannot_be_given_back_is_told() -> None:
+    twin = SimFs()
+    writer = synced(twin)
+    before = twin.calls
+    writer.close()
+    calls = twin.calls - before
+    fs = SimFs()
+    writer = synced(fs)
+    fs.fault = Fault(fs.calls + calls, "refused", errno.EIO)
+    with pytest.raises(JournalError, match="cannot let go of the journal"):
+        writer.close()
+
+
+def test_a_lock_that_cannot_be_taken_is_told() -> None:
+    fs = SimFs()
+    fs.fault = Fault(fs.calls + 2, "refused", errno.EACCES)
+    with pytest.raises(JournalError, match="/journals/run/lock: cannot take the lock"):
+        open_writer(fs)
+
+
+@pytest.mark.parametrize(("is_synced", "syncs"), [(True, 2), (False, 3)])
+def test_a_segment_is_durable_before_its_closing_frame(is_synced: bool, syncs: int) -> None:
+    fs = SimFs()
+    writer = open_writer(fs, 300)
+    append(writer, 5)
+    writer.flush()
+    if is_synced:
+        writer.sync()
+    before = fs.syncs
+    append(writer, 6)
+    writer.flush()
+    assert fs.list_dir(JOURNAL) == [FIRST.name, SECOND.name, "lock"]
+    assert fs.syncs == before + syncs
+
+
+def test_raw_segments_of_one_writer_share_their_first_seq() -> None:
+    fs = SimFs()
+    raw, _ = RawWriter.open(fs, JOURNAL, SCHEMA, CONFIG, first_seq=5, segment_bytes=200)
+    with raw:
+        for seq in (5, 7, 9, 11):
+            raw.append(seq, "public", bytes(60))
+            raw.flush()
+    firsts = {header.first_seq for header in read_headers(fs, RAW, Kind.RAW)}
+    assert firsts == {5}
+    assert len(segment_paths(fs, RAW)) > 1
+    assert [record.seq for record in RawReader(fs, JOURNAL).records()] == [5, 7, 9, 11]
+
+
+# --- reading and recovery ---------------------------------------------------------------------
+
+
+def test_a_last_header_that_is_damaged_and_not_unborn_is_refused() -> None:
+    fs = closed_journal()
+    fs.overwrite(JOURNAL / "00000004.qfj", bytes(200))
+    with pytest.raises(JournalError, match=r"00000004\.qfj offset 0"):
+        list(read_headers(fs, JOURNAL))
+
+
+def test_records_that_are_missing_between_segments_are_told_with_their_place() -> None:
+    fs = closed_journal()
+    data = fs.read(FIRST)
+    fs.overwrite(FIRST, data[:HEADER_SIZE])
+    expected = f"{FIRST} offset {HEADER_SIZE} seq 1: expected records up to seq 10, found the last"
+    with pytest.raises(JournalError, match=re.escape(expected) + " one 0; "):
+        read_all(fs)
+
+
+def test_segments_without_records_are_passed_over() -> None:
+    fs = SimFs()
+    for count in (3, 0, 0, 2, 0):
+        with open_writer(fs) as writer:
+            append(writer, count)
+    for from_seq in range(1, 8):
+        wanted = records(from_seq, 5)
+        assert list(JournalReader(fs, JOURNAL).payloads(from_seq)) == wanted
+
+
+def test_large_segments_are_hashed_and_compressed_in_pieces(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain, fs = closed_journal(), closed_journal()
+    monkeypatch.setattr(journal_recovery, "HASH_PIECE", 200)
+    monkeypatch.setattr(journal_compact, "PIECE", 200)
+    prove_older(fs, JOURNAL, Kind.EVENTS, 30)
+    compact_journal(fs, JOURNAL)
+    assert load_segment(fs, FIRST) == plain.read(FIRST)
+    assert verify_journal(fs, JOURNAL).all_problems == ()
+
+
+def test_a_compressed_segment_that_is_damaged_is_told_by_every_reader() -> None:
+    fs = closed_journal()
+    compact_journal(fs, JOURNAL)
+    path = FIRST.with_name(FIRST.name + ".zst")
+    data = bytearray(fs.read(path))
+    data[300] ^= 1
+    fs.overwrite(path, bytes(data))
+    told = rf"{path} offset 0 seq 0: expected sha256 {data[-32:].hex()} of the compressed bytes"
+    with pytest.raises(JournalError, match=told):
+        prove_older(fs, JOURNAL, Kind.EVENTS, 30)
+    with pytest.raises(JournalError, match=told):
+        load_segment(fs, path)
+
+
+def test_a_chain_that_does_not_fit_the_beginning_is_told_with_both_hashes() -> None:
+    fs, _ = kept_journal()
+    drop = plan_drop(fs, JOURNAL, Keep(for_ns=60 * HOUR_NS), NOW_NS)
+    assert drop is not None
+    base = drop.base
+    write_base(fs, JOURNAL, Base(base.number, base.first_seq, bytes(32), why="tampered"))
+    told = (
+        rf"{base.number:08d}\.qfj offset 0 seq 0: expected sha256 {bytes(32).hex()} before it,"
+        rf" found {base.prev_hash.hex()}"
+    )
+    with pytest.raises(JournalError, match=told):
+        open_writer(fs)
+
+
+def test_nothing_is_older_than_the_first_segment() -> None:
+    fs = closed_journal()
+    fs.overwrite(FIRST, bytes(200))
+    prove_older(fs, JOURNAL, Kind.EVENTS, 0)
+    prove_older(fs, JOURNAL, Kind.EVENTS, 1)
+    with pytest.raises(JournalError, match=r"00000001\.qfj offset 0"):
+        prove_older(fs, JOURNAL, Kind.EVENTS, 30)
+
+
+# --- starting ---------------------------------------------------------------------------------
+
+
+def vouching(event: object) -> tuple[SimFs, State]:
+    """A journal of two records, the second of which is to vouch for the state after the first."""
+    fs, state = SimFs(), State(seq=1, now_ns=5)
+    with open_writer(fs) as writer:
+        writer.append(1, encode_record(Record(1, 5, 0, TimerFired())))
+        if event is not None:
+            assert isinstance(event, Fingerprint | TimerFired)
+            writer.append(2, encode_record(Record(2, 6, 0, event)))
+    return fs, state
+
+
+def test_a_state_is_vouched_for_by_the_fingerprint_behind_it() -> None:
+    fs, state = vouching(Fingerprint(fingerprint(State(seq=1, now_ns=5))))
+    assert vouched_state(fs, JOURNAL, 1, encode_state(state)) == state
+
+
+@pytest.mark.parametrize(
+    ("event", "seq"),
+    [
+        (None, 1),
+        (TimerFired(), 1),
+        (Fingerprint(b"another"), 1),
+        (Fingerprint(fingerprint(State(seq=1, now_ns=5))), 2),
+        (Fingerprint(fingerprint(State(seq=1, now_ns=5))), 0),
+    ],
+    ids=["nothing behind it", "another event", "another fingerprint", "a later seq", "an earlier"],
+)
+def test_a_state_that_nothing_vouches_for_is_refused(event: object, seq: int) -> None:
+    fs, state = vouching(event)
+    told = rf"the journal has no such fingerprint at seq {seq + 1}$"
+    with pytest.raises(JournalError, match=told):
+        vouched_state(fs, JOURNAL, seq, encode_state(state))
+
+
+def test_a_whole_journal_starts_from_nothing_and_another_says_what_to_do() -> None:
+    fs, _ = kept_journal()
+    assert start_state(fs, JOURNAL) == State()
+    drop = plan_drop(fs, JOURNAL, Keep(for_ns=60 * HOUR_NS), NOW_NS)
+    assert drop is not None
+    carry_out(fs, JOURNAL, drop)
+    assert start_state(fs, JOURNAL).seq == drop.base.state_seq
+    base = drop.base
+    other = Base(base.number, base.first_seq, base.prev_hash, base.state_seq + 1, base.state)
+    write_base(fs, JOURNAL, other)
+    told = (
+        "/journals/run/base.qfb: expected a state of this program, found none: the journal has no"
+        f" such fingerprint at seq {base.state_seq + 2}; replay with the version that wrote it,"
+        " or begin a new journal"
+    )
+    with pytest.raises(JournalError, match=re.escape(told)):
+        start_state(fs, JOURNAL)
+
+
+# --- dropping ---------------------------------------------------------------------------------
+
+
+def size_before(fs: SimFs, directory: Path, number: int) -> list[int]:
+    return [fs.size(path) for other, path in segment_paths(fs, directory).items() if other < number]
+
+
+def drop_at(fs: SimFs, wanted: int) -> Drop | None:
+    """What goes where all before one segment may: the naive way, from the headers alone."""
+    headers = list(read_headers(fs, JOURNAL))
+    raw_headers = list(read_headers(fs, RAW, Kind.RAW))
+    spans = [*pairwise(headers), (headers[-1], None)]
+    for header, following in reversed(spans[1:]):
+        end = following.first_seq if following is not None else RECORDS + 1
+        starts = [s for s in list_snapshots(fs, JOURNAL) if header.first_seq <= s + 1 < end]
+        if header.number > wanted or not starts:
+            continue
+        why = f"records up to seq {header.first_seq - 1} were dropped, as [journal] keep asks"
+        seq = starts[0]
+        base = Base(header.number, header.first_seq, header.prev_hash, seq, b"", why)
+        raw = raw_with(fs, header.first_seq)
+        raw_header = raw_headers[raw - 1]
+        raw_base = Base(raw, raw_header.first_seq, raw_header.prev_hash, why=why)
+        gone = [*size_before(fs, JOURNAL, header.number), *size_before(fs, RAW, raw)]
+        return Drop(base, raw_base if raw > 1 else None, len(gone), sum(gone))
+    return None
+
+
+def raw_with(fs: SimFs, seq: int) -> int:
+    """Number of the last raw segment that begins up to a seq, by its first frame."""
+    at = HEADER_SIZE + 8
+    firsts = {number: fs.read(path, at, 8) for number, path in segment_paths(fs, RAW).items()}
+    return max(n for n, first in firsts.items() if int.from_bytes(first, "little") <= seq)
+
+
+def stateless(drop: Drop | None) -> Drop | None:
+    """A drop without the bytes of its state, which `assert_whole` of other tests proves."""
+    if drop is None:
+        return None
+    base = drop.base
+    bare = Base(base.number, base.first_seq, base.prev_hash, base.state_seq, b"", base.why)
+    return Drop(bare, drop.raw, drop.segments, drop.size)
+
+
+def test_what_is_older_than_the_limit_goes_to_the_nanosecond() -> None:
+    fs, _ = kept_journal()
+    for header in list(read_headers(fs, JOURNAL))[1:]:
+        exact_ns = NOW_NS - header.first_seq * HOUR_NS
+        for for_ns, wanted in ((exact_ns, header.number), (exact_ns + 1, header.number - 1)):
+            found = plan_drop(fs, JOURNAL, Keep(for_ns=for_ns), NOW_NS)
+            assert stateless(found) == drop_at(fs, wanted)
+
+
+def test_what_is_beyond_the_size_goes_to_the_byte() -> None:
+    fs, _ = kept_journal()
+    paths = [*segment_paths(fs, JOURNAL).values(), *segment_paths(fs, RAW).values()]
+    total = sum(fs.size(path) for path in paths)
+    assert plan_drop(fs, JOURNAL, Keep(bytes_max=total), NOW_NS) is None
+    numbers = [header.number for header in read_headers(fs, JOURNAL)][1:]
+    for number, following in pairwise(numbers):
+        header = next(h for h in read_headers(fs, JOURNAL) if h.number == number)
+        raw = raw_with(fs, header.first_seq)
+        freed = sum([*size_before(fs, JOURNAL, number), *size_before(fs, RAW, raw)])
+        for excess, wanted in ((freed, number), (freed + 1, following)):
+            found = plan_drop(fs, JOURNAL, Keep(bytes_max=total - excess), NOW_NS)
+            assert stateless(found) == drop_at(fs, wanted)
+
+
+def test_a_journal_without_raw_bytes_begins_late_alone() -> None:
+    fs, _ = kept_journal()
+    for path in segment_paths(fs, RAW).values():
+        fs.remove(path)
+    drop = plan_drop(fs, JOURNAL, Keep(for_ns=60 * HOUR_NS), NOW_NS)
+    assert drop is not None
+    assert drop.raw is None
+    assert drop.size == sum(size_before(fs, JOURNAL, drop.base.number))
+    assert read_base(fs, JOURNAL).is_whole
