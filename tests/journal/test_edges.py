@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +14,7 @@ from adapters.runtime import journal_compact, journal_recovery
 from adapters.runtime.journal import JournalWriter
 from adapters.runtime.journal_base import Base, read_base, write_base
 from adapters.runtime.journal_compact import compact_journal
-from adapters.runtime.journal_format import HEADER_SIZE, Kind
+from adapters.runtime.journal_format import HEADER_SIZE, PAYLOAD_MAX, Kind, encode_close
 from adapters.runtime.journal_keep import Drop, Keep, carry_out, plan_drop
 from adapters.runtime.journal_raw import RawReader, RawWriter
 from adapters.runtime.journal_read import (
@@ -46,7 +47,7 @@ from tests.journal.helpers import (
     read_all,
     records,
 )
-from tests.journal.test_keep import HOUR_NS, NOW_NS, RECORDS, kept_journal
+from tests.journal.test_keep import HOUR_NS, NOW_NS, RECORDS, SEGMENT, kept_journal
 
 # --- writing ----------------------------------------------------------------------------------
 
@@ -144,6 +145,25 @@ def test_raw_segments_of_one_writer_share_their_first_seq() -> None:
     assert [record.seq for record in RawReader(fs, JOURNAL).records()] == [5, 7, 9, 11]
 
 
+def test_raw_bytes_have_a_longest_name_and_a_largest_size() -> None:
+    raw, _ = RawWriter.open(SimFs(), JOURNAL, SCHEMA, CONFIG, first_seq=1)
+    raw.append(1, "n" * 255, b"")
+    raw.append(1, "name", bytes(PAYLOAD_MAX - 5))
+    for name, size in (("n" * 256, 0), ("name", PAYLOAD_MAX - 4)):
+        with pytest.raises(JournalError, match="expected seq 1 or more"):
+            raw.append(1, name, bytes(size))
+
+
+def test_raw_bytes_before_the_trusted_record_are_not_looked_at() -> None:
+    fs = closed_journal()
+    path = RAW / FIRST.name
+    fs.overwrite(path, fs.read(path)[:-1] + b"x")
+    open_args = (fs, JOURNAL, SCHEMA, CONFIG)
+    with pytest.raises(JournalError, match=r"raw/00000001\.qfj"):
+        RawWriter.open(*open_args, first_seq=31)
+    RawWriter.open(*open_args, first_seq=31, trusted_seq=30)[0].close()
+
+
 # --- reading and recovery ---------------------------------------------------------------------
 
 
@@ -209,6 +229,26 @@ def test_a_chain_that_does_not_fit_the_beginning_is_told_with_both_hashes() -> N
         rf"{base.number:08d}\.qfj offset 0 seq 0: expected sha256 {bytes(32).hex()} before it,"
         rf" found {base.prev_hash.hex()}"
     )
+    with pytest.raises(JournalError, match=told):
+        open_writer(fs)
+
+
+@pytest.mark.parametrize("name", ["00000001.qfj", "00000004.qfj"])
+def test_a_closing_frame_of_another_hash_is_refused_with_both(name: str) -> None:
+    fs = closed_journal()
+    data = fs.read(JOURNAL / name)[:-64]
+    fs.overwrite(JOURNAL / name, data + encode_close(10, bytes(32)))
+    found = hashlib.sha256(data).hexdigest()
+    with pytest.raises(JournalError, match=f"expected sha256 {bytes(32).hex()}, found {found};"):
+        open_writer(fs)
+
+
+def test_a_segment_that_was_cut_is_refused_with_both_hashes() -> None:
+    fs = closed_journal()
+    whole = fs.read(FIRST)
+    fs.overwrite(FIRST, whole[:-64])
+    wanted, found = (hashlib.sha256(data).hexdigest() for data in (whole, whole[:-64]))
+    told = f"offset {len(whole) - 64} seq 11: expected sha256 {wanted}, found {found};"
     with pytest.raises(JournalError, match=told):
         open_writer(fs)
 
@@ -322,8 +362,9 @@ def stateless(drop: Drop | None) -> Drop | None:
     return Drop(bare, drop.raw, drop.segments, drop.size)
 
 
-def test_what_is_older_than_the_limit_goes_to_the_nanosecond() -> None:
-    fs, _ = kept_journal()
+@pytest.mark.parametrize("segment_bytes", [420, 610, SEGMENT])
+def test_what_is_older_than_the_limit_goes_to_the_nanosecond(segment_bytes: int) -> None:
+    fs, _ = kept_journal(segment_bytes=segment_bytes)
     for header in list(read_headers(fs, JOURNAL))[1:]:
         exact_ns = NOW_NS - header.first_seq * HOUR_NS
         for for_ns, wanted in ((exact_ns, header.number), (exact_ns + 1, header.number - 1)):

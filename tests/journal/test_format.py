@@ -15,11 +15,13 @@ from adapters.runtime.journal_format import (
     Header,
     Kind,
     Walk,
+    durable_bound,
     encode_close,
     encode_header,
     encode_mark,
     encode_record_frame,
     frame_at,
+    has_close_trace,
     is_crash_trace,
 )
 from adapters.runtime.journal_packed import (
@@ -135,6 +137,60 @@ def test_nothing_may_stand_behind_a_closing_frame() -> None:
     assert walk.damage == Damage(AT, 2, f"sha256 {bytes(32).hex()}", found)
 
 
+def test_a_closing_frame_that_counts_otherwise_or_ends_otherwise_is_damage() -> None:
+    digest = hashlib.sha256(ONE).digest()
+    counted = walked(ONE + encode_close(2, digest))
+    assert counted.damage == Damage(AT, 2, "2 records as closed", "1")
+    body = encode_close(1, digest)[8:-8] + b"QFend\r\n\xf4"
+    ended = walked(ONE + struct.pack("<II", 48, crc32c(body, 48)) + body)
+    end, found = b"QFend\r\n\xf3".hex(), b"QFend\r\n\xf4".hex()
+    assert ended.damage == Damage(AT, 2, f"end magic {end}", found)
+
+
+MARK = encode_mark(AT, AT)
+LATER = ONE + MARK + FRAME
+CLOSE = encode_close(1, hashlib.sha256(ONE).digest())
+
+BOUNDS = (
+    ("nothing but a header", HEADER, HEADER_SIZE),
+    ("no mark", ONE + FRAME, HEADER_SIZE),
+    ("a mark", ONE + MARK, AT),
+    ("a mark, and more behind it", LATER, AT),
+    ("two marks: the later one", LATER + encode_mark(len(LATER), AT + 9), AT + 9),
+    ("a mark that is cut", LATER + encode_mark(len(LATER), len(LATER))[:-1], AT),
+    ("a mark of another place", LATER + encode_mark(5, 4), AT),
+    ("a mark that was damaged", LATER + encode_mark(len(LATER), 9)[:-1] + b"x", AT),
+    ("a mark of another place alone", ONE + encode_mark(5, 4), HEADER_SIZE),
+    ("a mark right behind the header", HEADER + encode_mark(HEADER_SIZE, 99), 99),
+    ("a closing frame", ONE + CLOSE, AT),
+    ("a closing frame whose end was damaged", ONE + CLOSE[:-1] + b"x", AT),
+    ("a closing frame whose magic was damaged", ONE + CLOSE[:8] + b"x" + CLOSE[9:], AT),
+    ("a closing frame that is cut", ONE + CLOSE[:-1], HEADER_SIZE),
+)
+
+
+@pytest.mark.parametrize(("data", "bound"), [b[1:] for b in BOUNDS], ids=[b[0] for b in BOUNDS])
+def test_a_segment_vouches_for_what_comes_before_its_last_mark(data: bytes, bound: int) -> None:
+    assert durable_bound(data) == bound
+
+
+@pytest.mark.parametrize(
+    ("data", "is_trace"),
+    [
+        (ONE + CLOSE, True),
+        (ONE + CLOSE[:-1] + b"x", True),
+        (ONE + CLOSE[:8] + b"x" + CLOSE[9:], True),
+        (ONE + CLOSE[:-1], False),
+        (ONE, False),
+        (HEADER, False),
+        (HEADER + CLOSE[:-1] + b"x", True),
+        (HEADER + CLOSE[8:-1] + b"x", False),
+    ],
+)
+def test_either_magic_of_a_closing_frame_shows_it(data: bytes, is_trace: bool) -> None:
+    assert has_close_trace(data) is is_trace
+
+
 # --- what a crash can have left ---------------------------------------------------------------
 
 
@@ -186,6 +242,13 @@ def test_a_length_of_which_a_bit_was_flipped_is_no_trace_of_a_crash(bit: int) ->
     assert not is_crash_trace(data, 6)
     assert not is_crash_trace(data + b"more", 6)
     assert is_crash_trace(data[:-1], 6), "cut as well, it cannot be told"
+
+
+@pytest.mark.parametrize("bit", [0, 4, 9, 16, 31])
+def test_a_length_of_two_bytes_of_which_a_bit_was_flipped_is_none_either(bit: int) -> None:
+    frame = encode_record_frame(2, b"x" * 0x1A2)
+    data = struct.pack("<I", 0x1A2 ^ 1 << bit) + frame[4:]
+    assert not is_crash_trace(data, 0)
 
 
 # --- compressed -------------------------------------------------------------------------------

@@ -34,11 +34,11 @@ SEGMENT = 1_200
 NOW_NS = (RECORDS + 1) * HOUR_NS
 
 
-def kept_journal(*, snapshots: bool = True) -> tuple[SimFs, State]:
+def kept_journal(*, snapshots: bool = True, segment_bytes: int = SEGMENT) -> tuple[SimFs, State]:
     """A journal of a record an hour, every tenth a fingerprint with a snapshot before it."""
     fs, state = SimFs(), State()
-    writer, _ = JournalWriter.open(fs, JOURNAL, SCHEMA, CONFIG, segment_bytes=SEGMENT)
-    raw, _ = RawWriter.open(fs, JOURNAL, SCHEMA, CONFIG, first_seq=1, segment_bytes=SEGMENT)
+    writer, _ = JournalWriter.open(fs, JOURNAL, SCHEMA, CONFIG, segment_bytes=segment_bytes)
+    raw, _ = RawWriter.open(fs, JOURNAL, SCHEMA, CONFIG, first_seq=1, segment_bytes=segment_bytes)
     keeper = SnapshotKeeper(fs, JOURNAL, b"code", 0)
     with writer, raw:
         for seq in range(1, RECORDS + 1):

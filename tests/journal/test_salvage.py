@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from adapters.runtime.journal_format import (
     encode_header,
     encode_record_frame,
 )
-from adapters.runtime.journal_raw import RawReader
+from adapters.runtime.journal_raw import RawReader, RawWriter
 from adapters.runtime.journal_read import JournalReader, read_headers
 from adapters.runtime.journal_salvage import Lost, Salvaged, salvage
 from adapters.runtime.journal_start import start_state
@@ -173,6 +174,89 @@ def test_records_are_found_whatever_the_upper_half_of_their_seq() -> None:
     fs.overwrite(FIRST, encode_header(header) + b"".join(frames))
     found = salvage(fs, JOURNAL, COPY)
     assert spans(found) == [(first_seq, first_seq), (first_seq + 2, first_seq + 3)]
+
+
+@pytest.mark.parametrize("size", [1, 2, 30])
+def test_bytes_between_two_records_cost_none(size: int) -> None:
+    fs = SimFs()
+    with open_writer(fs) as writer:
+        append(writer, 5)
+    data = fs.read(FIRST)
+    at = data.index(payload(3)) - 16
+    fs.overwrite(FIRST, data[:at] + b"\xff" * size + data[at:])
+    found = salvage(fs, JOURNAL, COPY)
+    assert spans(found) == [(1, 5)]
+    (lost,) = found.lost
+    assert (lost.offset, lost.next_offset, lost.after_seq, lost.next_seq) == (at, at + size, 2, 3)
+    assert f"after seq 2 up to seq 3: expected {lost.expected}" in str(lost)
+
+
+@pytest.mark.parametrize(("number", "after_seq"), [(1, 0), (2, 10)])
+def test_a_damaged_compressed_segment_is_named_before_what_it_lost(
+    number: int, after_seq: int
+) -> None:
+    fs = closed_journal()
+    compact_journal(fs, JOURNAL)
+    path = JOURNAL / f"0000000{number}.qfj.zst"
+    flip(fs, path, fs.size(path) - 1)
+    found = salvage(fs, JOURNAL, COPY)
+    assert spans(found) == [(1, LAST)]
+    data = fs.read(path)
+    expected = f"sha256 {data[-32:].hex()} of the compressed bytes"
+    actual = hashlib.sha256(data[:-32]).hexdigest()
+    assert found.lost == (Lost(str(path), 0, HEADER_SIZE, after_seq, 0, expected, actual),)
+
+
+def test_a_beginning_that_cannot_be_read_is_named_whole() -> None:
+    fs = closed_journal()
+    fs.overwrite(JOURNAL / "base.qfb", b"damaged")
+    with pytest.raises(JournalError) as told:
+        read_base(fs, JOURNAL)
+    found = salvage(fs, JOURNAL, COPY)
+    begins = Lost(str(JOURNAL / "base.qfb"), 0, 0, 0, 0, "how the journal begins", str(told.value))
+    assert found.lost == (begins,)
+    assert spans(found) == [(1, LAST)]
+
+
+def test_a_run_that_wrote_nothing_is_copied_too() -> None:
+    fs = SimFs()
+    open_writer(fs).close()
+    with open_writer(fs) as writer:
+        append(writer, 2)
+    found = salvage(fs, JOURNAL, COPY)
+    assert (spans(found), found.lost) == ([(1, 2)], ())
+    assert verify_journal(fs, COPY).runs == 2
+
+
+def test_raw_bytes_that_a_crash_made_old_are_not_copied_and_those_of_the_last_event_are() -> None:
+    fs = SimFs()
+    with open_writer(fs) as writer:
+        raw, _ = RawWriter.open(fs, JOURNAL, SCHEMA, CONFIG, first_seq=1, segment_bytes=200)
+        with raw:
+            append(writer, 2)
+            for seq in (1, 2, 3, 4):
+                raw.append(seq, "public", b"old" + bytes(60))
+                raw.flush()
+    with open_writer(fs) as writer:
+        raw, _ = RawWriter.open(fs, JOURNAL, SCHEMA, CONFIG, first_seq=3, segment_bytes=200)
+        with raw:
+            append(writer, 2)
+            for seq in (3, 4):
+                raw.append(seq, "public", b"new" + bytes(60))
+                raw.flush()
+    kept = list(RawReader(fs, JOURNAL).records())
+    assert [(record.seq, record.data[:3]) for record in kept] == [
+        (1, b"old"),
+        (2, b"old"),
+        (3, b"new"),
+        (4, b"new"),
+    ]
+    salvage(fs, JOURNAL, COPY)
+    assert list(RawReader(fs, COPY).records()) == kept
+    headers = list(read_headers(fs, COPY / "raw", Kind.RAW))
+    assert {header.first_seq for header in headers} == {1}
+    assert [header.rolled for header in headers] == [False] + [True] * (len(headers) - 1)
+    assert "base.qfb" not in fs.list_dir(COPY / "raw")
 
 
 def test_a_missing_segment_parts_the_journal() -> None:
