@@ -117,6 +117,19 @@ def test_a_report_that_differs_is_noted_with_what_was_known_and_forgotten_when_i
     assert run.market.mismatch == Mismatch()
 
 
+def test_a_deal_that_does_not_explain_a_report_leaves_it_noted() -> None:
+    run = started()
+    run.push(e.SpotBalancesChanged(balances("0.007")))
+    noted = run.market.mismatch
+    assert noted.reported == "0.007"
+    run.push(e.Filled(fill(1, qty=3)))
+    assert run.market.mismatch == noted
+    run.push(e.Filled(fill(2, qty=4)))
+    assert run.market.mismatch == Mismatch()
+    run.push(e.Filled(fill(3, qty=1)))
+    assert run.market.mismatch == Mismatch()
+
+
 def test_a_report_may_be_as_old_as_three_seconds() -> None:
     run = started()
     before_ns = run.now_ns

@@ -11,22 +11,25 @@ from msgspec.structs import replace
 from engine import events as e
 from engine.book import Book
 from engine.freshness import FRAME_EARLY_NS, FRAME_LATE_NS, LATE, STALLED
+from engine.inventory import add_fill
 from engine.reduce import reduce
 from engine.strategy import MarketEvent, register
 from engine.types import Settings, Side
-from tests.engine.builders import NAME, Fixed, Run, S, quoted, snapshot, started
+from tests.engine.builders import MARKET, NAME, Fixed, Run, S, fill, quoted, snapshot, started
 from tests.engine.changes import fold, next_at, nothing_changes
 from tests.engine.test_gates import in_market
 
+Heard = tuple[int, str, int]
+
 
 class Listening(Fixed, frozen=True):
-    """Remembers the last event of each kind that it is shown, and when; no ticker stirs it."""
+    """Counts what it is shown, and remembers what that was last, and when."""
 
-    def initial_memory(self) -> tuple[str, int]:
-        return "", 0
+    def initial_memory(self) -> Heard:
+        return 0, "", 0
 
-    def fold(self, memory: tuple[str, int], event: MarketEvent, now_ns: int) -> tuple[str, int]:
-        return type(event).__name__, now_ns
+    def fold(self, memory: Heard, event: MarketEvent, now_ns: int) -> Heard:
+        return memory[0] + 1, type(event).__name__, now_ns
 
 
 class Calm(Fixed, frozen=True):
@@ -42,6 +45,12 @@ register("calm", Calm)
 
 def with_strategy(name: str) -> Run:
     return started(replace(quoted(), strategy=name, parameters="{}"))
+
+
+def heard(run: Run, name: str) -> Heard:
+    """What the memory of `Listening` becomes with the next event."""
+    count: int = run.market.memory[0]
+    return count + 1, name, next_at(run)[1]
 
 
 def delta(
@@ -85,7 +94,7 @@ def test_a_delta_is_merged_and_told_to_the_strategy() -> None:
         run,
         event,
         feed={"book": merged, "fresh_ns": now_ns},
-        market={"touched_seq": seq, "memory": ("BookDelta", now_ns)},
+        market={"touched_seq": seq, "memory": heard(run, "BookDelta")},
     )
 
 
@@ -188,9 +197,8 @@ def test_only_a_ticker_that_stirs_the_strategy_is_a_reason_to_price_anew() -> No
 def test_a_ticker_that_a_strategy_remembers_is_a_reason_to_price_anew() -> None:
     run = with_strategy("listening")
     for bid in (995, 996):
-        seq, now_ns = next_at(run)
-        heard = {"memory": ("BestBidOffer", now_ns), "touched_seq": seq}
-        fold(run, ticker(bid), feed={"bbo": ticker(bid)}, market=heard)
+        memory = {"memory": heard(run, "BestBidOffer"), "touched_seq": next_at(run)[0]}
+        fold(run, ticker(bid), feed={"bbo": ticker(bid)}, market=memory)
 
 
 # --- trades and mark --------------------------------------------------------------------------
@@ -218,11 +226,24 @@ def test_the_first_trades_are_history_and_later_ones_are_no_reason_to_price_anew
 def test_trades_that_a_strategy_remembers_are_a_reason_to_price_anew() -> None:
     run = with_strategy("listening")
     run.push(e.PublicTrades(NAME, (trade(8),)))
-    assert run.market.memory[0] == "BookSnapshot", "history is not told"
-    seq, now_ns = next_at(run)
+    assert run.market.memory[1] == "BookSnapshot", "history is not told"
     fold(
         run,
         e.PublicTrades(NAME, (trade(9, 1002),)),
         feed={"last_trade": 1002, "last_trade_id": 9},
-        market={"memory": ("PublicTrades", now_ns), "touched_seq": seq},
+        market={"memory": heard(run, "PublicTrades"), "touched_seq": next_at(run)[0]},
     )
+
+
+# --- our own deals ----------------------------------------------------------------------------
+
+
+def test_a_deal_is_told_to_the_strategy_and_measured_against_the_mid() -> None:
+    run = with_strategy("listening")
+    before, deal, memory = run.market, fill(7, qty=3, price=995), heard(run, "Filled")
+    seq = run.push(e.Filled(deal))
+    after = run.market
+    assert after.memory == memory
+    assert after.inventory == add_fill(before.inventory, MARKET, deal, 2000)
+    assert after.inventory != add_fill(before.inventory, MARKET, deal, 1990)
+    assert (after.position, after.touched_seq) == (3, seq)

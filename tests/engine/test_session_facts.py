@@ -9,9 +9,21 @@ from engine import events as e
 from engine import freshness
 from engine import intents as i
 from engine.links import Link
-from engine.state import PRIVATE, LinkStatus, MarketState, Recon, ReconStage
+from engine.state import PRIVATE, LinkStatus, MarketState, Recon, ReconStage, Uptime
 from engine.stopping import Shutdown
-from tests.engine.builders import NAME, Run, S, started
+from engine.types import OrderStatus, Settings
+from tests.engine.builders import (
+    NAME,
+    Run,
+    S,
+    balances,
+    new_order,
+    quoted,
+    quoting,
+    snapshot,
+    started,
+    venue_order,
+)
 from tests.engine.changes import fold, next_at, nothing_changes
 from tests.engine.test_gates import in_market
 
@@ -233,6 +245,98 @@ def test_the_latch_forbids_and_a_human_who_lifts_it_is_answered_by_a_look() -> N
         latched="",
         attention_seq=seq + 1,
     )
+
+
+# --- the timer --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bid", "ask", "near"),
+    [
+        (990, 1010, (True, True)),
+        (990, 1011, (True, False)),
+        (989, 1010, (False, True)),
+        (989, 1011, (False, False)),
+    ],
+)
+def test_a_side_is_quoted_while_it_rests_within_a_hundred_bps_of_the_mid(
+    bid: int, ask: int, near: tuple[bool, bool]
+) -> None:
+    run, _ = quoting(((bid, 10),), ((ask, 10),))
+    run.push(snapshot((995, 50), (1005, 50), 7, at_ns=run.now_ns))
+    in_market(run, uptime=Uptime())
+    run.wait(1)
+    first_ns = run.now_ns
+    begun = Uptime(first_ns, first_ns) if any(near) else Uptime()
+    assert run.market.uptime == begun
+    run.wait(2)
+    run.wait(1)
+    bid_ns, ask_ns = (3 * S if side else 0 for side in near)
+    went_on = Uptime(first_ns, run.now_ns, 3 * S, bid_ns, ask_ns) if any(near) else Uptime()
+    assert run.market.uptime == went_on
+    run.push(e.StopRequested("SIGTERM"))
+    run.wait(1)
+    assert run.market.uptime == went_on, "an end is no time to quote"
+
+
+def test_an_order_that_the_venue_has_not_acknowledged_is_not_quoted() -> None:
+    run = started()
+    run.ask(i.PlaceOrders(NAME, (new_order("a", price=995),)))
+    run.wait(1)
+    assert run.market.uptime == Uptime()
+
+
+def settled(run: Run) -> None:
+    """End the look at the account that is under way."""
+    in_market(run, recon=replace(run.market.recon, stage=ReconStage.DONE))
+
+
+def test_an_unknown_order_is_looked_for_again_in_a_second() -> None:
+    run, (_, bid) = quoting()
+    (request,) = run.ask(i.CancelOrder(NAME, bid.client_order_id))
+    run.push(e.OutcomeUnknown("timeout"), request)
+    settled(run)
+    wanted = looked_at(run.market, "an order's state is unknown", blind=False)
+    run.push(e.TimerFired())
+    assert run.market.recon == replace(wanted, retry_at_ns=run.now_ns + S)
+
+
+@pytest.mark.parametrize(("late_ns", "looks"), [(0, False), (1, True)])
+def test_a_deal_that_is_missing_for_three_seconds_is_looked_for(late_ns: int, looks: bool) -> None:
+    run, (_, bid) = quoting()
+    filled = venue_order(bid.client_order_id, bid.order_id, leaves=0, status=OrderStatus.FILLED)
+    run.push(e.OrderClosed(filled))
+    before = run.market
+    run.push(e.TimerFired(), after_ns=3 * S + late_ns)
+    wanted = looked_at(before, "a deal is missing", blind=False) if looks else before.recon
+    assert run.market.recon == wanted
+
+
+@pytest.mark.parametrize(("late_ns", "looks"), [(0, False), (1, True)])
+def test_a_report_that_differs_for_three_seconds_leaves_us_blind(late_ns: int, looks: bool) -> None:
+    run = started()
+    run.push(e.SpotBalancesChanged(balances("0.007")))
+    before = run.market
+    run.push(e.TimerFired(), after_ns=3 * S + late_ns)
+    reason = "reports differ from the deals"
+    wanted = looked_at(before, reason, blind=True) if looks else before.recon
+    assert run.market.recon == wanted
+
+
+def test_every_so_often_the_account_is_looked_at_unless_the_run_ends() -> None:
+    every_ns = 60 * S
+    run = Run(quoted(), settings=replace(Settings(), reconcile_every_ns=every_ns))
+    run.settle()
+    asked_ns = run.market.recon.orders_asked_ns
+    before = run.market
+    run.push(e.TimerFired(), after_ns=asked_ns + every_ns - 1 - run.now_ns)
+    assert run.market.recon == before.recon
+    run.push(e.TimerFired(), after_ns=1)
+    assert run.market.recon == looked_at(before, "it is time", blind=False)
+    in_market(run, recon=before.recon)
+    run.push(e.StopRequested("SIGTERM"))
+    run.push(e.TimerFired())
+    assert run.market.recon == before.recon
 
 
 # --- frames that are sent ---------------------------------------------------------------------
