@@ -15,11 +15,14 @@ from engine.reduce_limits import paced
 from engine.state import Mismatch, State
 from engine.types import NO_LIMIT, OrderStatus, Settings, SpotBalance
 from tests.engine.builders import (
+    MARKET,
     NAME,
+    PERPETUAL,
     S,
     balances,
     fill,
     new_order,
+    quoted,
     quoting,
     started,
     venue_order,
@@ -141,7 +144,9 @@ def test_a_report_may_be_as_old_as_three_seconds() -> None:
         ("0.6", 0, False),
         ("0", 9 * S, True),
     ):
-        assert agrees(run.market, Decimal(total), before_ns + age_ns) is agreed
+        told = {"BTC": SpotBalance("BTC", Decimal(total), Decimal(0))}
+        state = replace(run.state, spot=told)
+        assert agrees(state, run.market, before_ns + age_ns) is agreed
 
 
 def test_totals_of_the_last_three_seconds_are_kept() -> None:
@@ -171,3 +176,42 @@ def test_a_mark_is_set_every_tenth_of_the_span_and_the_last_old_one_is_kept() ->
     assert paced(two, 209).sent_marks[0] == (110, 2)
     free = replace(state, settings=replace(settings, requests_max=NO_LIMIT))
     assert paced(free, 500) is free
+
+
+# --- who must look ----------------------------------------------------------------------------
+
+
+def test_news_of_an_order_of_ours_is_looked_at_whatever_it_moves() -> None:
+    run, (_, bid) = quoting()
+    same = venue_order(bid.client_order_id, bid.order_id, price=990)
+    seq = run.push(e.OrderUpdated(same))
+    assert run.state.attention_seq == seq
+    seq = run.push(e.Filled(fill(5, qty=1, client_order_id="of an earlier run")))
+    assert run.state.attention_seq == seq
+
+
+def test_an_answer_that_tells_of_an_end_is_what_changed_the_order_last() -> None:
+    run, (_, bid) = quoting()
+    (request,) = run.ask(i.ModifyOrder(NAME, bid.client_order_id, 985, 12, bid.stp))
+    over = venue_order(bid.client_order_id, 2, qty=12, leaves=0, price=985)
+    seq = run.push(e.OrderModified(replace(over, status=OrderStatus.FILLED)), request)
+    assert run.order(bid.client_order_id).updated_seq == seq
+
+
+def test_a_report_is_held_against_every_market_that_it_concerns() -> None:
+    other = replace(MARKET, name="ETH_USDT", base_asset="ETH")
+    run = started(quoted(PERPETUAL), quoted(), quoted(other))
+    unknown = replace(run.state.markets[NAME].inventory, baseline=None)
+    for name in (NAME, other.name):
+        assert run.state.markets[name].inventory.baseline is not None
+    run.push(e.SpotBalancesChanged((SpotBalance("ETH", Decimal(1), Decimal(2)),)))
+    assert run.state.markets[other.name].mismatch.reported == "3"
+    assert run.state.markets[NAME].mismatch == Mismatch()
+    noted = run.state.markets[other.name].mismatch
+    run.push(e.SpotBalancesChanged((SpotBalance("BTC", Decimal(1), Decimal(0)),)))
+    assert run.state.markets[NAME].mismatch.reported == "1"
+    assert run.state.markets[other.name].mismatch == noted
+    in_named = replace(run.state.markets[NAME], inventory=unknown)
+    run.state = replace(run.state, markets={**run.state.markets, NAME: in_named})
+    run.push(e.SpotBalancesChanged((SpotBalance("ETH", Decimal(0), Decimal(0)),)))
+    assert run.state.markets[other.name].mismatch == Mismatch()
