@@ -215,3 +215,14 @@ def test_a_report_is_held_against_every_market_that_it_concerns() -> None:
     run.state = replace(run.state, markets={**run.state.markets, NAME: in_named})
     run.push(e.SpotBalancesChanged((SpotBalance("ETH", Decimal(0), Decimal(0)),)))
     assert run.state.markets[other.name].mismatch == Mismatch()
+
+
+def test_a_listing_may_show_an_order_that_is_over() -> None:
+    run, (ask, bid) = quoting()
+    over = venue_order(bid.client_order_id, bid.order_id, price=990, status=OrderStatus.CANCELLED)
+    rests = venue_order(ask.client_order_id, ask.order_id, side=ask.side, price=1010)
+    run.listed = (over, rests)
+    run.push(e.LoopStalled(5 * S))
+    run.settle()
+    assert run.order(bid.client_order_id).close_reason == "CANCELLED"
+    assert run.order(ask.client_order_id).price == 1010

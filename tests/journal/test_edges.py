@@ -5,17 +5,16 @@ from __future__ import annotations
 import errno
 import hashlib
 import re
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from adapters.runtime import journal_compact, journal_recovery
 from adapters.runtime.journal import JournalWriter
-from adapters.runtime.journal_base import Base, read_base, write_base
+from adapters.runtime.journal_base import Base, write_base
 from adapters.runtime.journal_compact import compact_journal
 from adapters.runtime.journal_format import HEADER_SIZE, PAYLOAD_MAX, Kind, encode_close
-from adapters.runtime.journal_keep import Drop, Keep, carry_out, plan_drop
+from adapters.runtime.journal_keep import Keep, carry_out, plan_drop
 from adapters.runtime.journal_raw import RawReader, RawWriter
 from adapters.runtime.journal_read import (
     JournalReader,
@@ -26,7 +25,6 @@ from adapters.runtime.journal_read import (
 from adapters.runtime.journal_recovery import prove_older
 from adapters.runtime.journal_start import start_state, vouched_state
 from adapters.runtime.journal_verify import verify_journal
-from adapters.runtime.snapshots import list_snapshots
 from adapters.simulated import SimFs
 from adapters.simulated_fs import Fault
 from engine.codec import encode_record
@@ -47,7 +45,7 @@ from tests.journal.helpers import (
     read_all,
     records,
 )
-from tests.journal.test_keep import HOUR_NS, NOW_NS, RECORDS, SEGMENT, kept_journal
+from tests.journal.test_keep import HOUR_NS, NOW_NS, kept_journal
 
 # --- writing ----------------------------------------------------------------------------------
 
@@ -262,6 +260,26 @@ def test_nothing_is_older_than_the_first_segment() -> None:
         prove_older(fs, JOURNAL, Kind.EVENTS, 30)
 
 
+def test_a_segment_that_begins_while_a_reader_looks_for_its_place_is_read_from_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fs = SimFs()
+    writer = synced(fs, 3, segment_bytes=300)
+    list_dir = fs.list_dir
+
+    def late(path: Path) -> list[str]:
+        found = list_dir(path)
+        if writer.next_seq == 4:
+            for _ in range(4):
+                append(writer, 3)
+                writer.flush()
+        return found
+
+    monkeypatch.setattr(fs, "list_dir", late)
+    assert list(JournalReader(fs, JOURNAL).payloads(14)) == records(14, 15)
+    assert list(read_headers(fs, JOURNAL))[-1].first_seq <= 14
+
+
 # --- starting ---------------------------------------------------------------------------------
 
 
@@ -316,83 +334,3 @@ def test_a_whole_journal_starts_from_nothing_and_another_says_what_to_do() -> No
     )
     with pytest.raises(JournalError, match=re.escape(told)):
         start_state(fs, JOURNAL)
-
-
-# --- dropping ---------------------------------------------------------------------------------
-
-
-def size_before(fs: SimFs, directory: Path, number: int) -> list[int]:
-    return [fs.size(path) for other, path in segment_paths(fs, directory).items() if other < number]
-
-
-def drop_at(fs: SimFs, wanted: int) -> Drop | None:
-    """What goes where all before one segment may: the naive way, from the headers alone."""
-    headers = list(read_headers(fs, JOURNAL))
-    raw_headers = list(read_headers(fs, RAW, Kind.RAW))
-    spans = [*pairwise(headers), (headers[-1], None)]
-    for header, following in reversed(spans[1:]):
-        end = following.first_seq if following is not None else RECORDS + 1
-        starts = [s for s in list_snapshots(fs, JOURNAL) if header.first_seq <= s + 1 < end]
-        if header.number > wanted or not starts:
-            continue
-        why = f"records up to seq {header.first_seq - 1} were dropped, as [journal] keep asks"
-        seq = starts[0]
-        base = Base(header.number, header.first_seq, header.prev_hash, seq, b"", why)
-        raw = raw_with(fs, header.first_seq)
-        raw_header = raw_headers[raw - 1]
-        raw_base = Base(raw, raw_header.first_seq, raw_header.prev_hash, why=why)
-        gone = [*size_before(fs, JOURNAL, header.number), *size_before(fs, RAW, raw)]
-        return Drop(base, raw_base if raw > 1 else None, len(gone), sum(gone))
-    return None
-
-
-def raw_with(fs: SimFs, seq: int) -> int:
-    """Number of the last raw segment that begins up to a seq, by its first frame."""
-    at = HEADER_SIZE + 8
-    firsts = {number: fs.read(path, at, 8) for number, path in segment_paths(fs, RAW).items()}
-    return max(n for n, first in firsts.items() if int.from_bytes(first, "little") <= seq)
-
-
-def stateless(drop: Drop | None) -> Drop | None:
-    """A drop without the bytes of its state, which `assert_whole` of other tests proves."""
-    if drop is None:
-        return None
-    base = drop.base
-    bare = Base(base.number, base.first_seq, base.prev_hash, base.state_seq, b"", base.why)
-    return Drop(bare, drop.raw, drop.segments, drop.size)
-
-
-@pytest.mark.parametrize("segment_bytes", [420, 610, SEGMENT])
-def test_what_is_older_than_the_limit_goes_to_the_nanosecond(segment_bytes: int) -> None:
-    fs, _ = kept_journal(segment_bytes=segment_bytes)
-    for header in list(read_headers(fs, JOURNAL))[1:]:
-        exact_ns = NOW_NS - header.first_seq * HOUR_NS
-        for for_ns, wanted in ((exact_ns, header.number), (exact_ns + 1, header.number - 1)):
-            found = plan_drop(fs, JOURNAL, Keep(for_ns=for_ns), NOW_NS)
-            assert stateless(found) == drop_at(fs, wanted)
-
-
-def test_what_is_beyond_the_size_goes_to_the_byte() -> None:
-    fs, _ = kept_journal()
-    paths = [*segment_paths(fs, JOURNAL).values(), *segment_paths(fs, RAW).values()]
-    total = sum(fs.size(path) for path in paths)
-    assert plan_drop(fs, JOURNAL, Keep(bytes_max=total), NOW_NS) is None
-    numbers = [header.number for header in read_headers(fs, JOURNAL)][1:]
-    for number, following in pairwise(numbers):
-        header = next(h for h in read_headers(fs, JOURNAL) if h.number == number)
-        raw = raw_with(fs, header.first_seq)
-        freed = sum([*size_before(fs, JOURNAL, number), *size_before(fs, RAW, raw)])
-        for excess, wanted in ((freed, number), (freed + 1, following)):
-            found = plan_drop(fs, JOURNAL, Keep(bytes_max=total - excess), NOW_NS)
-            assert stateless(found) == drop_at(fs, wanted)
-
-
-def test_a_journal_without_raw_bytes_begins_late_alone() -> None:
-    fs, _ = kept_journal()
-    for path in segment_paths(fs, RAW).values():
-        fs.remove(path)
-    drop = plan_drop(fs, JOURNAL, Keep(for_ns=60 * HOUR_NS), NOW_NS)
-    assert drop is not None
-    assert drop.raw is None
-    assert drop.size == sum(size_before(fs, JOURNAL, drop.base.number))
-    assert read_base(fs, JOURNAL).is_whole
