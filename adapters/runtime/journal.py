@@ -38,6 +38,15 @@ class SegmentWriter:
     is then unknown, and only opening the journal again can tell.
     """
 
+    _size: int
+    """Bytes of the segment so far."""
+    _durable_to: int
+    """How many of them are known to be durable."""
+    _mark_due: bool
+    """The last sync is still to be vouched for."""
+    _mark: bytes
+    """The vouching frame, if it is made already."""
+
     def __init__(
         self, fs: Fs, directory: Path, lock: Lock, header: Header, segment_bytes: int
     ) -> None:
@@ -50,9 +59,6 @@ class SegmentWriter:
         self._next_seq = header.first_seq
         self._failure: str | None = None
         self._pending = 0  # records in the buffer
-        self._mark_due = False  # the last sync is still to be vouched for
-        self._mark = b""  # the vouching frame, if it is made already
-        self._size = self._durable_to = 0
         self._begin(header)
 
     @property

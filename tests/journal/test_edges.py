@@ -65,6 +65,58 @@ def test_a_flush_without_news_calls_nobody() -> None:
     assert fs.calls == calls
 
 
+@pytest.mark.parametrize(("spare", "segments"), [(0, 1), (-1, 2)])
+def test_a_segment_is_filled_to_its_last_byte(spare: int, segments: int) -> None:
+    size = 1 << 20
+    for _ in range(2):
+        fs = SimFs()
+        writer = open_writer(fs, size)
+        for _ in range(2):
+            append(writer, 3)
+            writer.flush()
+        size = fs.size(FIRST) + spare
+    assert len(segment_paths(fs, JOURNAL)) == segments
+
+
+def test_what_a_sync_made_durable_is_vouched_for_once() -> None:
+    fs = SimFs()
+    writer = synced(fs)
+    for _ in range(3):
+        append(writer, 1)
+        writer.flush()
+    assert fs.read(FIRST).count(b"QFmark") == 1
+
+
+def test_a_record_may_have_sixteen_mebibytes_and_no_more() -> None:
+    fs = SimFs()
+    writer = open_writer(fs)
+    writer.append(1, bytes(PAYLOAD_MAX))
+    told = f"{FIRST}: expected seq 2 with at most {PAYLOAD_MAX} bytes, found seq 3 with 7 bytes"
+    with pytest.raises(JournalError, match=re.escape(told)):
+        writer.append(3, bytes(7))
+
+
+def test_a_sync_or_a_close_that_fails_names_the_segment_and_the_reason() -> None:
+    for call, close in (("sync", False), ("close", True)):
+        fs = SimFs()
+        writer = synced(fs)
+        if not close:
+            append(writer, 1)
+        fs.fail_syncs = True
+        told = rf"^{FIRST}: {call} failed at offset \d+: \[Errno"
+        with pytest.raises(JournalError, match=told):
+            writer.close() if close else writer.sync()
+
+
+def test_a_writer_that_was_closed_expects_no_record_and_says_so() -> None:
+    fs = SimFs()
+    writer = synced(fs)
+    writer.close()
+    assert writer.next_seq == -1
+    with pytest.raises(JournalError, match="a working writer, found: the writer is closed"):
+        writer.flush()
+
+
 def test_a_writer_that_failed_expects_no_record() -> None:
     fs = SimFs()
     writer = synced(fs)
@@ -160,6 +212,8 @@ def test_raw_bytes_before_the_trusted_record_are_not_looked_at() -> None:
     with pytest.raises(JournalError, match=r"raw/00000001\.qfj"):
         RawWriter.open(*open_args, first_seq=31)
     RawWriter.open(*open_args, first_seq=31, trusted_seq=30)[0].close()
+    fs.overwrite(FIRST, bytes(200))
+    JournalWriter.open(*open_args, trusted_seq=30)[0].close()
 
 
 # --- reading and recovery ---------------------------------------------------------------------

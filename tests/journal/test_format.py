@@ -15,6 +15,7 @@ from adapters.runtime.journal_format import (
     Header,
     Kind,
     Walk,
+    decode_header,
     durable_bound,
     encode_close,
     encode_header,
@@ -305,3 +306,38 @@ def test_a_segment_of_many_blocks_is_given_back_block_by_block() -> None:
     part = unpack_partly(packed[: len(packed) // 2])
     assert len(part) > 100_000
     assert plain.startswith(part)
+
+
+# --- headers ----------------------------------------------------------------------------------
+
+
+def header_with(at: int, new: bytes) -> bytes:
+    """A header of other bytes at one place, whose checksum fits them."""
+    body = HEADER[:at] + new + HEADER[at + len(new) : -4]
+    return body + struct.pack("<I", crc32c(body))
+
+
+@pytest.mark.parametrize(
+    ("data", "damage"),
+    [
+        (HEADER[:-1], Damage(0, 0, "a header of 124 bytes", "123 bytes")),
+        (
+            header_with(0, b"QFJ-like"),
+            Damage(0, 0, f"magic {HEADER[:8].hex()}", b"QFJ-like".hex()),
+        ),
+        (header_with(8, b"\x02"), Damage(8, 0, "format version 1", "2")),
+        (header_with(10, b"\x02"), Damage(10, 0, "kind 1 (events)", "2")),
+        (header_with(12, b"\x07"), Damage(12, 0, "segment number 1", "7")),
+    ],
+    ids=["cut", "another magic", "another version", "another kind", "another number"],
+)
+def test_a_header_of_another_kind_of_file_is_told_whole(data: bytes, damage: Damage) -> None:
+    assert decode_header(data, 1, Kind.EVENTS) == damage
+
+
+def test_other_special_frames_and_other_seqs_are_told_whole() -> None:
+    assert walked(ONE + encode_mark(9, 8)).damage == Damage(AT, 2, f"a mark of offset {AT}", "9, 8")
+    skipped = walked(ONE + encode_record_frame(3, b"x" * 16))
+    assert skipped.damage == Damage(AT, 2, "seq 2", "seq 3")
+    skipped = walked(ONE + encode_record_frame(3, b"x" * 48))
+    assert skipped.damage == Damage(AT, 2, "seq 2", "seq 3")
