@@ -210,17 +210,25 @@ def trade(trade_id: int, price: int = 1001) -> e.PublicTrade:
 
 def test_the_first_trades_are_history_and_later_ones_are_no_reason_to_price_anew() -> None:
     run = started()
-    seq, _ = next_at(run)
+    seq, now_ns = next_at(run)
+    told = (trade(7, 1003), replace(trade(8), venue_us=(now_ns - S) // 1000), trade(6, 1002))
+    made_ns = (now_ns - S) // 1000 * 1000 - run.state.clock_offset_ns
     fold(
         run,
-        e.PublicTrades(NAME, (trade(7, 1003), trade(8), trade(6, 1002))),
-        feed={"last_trade": 1001, "last_trade_id": 8, "trades_seen": True},
+        e.PublicTrades(NAME, told),
+        feed={
+            "last_trade": 1001,
+            "last_trade_id": 8,
+            "trades_seen": True,
+            "traded_ns": made_ns,
+        },
         market={"touched_seq": seq},
     )
     nothing_changes(run, e.PublicTrades(NAME, (trade(8, 1005),)))
     nothing_changes(run, e.PublicTrades(NAME, ()))
     later = e.PublicTrades(NAME, (trade(9, 1002),))
-    fold(run, later, feed={"last_trade": 1002, "last_trade_id": 9})
+    now_ns = next_at(run)[1]
+    fold(run, later, feed={"last_trade": 1002, "last_trade_id": 9, "traded_ns": now_ns})
 
 
 def test_trades_that_a_strategy_remembers_are_a_reason_to_price_anew() -> None:
@@ -230,7 +238,7 @@ def test_trades_that_a_strategy_remembers_are_a_reason_to_price_anew() -> None:
     fold(
         run,
         e.PublicTrades(NAME, (trade(9, 1002),)),
-        feed={"last_trade": 1002, "last_trade_id": 9},
+        feed={"last_trade": 1002, "last_trade_id": 9, "traded_ns": next_at(run)[1]},
         market={"memory": heard(run, "PublicTrades"), "touched_seq": next_at(run)[0]},
     )
 

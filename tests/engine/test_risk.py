@@ -203,8 +203,8 @@ def test_a_price_on_the_edge_of_every_collar_passes() -> None:
 
 def test_of_two_references_the_one_that_is_too_far_is_named() -> None:
     run = started(quoted(limit=limits(collar_bps=100)))
-    in_market(run, feed=replace(run.market.feed, last_trade=990))
-    refusal = exposure_of(run.market).approve(BUY, 1010, 1, 1)
+    in_market(run, feed=replace(run.market.feed, last_trade=990, traded_ns=run.now_ns))
+    refusal = exposure_of(run.market, run.now_ns).approve(BUY, 1010, 1, 1)
     assert refusal is not None
     assert refusal.reason == "price 1010 is 203 bps from the last trade, limit 100"
 

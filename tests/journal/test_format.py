@@ -9,6 +9,7 @@ import struct
 import pytest
 from crc32c import crc32c
 
+from adapters.runtime.journal_crash import is_crash_trace
 from adapters.runtime.journal_format import (
     HEADER_SIZE,
     Damage,
@@ -23,7 +24,6 @@ from adapters.runtime.journal_format import (
     encode_record_frame,
     frame_at,
     has_close_trace,
-    is_crash_trace,
 )
 from adapters.runtime.journal_packed import (
     HEADER_AT,
@@ -231,7 +231,7 @@ TRACES = (
     ("data", "pos", "is_trace"), [t[1:] for t in TRACES], ids=[t[0] for t in TRACES]
 )
 def test_traces_of_a_crash(data: bytes, pos: int, is_trace: bool) -> None:
-    assert is_crash_trace(data, pos) is is_trace
+    assert is_crash_trace(data, pos, 16) is is_trace
 
 
 @pytest.mark.parametrize("bit", [0, 1, 7, 8, 15, 16, 23, 24, 31])
@@ -240,16 +240,16 @@ def test_a_length_of_which_a_bit_was_flipped_is_no_trace_of_a_crash(bit: int) ->
     length = int.from_bytes(frame[:4], "little") ^ 1 << bit
     data = b"before" + struct.pack("<I", length) + frame[4:]
     assert length > len(frame) - 16
-    assert not is_crash_trace(data, 6)
-    assert not is_crash_trace(data + b"more", 6)
-    assert is_crash_trace(data[:-1], 6), "cut as well, it cannot be told"
+    assert not is_crash_trace(data, 6, 16)
+    assert not is_crash_trace(data + b"more", 6, 16)
+    assert is_crash_trace(data[:-1], 6, 16), "cut as well, it cannot be told"
 
 
 @pytest.mark.parametrize("bit", [0, 4, 9, 16, 31])
 def test_a_length_of_two_bytes_of_which_a_bit_was_flipped_is_none_either(bit: int) -> None:
     frame = encode_record_frame(2, b"x" * 0x1A2)
     data = struct.pack("<I", 0x1A2 ^ 1 << bit) + frame[4:]
-    assert not is_crash_trace(data, 0)
+    assert not is_crash_trace(data, 0, 16)
 
 
 # --- compressed -------------------------------------------------------------------------------
