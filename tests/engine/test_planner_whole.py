@@ -131,6 +131,16 @@ def test_deeper_levels_keep_their_places_for_longer_where_others_are_placed(
     assert len(intents) == 1 + moved
 
 
+@pytest.mark.parametrize(("price", "moved"), [(984, False), (983, True), (996, False), (997, True)])
+def test_deeper_levels_keep_their_places_for_longer_where_nothing_else_is_to_do(
+    price: int, moved: bool
+) -> None:
+    run, orders = quoting(((1000, 10), (990, 10)), ((1010, 10),), price_tolerance=3)
+    second = orders[-1].client_order_id
+    expected = [modify(second, price)] if moved else []
+    assert planned(run, ((1000, 10), (price, 10)), ((1010, 10),)) == (expected, [])
+
+
 def test_what_is_too_shy_waits_for_the_timer_where_others_are_placed() -> None:
     run, (_, bid) = quoting()
     run.push(e.Decided((), ()))
