@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from engine import events as e
 from engine import intents as i
 from engine.planner import plan
+from engine.risk import exposure_of
 from engine.trouble import WouldTake
 from engine.types import BUY, SELL, Level, Side, Stp, TwoSidedQuote
 from tests.engine.builders import (
@@ -150,6 +151,14 @@ def test_what_is_too_shy_waits_for_the_timer_where_others_are_placed() -> None:
     intents, _ = plan(attentive(run), run.market, wanted)
     assert intents[0] == modify(bid.client_order_id, 995)
     assert len(intents) == 2
+
+
+def test_of_two_references_the_one_that_is_too_far_is_named() -> None:
+    run = started(quoted(limit=limits(collar_bps=100)))
+    in_market(run, feed=replace(run.market.feed, last_trade=990, traded_ns=run.now_ns))
+    refusal = exposure_of(run.market, run.now_ns).approve(BUY, 1010, 1, 1)
+    assert refusal is not None
+    assert refusal.reason == "price 1010 is 203 bps from the last trade, limit 100"
 
 
 # --- what may cross ---------------------------------------------------------------------------
