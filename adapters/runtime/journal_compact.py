@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import msgspec
 
 from adapters.ports import Fs
 from adapters.runtime.journal_format import PACKED_SUFFIX, Damage, Kind, Walk, decode_header
-from adapters.runtime.journal_packed import pack, unpack
+from adapters.runtime.journal_packed import check, pack
 from adapters.runtime.journal_read import (
     RAW_DIR,
     damage_error,
@@ -83,14 +82,15 @@ def compact_segment(
     if fs.exists(new):
         fs.remove(new)
     _write(fs, path, new, look_up)
-    packed = unpack(data := fs.read(new))
+    # In pieces: a thread that holds a whole segment keeps tens of megabytes for good.
+    packed = check(_pieces(fs, new, look_up))
     if isinstance(packed, Damage):
         raise damage_error(new, packed)
-    _prove(fs, paths, kind, number, packed)
+    _prove(fs, paths, kind, number, packed.digest)
     target = path.with_name(path.name + PACKED_SUFFIX)
     fs.rename(new, target)
     fs.remove(path)
-    return Compacted(target, len(packed), len(data))
+    return Compacted(target, packed.size, fs.size(target))
 
 
 def _write(fs: Fs, path: Path, new: Path, look_up: Callable[[], None]) -> None:
@@ -111,7 +111,7 @@ def _pieces(fs: Fs, path: Path, look_up: Callable[[], None]) -> Iterator[bytes]:
         at += len(piece)
 
 
-def _prove(fs: Fs, paths: dict[int, Path], kind: Kind, number: int, data: bytes) -> None:
+def _prove(fs: Fs, paths: dict[int, Path], kind: Kind, number: int, digest: bytes) -> None:
     # What was compressed is what the next segment's header says, or what the last one's own end.
     if number + 1 not in paths:
         _walked(fs, paths[number], number, kind)
@@ -119,7 +119,6 @@ def _prove(fs: Fs, paths: dict[int, Path], kind: Kind, number: int, data: bytes)
     follower = decode_header(read_head(fs, paths[number + 1]), number + 1, kind)
     if isinstance(follower, Damage):
         raise damage_error(paths[number + 1], follower)
-    digest = hashlib.sha256(data).digest()
     if digest != follower.prev_hash:
         raise chain_error(fs, paths, kind, follower, digest)
 

@@ -90,6 +90,47 @@ def unpack(data: bytes) -> bytes | Damage:
     return plain
 
 
+def check(pieces: Iterable[bytes]) -> Packed | Damage:
+    """As `unpack`, of compressed bytes in pieces, none of which is kept."""
+    packed, plain = hashlib.sha256(), hashlib.sha256()
+    frame = zstandard.ZstdDecompressor().decompressobj()
+    lead = head = rest = b""
+    size, trouble = 0, ""
+    for piece in pieces:
+        # Only the end tells where the trail begins, which is no part of the frame.
+        held = rest + piece
+        body, rest = held[:-_TRAIL_SIZE], held[-_TRAIL_SIZE:]
+        packed.update(body)
+        missing = LEAD_SIZE - len(lead)
+        lead, body = lead + body[:missing], body[missing:]
+        if not body or trouble:
+            continue
+        try:
+            out = frame.decompress(body)
+        except zstandard.ZstdError as error:
+            trouble = str(error)
+            continue
+        plain.update(out)
+        size += len(out)
+        head += out[: HEADER_SIZE - len(head)]
+    if len(lead) < LEAD_SIZE:
+        least = f"at least {LEAD_SIZE + _TRAIL_SIZE} compressed bytes"
+        return Damage(0, 0, least, str(len(lead) + len(rest)))
+    packed.update(rest[:-_DIGEST_SIZE])
+    if rest[-_DIGEST_SIZE:] != packed.digest():
+        expected = f"sha256 {rest[-_DIGEST_SIZE:].hex()} of the compressed bytes"
+        return Damage(0, 0, expected, packed.hexdigest())
+    if trouble or not frame.eof:
+        return Damage(LEAD_SIZE, 0, "a Zstandard frame", trouble or "a part of one")
+    told = Packed(*_PLAIN.unpack_from(rest, _SKIPPABLE.size))
+    if told.digest != plain.digest():
+        expected = f"sha256 {told.digest.hex()} of the segment"
+        return Damage(LEAD_SIZE, 0, expected, plain.hexdigest())
+    if lead[HEADER_AT:] != head:
+        return Damage(HEADER_AT, 0, f"the header {head.hex()}", lead[HEADER_AT:].hex())
+    return Packed(size, told.digest)
+
+
 def unpack_partly(data: bytes) -> bytes:
     """Return what the compressed bytes still give before their damage."""
     decompressor = zstandard.ZstdDecompressor().decompressobj()

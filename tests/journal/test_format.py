@@ -8,6 +8,7 @@ import struct
 
 import pytest
 from crc32c import crc32c
+from msgspec.structs import replace
 
 from adapters.runtime.journal_crash import is_crash_trace
 from adapters.runtime.journal_format import (
@@ -29,6 +30,7 @@ from adapters.runtime.journal_packed import (
     HEADER_AT,
     LEAD_SIZE,
     Packed,
+    check,
     pack,
     read_trail,
     unpack,
@@ -297,6 +299,35 @@ def test_a_frame_that_is_none_or_of_another_segment_is_told_with_its_place() -> 
     lead = b"x" * HEADER_SIZE
     leading = sealed(PACKED[:HEADER_AT] + lead + PACKED[LEAD_SIZE:])
     assert unpack(leading) == Damage(HEADER_AT, 0, f"the header {HEADER.hex()}", lead.hex())
+
+
+HARMED = [
+    ("whole", PACKED),
+    ("the last byte is missing", PACKED[:-1]),
+    ("nothing but the end of a trail", PACKED[-50:]),
+    ("no frame", sealed(PACKED[:LEAD_SIZE] + PACKED[-TRAIL_SIZE:])),
+    ("too short for a lead", sealed(PACKED[:LEAD_SIZE] + PACKED[-TRAIL_SIZE:])[1:]),
+    ("another hash behind", PACKED[:-32] + bytes(32)),
+    ("a frame that is none", sealed(PACKED[:LEAD_SIZE] + bytes(9) + PACKED[-TRAIL_SIZE:])),
+    ("half a frame", sealed(PACKED[: -TRAIL_SIZE - 9] + PACKED[-TRAIL_SIZE:])),
+    ("the hash of another segment", sealed(PACKED[:-64] + bytes(64))),
+    ("another header in front", sealed(PACKED[:HEADER_AT] + b"x" * 40 + PACKED[HEADER_AT + 40 :])),
+]
+
+
+@pytest.mark.parametrize("size", [1, 100, 1 << 20])
+@pytest.mark.parametrize("data", [case[1] for case in HARMED], ids=[case[0] for case in HARMED])
+def test_pieces_are_checked_as_the_whole_is(data: bytes, size: int) -> None:
+    found = check([data[at : at + size] for at in range(0, len(data), size)])
+    whole = unpack(data)
+    if isinstance(whole, bytes):
+        assert found == Packed(len(whole), hashlib.sha256(whole).digest())
+    else:
+        # Of half a frame, and of none at all, each says in its own words what is wrong with it.
+        assert isinstance(found, Damage)
+        words = found.found if whole.expected != "a Zstandard frame" else whole.found
+        assert replace(found, found=words) == whole
+        assert found.found
 
 
 def test_a_segment_of_many_blocks_is_given_back_block_by_block() -> None:
