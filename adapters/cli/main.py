@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "step": ("adapters.cli.step:step", "Show records one by one, and what each changed."),
     "search": ("adapters.cli.search:search", "Find an order, a price, a kind, a broken invariant."),
     "diff": ("adapters.cli.inspect:diff", "Compare the states after two records."),
+    "report": ("adapters.cli.report:report", "P&L, uptime, markouts, trouble: one page."),
     "ctl": ("adapters.cli.ctl:ctl", "Tell a running engine what to do."),
     "panic": ("adapters.cli.panic:panic", "Cancel all, prove it, and forbid placing."),
     "doctor": ("adapters.cli.doctor:doctor", "Check machine, account and venue; no order placed."),
