@@ -6,7 +6,8 @@
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help run test thirdparty queue-vectors lint bench cov soak venue-soak kills mutants lock clean
+.PHONY: help run test analysis thirdparty queue-vectors lint bench cov soak venue-soak kills mutants
+.PHONY: lock clean
 
 # Arguments for `quotefold run`, `pytest` or the benchmarks, as in: make run ARGS="--for 30s"
 ARGS ?=
@@ -32,6 +33,9 @@ run: .venv/project.done  ## quote both markets of a paper venue until Ctrl-C (AR
 
 test: .venv/dev.done  ## run every test (ARGS="-k journal")
 	@exec $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+# Parquet and SQL, which the engine itself never needs.
+analysis: .venv/analysis.done  ## add duckdb, for `quotefold journal export`
 
 # Clients that others wrote, in an environment of their own: their needs are none of ours.
 thirdparty: .venv/dev.done .venv/thirdparty.done  ## run ccxt and the official SDK on a venue
@@ -81,6 +85,7 @@ lock: .venv/core.done  ## write the lock files anew from pyproject.toml
 	    --output-file requirements/dev.lock pyproject.toml
 	@$(COMPILE) $(ARGS) --all-build-deps --only-build-deps \
 	    --output-file requirements/build.lock pyproject.toml
+	@$(COMPILE) $(ARGS) --output-file requirements/analysis.lock requirements/analysis.in
 	@$(COMPILE) $(ARGS) --output-file requirements/thirdparty.lock requirements/thirdparty.in
 	@$(COMPILE) $(ARGS) --output-file requirements/hftbacktest.lock requirements/hftbacktest.in
 	@$(COMPILE) $(ARGS) --constraint requirements/dev.lock \
@@ -113,7 +118,11 @@ clean:  ## remove .venv and every cache; journals stay
 	@PYTHONPATH=$(BUILD) $(PIP) install --no-build-isolation --no-deps --editable .
 	@touch $@
 
-.venv/dev.done: .venv/project.done requirements/dev.lock
+.venv/analysis.done: .venv/project.done requirements/analysis.lock
+	@$(PIP) install $(LOCKED) --no-compile -r requirements/analysis.lock
+	@touch $@
+
+.venv/dev.done: .venv/project.done .venv/analysis.done requirements/dev.lock
 	@echo "installing the development tools (once, about 20 s)" >&2
 	@$(PIP) install $(LOCKED) --no-compile -r requirements/dev.lock
 	@touch $@

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from adapters.cli.journal_cut import cut_command
+from adapters.cli.journal_export import export_command
 from adapters.cli.journal_renormalize import renormalize_command
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def journal() -> None:
 
 
 journal.add_command(cut_command)
+journal.add_command(export_command)
 journal.add_command(renormalize_command)
 
 

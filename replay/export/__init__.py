@@ -1,0 +1,1 @@
+"""Tables of a journal for others to work with: rows by name, exact, in one pass."""
