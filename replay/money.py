@@ -74,7 +74,7 @@ def parts_of(inventory: Inventory, market: Market, mark2: int) -> Parts:
         spread=found.spread,
         inventory=found.inventory,
         fees=subtract(ZERO, found.fees),
-        funding=getattr(found, "funding", ZERO),
+        funding=found.funding,
         interest=subtract(ZERO, found.interest),
     )
     assert parts.total == found.total, "the parts of the P&L are not the whole"

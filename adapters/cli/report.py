@@ -73,10 +73,12 @@ def read(fs: Fs, journal: Path, window: Window, *, progress: bool) -> Report:
     Raises:
         ConfigError: the journal cannot be read.
     """
+    from itertools import chain
+
     from adapters.runtime.journal_start import start_state
     from engine.errors import ConfigError, JournalError
-    from replay.progress import with_progress
-    from replay.read import read_records
+    from replay.progress import blocks_with_progress
+    from replay.read import read_blocks
     from replay.report.fold import Report
 
     if not fs.list_dir(journal):
@@ -84,8 +86,9 @@ def read(fs: Fs, journal: Path, window: Window, *, progress: bool) -> Report:
     found = Report(window)
     try:
         start = start_state(fs, journal)
-        records = read_records(fs, journal, from_seq=start.seq + 1)
-        found.fold(with_progress(records, enabled=progress), start)
+        blocks = read_blocks(fs, journal, from_seq=start.seq + 1)
+        blocks = blocks_with_progress(blocks, enabled=progress)
+        found.fold(chain.from_iterable(blocks), start)
     except JournalError as error:
         raise ConfigError(str(error)) from error
     return found

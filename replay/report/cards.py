@@ -85,7 +85,12 @@ def _shown_parts(markets: Figures) -> set[str]:
 
 
 def _unpriced(markets: Figures) -> list[str]:
-    return [
+    untold: list[str] = [
+        paragraph(f"{name}: the last funding is not in the P&L, the venue has not told it yet.")
+        for name, found in markets.items()
+        if found.get("unknown_funding_s")
+    ]
+    return untold + [
         paragraph(f"{name}: fees of {fee} {asset} are not in the P&L, their worth is not known.")
         for name, found in markets.items()
         for asset, fee in found.get("unknown_fees", {}).items()

@@ -109,11 +109,13 @@ class Money:
         if sample is not None:
             spec, inventory = sample.market.quoted.market, sample.market.inventory
             position = from_units(sample.market.position, spec.qty_decimals)
+            funding = inventory.funding
             found |= {
                 "base_asset": spec.base_asset,
                 "product": spec.product.value,
                 "position": plain(position),
                 "mark": plain(mark_of(sample.market)),
+                "unknown_funding_s": funding.settled_s if funding.unknown else None,
                 "unknown_fees": {asset: plain(fee) for asset, fee in inventory.other_fees},
             }
         return found
