@@ -14,7 +14,7 @@ import pytest
 from tests.source_tree import PRODUCT, ROOT, imports, is_third_party, modules, package
 
 CORE_DISTRIBUTIONS_MAX = 24
-LOCKS = ("core", "dev", "build", "thirdparty", "mutants", "hftbacktest")
+LOCKS = ("core", "dev", "build", "analysis", "thirdparty", "mutants", "hftbacktest")
 
 
 @cache
@@ -25,6 +25,10 @@ def project() -> dict[str, Any]:
 
 def runtime_dependencies() -> set[str]:
     return {_canonical(name) for name in project()["dependencies"]}
+
+
+def analysis_dependencies() -> set[str]:
+    return {_canonical(name) for name in project()["optional-dependencies"]["analysis"]}
 
 
 def _canonical(name: str) -> str:
@@ -55,7 +59,7 @@ def test_every_third_party_import_of_the_product_is_declared() -> None:
         for name in imports(module)
         if is_third_party(name)
     }
-    assert imported - runtime_dependencies() == set()
+    assert imported - runtime_dependencies() == analysis_dependencies()
 
 
 def test_every_runtime_dependency_is_justified_in_one_line() -> None:
@@ -86,6 +90,15 @@ def test_the_mutation_tester_shares_the_versions_of_development() -> None:
 def test_development_lock_holds_every_development_dependency() -> None:
     wanted = {_canonical(name) for name in project()["optional-dependencies"]["dev"]}
     assert wanted <= set(pins("dev"))
+
+
+def test_analysis_lock_holds_that_extra_and_what_the_core_has_not() -> None:
+    wanted = analysis_dependencies()
+    assert {_canonical(name) for name in _text("requirements/analysis.in").split()} == wanted
+    assert wanted <= set(pins("analysis"))
+    assert set(pins("analysis")).isdisjoint(pins("core"))
+    section = _text("docs/dependencies.md").partition("## Analysis\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^- `([^`]+)`: \S.{20,}$", section, re.MULTILINE) == sorted(wanted)
 
 
 def test_build_lock_holds_the_build_backend() -> None:
