@@ -130,16 +130,20 @@ def export(
 
 
 def _written(write: Write, names: Sequence[str], *, progress: bool) -> dict[str, int]:
-    # Events need no fold, so where there are two cores they are written beside the rest.
+    # Events need no fold, so where there are two cores they are written beside the rest. Both are
+    # processes of their own: one that has threads of duckdb is not to be forked.
+    import sys
+
     from replay.parallel import cores, processes
 
     others = [name for name in names if name != "events"]
-    both = len(others) < len(names) and bool(others)
-    with processes(1 + both if cores() > 1 else 1) as executor:
-        if executor is None or not both:
+    beside = 0 < len(others) < len(names) and cores() > 1 and "duckdb" not in sys.modules
+    with processes(2 if beside else 1) as executor:
+        if executor is None:
             return write(names, progress=progress)
+        first = executor.submit(write, others, progress=progress)
         events = executor.submit(write, ["events"], progress=False)
-        return write(others, progress=progress) | events.result()
+        return first.result() | events.result()
 
 
 def write_tables(
