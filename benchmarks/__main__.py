@@ -24,6 +24,7 @@ from benchmarks.replaying import (
     measure_replay,
 )
 from benchmarks.report import Measured, print_machine, print_section, to_json
+from benchmarks.reporting import measure_export, measure_report
 from benchmarks.session import find_recording, make_session
 from benchmarks.sockets import measure_sockets
 from benchmarks.stages import measure_stages
@@ -103,6 +104,8 @@ def _measurements(effort: Effort, recording: Path | None) -> Iterator[Measured]:
     yield _measured("parallel", lambda: measure_parallel(effort.segment_s, passes))
     yield _measured("fold", lambda: measure_fold(session, passes))
     yield _measured("fills", lambda: measure_fills(session, passes))
+    yield _measured("report", lambda: measure_report(session, passes))
+    yield _measured("export", lambda: measure_export(session, passes))
     yield _measured("inspect", lambda: measure_inspect(session, effort.looks, passes))
     journal = (effort.appends, effort.syncs, passes)
     yield _measured("journal", lambda: measure_journal(*journal))

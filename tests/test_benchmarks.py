@@ -17,6 +17,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.memory import measure_memory
 from benchmarks.replaying import measure_fills, measure_fold, measure_journal, measure_replay
 from benchmarks.report import Measured, print_machine, print_section, to_json
+from benchmarks.reporting import measure_export, measure_report
 from benchmarks.session import Session, make_session
 from benchmarks.sockets import measure_sockets
 from benchmarks.stages import measure_stages
@@ -109,6 +110,14 @@ def test_looks_into_the_journal_come_out_right() -> None:
         measure_inspect(other, 1, 1)
 
 
+@pytest.mark.slow
+def test_report_and_export_take_the_whole_journal() -> None:
+    report, export = rows(measure_report(session(), 1)), rows(measure_export(session(), 1))
+    counted = {"all records", "csv, all records", "parquet, all records"}
+    found = {**report, **export}
+    assert {found[name].figures["n"] for name in counted} == {len(session().records)}
+
+
 def test_the_journal_is_appended_to_and_synced() -> None:
     found = rows(measure_journal(200, 2, 2))
     assert found["append 100 bytes"].figures["n"] == 200
@@ -151,7 +160,18 @@ def test_json_is_one_object_with_every_section(monkeypatch: pytest.MonkeyPatch) 
     assert result.exit_code == 0, result.output
     report = msgspec.json.decode(result.stdout)
     assert list(report) == ["machine", "sections"]
-    expected = ["frames", "stages", "replay", "parallel", "fold", "fills", "inspect", "journal"]
+    expected = [
+        "frames",
+        "stages",
+        "replay",
+        "parallel",
+        "fold",
+        "fills",
+        "report",
+        "export",
+        "inspect",
+        "journal",
+    ]
     expected.append("ratios")
     assert list(report["sections"]) == expected
     assert all(section["loop_ns"] > 0 for section in report["sections"].values())
