@@ -13,12 +13,13 @@ from msgspec.structs import replace
 
 from engine import events as e
 from engine import intents as i
+from engine.inventory import Inventory, add_fill
 from engine.money import ZERO
 from engine.reduce import reduce
 from engine.stages import Hold, Stage, StageChange
 from engine.state import State
 from engine.types import BUY, Product, Role, Side, Stp, VenueFill
-from replay.money import Parts, Sampler
+from replay.money import Parts, Sampler, parts_of
 from replay.report.fold import Report, Window
 from tests.engine.builders import (
     MARKET,
@@ -294,3 +295,45 @@ def test_parts_are_cash_and_inventory_and_fees(
     each: list[Any] = [parts.spread, parts.inventory, parts.fees, parts.funding, parts.interest]
     assert sum(map(Fraction, each)) == Fraction(parts.total)
     assert parts.minus(parts) == Parts() == Parts(ZERO, ZERO, ZERO, ZERO, ZERO)
+
+
+@pytest.mark.parametrize("product", list(Product))
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(1, 10**6),  # lots
+            st.integers(1, 10**7),  # price
+            st.sampled_from(Side),
+            st.decimals(-9, 9, allow_nan=False, places=12),
+            st.sampled_from(["BTC", "USDT"]),
+            st.integers(0, 2 * 10**7),  # twice the mid before it
+        ),
+        max_size=20,
+    ),
+    st.decimals(-9, 9, allow_nan=False, places=12),
+    st.decimals(0, 9, allow_nan=False, places=12),
+    st.integers(0, 2 * 10**7),
+)
+def test_parts_balance_with_funding_and_interest(
+    product: Product,
+    deals: list[tuple[int, int, Side, Decimal, str, int]],
+    received: Decimal,
+    cost: Decimal,
+    mark2: int,
+) -> None:
+    market = replace(MARKET, product=product)
+    inventory = Inventory(baseline=ZERO)
+    cash = held = fees = Fraction(0)
+    for number, (qty, price, side, fee, asset, mid2) in enumerate(deals, 1):
+        deal = fill(number, qty=qty, price=price, side=side, fee=str(fee), fee_asset=asset)
+        inventory = add_fill(inventory, market, deal, mid2)
+        sign = 1 if side is BUY else -1
+        cash -= Fraction(sign * qty * price, 100_000)
+        held += Fraction(sign * qty, 1000) - (Fraction(fee) if asset == "BTC" else 0)
+        fees += Fraction(fee) if asset == "USDT" else 0
+    funding = replace(inventory.funding, received=received)
+    inventory = replace(inventory, funding=funding, interest=cost)
+    parts = parts_of(inventory, market, mark2)
+    balance = cash + held * Fraction(mark2, 200) - fees - Fraction(cost) + Fraction(received)
+    assert Fraction(parts.total) == balance
+    assert parts.plus(parts).minus(parts) == parts
