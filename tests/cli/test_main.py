@@ -49,18 +49,18 @@ def test_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_misspelt_command_is_corrected(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["replya"]) == 2
+    assert main(["panik"]) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert "No such command 'replya'. Did you mean 'replay'?" in shown.err
+    assert "No such command 'panik'. Did you mean 'panic'?" in shown.err
 
 
 def test_usage_error_as_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["replya", "--json"]) == 2
+    assert main(["panik", "--json"]) == 2
     shown = capsys.readouterr()
     assert shown.err == ""
     assert json.loads(shown.out) == {
-        "error": "No such command 'replya'. Did you mean 'replay'?",
+        "error": "No such command 'panik'. Did you mean 'panic'?",
         "kind": "usage",
     }
 
