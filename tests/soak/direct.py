@@ -16,6 +16,7 @@ import msgspec
 
 from adapters.cli.config import Config, config_json, to_quoted, to_settings
 from adapters.paper.config import VenueConfig, with_flow_accounts
+from adapters.paper.core.model import ExchangeConfig
 from adapters.paper.flow.source import flow_maker
 from adapters.paper.http import Request as HttpRequest
 from adapters.paper.http import Response
@@ -53,6 +54,8 @@ TICK_NS = int(TICK_S * NS_PER_S)
 LATENCY_NS = (500_000, 8_000_000)
 """One way, drawn for each request and each connection; frames of one never overtake."""
 CLIENT = "direct"
+EXCHANGE = ExchangeConfig(deals_max=2_000, finished_max=2_000, position_changes_max=2_000)
+"""The venue's histories are full within the first hour: what grows after it is a leak."""
 
 Call = Callable[..., None]
 
@@ -129,7 +132,7 @@ class Direct:
         self._heap: list[tuple[int, int, Call, tuple[object, ...]]] = []
         self._posted = 0
         self._lines: dict[str, Line] = {}
-        settings = with_flow_accounts(VenueConfig())
+        settings = with_flow_accounts(VenueConfig(exchange=EXCHANGE))
         self.venue = Venue(settings, clock=self.clock, ids=SimIds(seed))
         make_flow = flow_maker(settings, flow, seed=seed, speed=speed, fs=SimFs())
         self.venue.flow = make_flow(self.venue.exchange, self.venue.start_us)
