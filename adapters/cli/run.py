@@ -292,10 +292,12 @@ async def _quote(
 
     from adapters.cli.watchers import Watchers
     from adapters.ports import SystemNet
+    from adapters.runtime.big_blocks import give_back_big_blocks
     from adapters.runtime.control import Control, socket_path
     from adapters.runtime.quiet_gc import QuietGc
     from adapters.runtime.run import run_engine
 
+    give_back_big_blocks()
     plan, net, control = _plan(options, address, fs), SystemNet(), Control()
     assert plan.state_directory is not None
     socket = socket_path(plan.state_directory, os.getpid())
