@@ -1,0 +1,194 @@
+"""Laws of one quote, and of two that belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NoReturn
+
+from msgspec.structs import replace
+
+from engine.events import BestBidOffer
+from engine.strategy import Strategy, View
+from engine.testing.ladders import ladder, side_by_side, view_text
+from engine.testing.situations import Situation, mirrored
+from engine.types import Level, Stp, TwoSidedQuote
+
+ROUNDINGS = 2
+"""Ticks by which roundings may move a price: its own, and that of the level before it."""
+FAR = 20
+"""Where a history is mirrored, prices may be off by one in so many of the distance of the best from
+the mid, and sizes likewise: returns are relative, and the mirror of a rise no fall of its size."""
+
+FAULTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What a strategy raises that did not think of a situation, or was given what it cannot use."""
+
+Situations = tuple[Situation, ...]
+
+
+def answers(strategy: Strategy, cases: Situations) -> None:
+    """It answers every view with levels of whole ticks and lots, every ticker with yes or no."""
+    for case, view, found in _quoted(strategy, cases):
+        if type(found) is not TwoSidedQuote:
+            _broken(case, view, f"expected a TwoSidedQuote, found {found!r}")
+        for side in (found.bids, found.asks):
+            if type(side) is not tuple:
+                _broken(case, view, f"expected a tuple of levels, found {side!r}")
+            for level in side:
+                wrong = _wrong_type(level)
+                if wrong:
+                    _broken(case, view, wrong)
+        before = BestBidOffer(
+            view.market.name, 1, 0, view.bid_price, view.bid_qty, view.ask_price, view.ask_qty
+        )
+        for after in (replace(before, bid_qty=before.bid_qty + 1), replace(before, bid_price=1)):
+            stirred = strategy.is_stirred(before, after)
+            if type(stirred) is not bool:
+                _broken(case, view, f"is_stirred: expected True or False, found {stirred!r}")
+
+
+def _wrong_type(level: object) -> str:
+    if type(level) is not Level:
+        return f"expected a Level, found {level!r}"
+    if type(level.price) is not int or type(level.qty) is not int:
+        return f"expected whole ticks and lots, found {level!r}: round bids down and asks up"
+    if type(level.stp) is not Stp or type(level.rpi) is not bool:
+        return f"expected an Stp and a bool, found {level!r}"
+    return "" if type(level.post_only) is bool else f"expected post_only a bool, found {level!r}"
+
+
+def rests(strategy: Strategy, cases: Situations) -> None:
+    """What is post-only or RPI does not meet the market, no bid meets an ask, best levels first."""
+    for case, view, found in _quoted(strategy, cases):
+        bids, asks = [b.price for b in found.bids], [a.price for a in found.asks]
+        if bids and asks and max(bids) >= min(asks):
+            _broken(case, view, "an own bid meets an own ask", found)
+        for level in found.bids:
+            if (level.post_only or level.rpi) and level.price >= view.ask_price:
+                _broken(case, view, "a bid that must rest reaches the best ask", found)
+        for level in found.asks:
+            if (level.post_only or level.rpi) and level.price <= view.bid_price:
+                _broken(case, view, "an ask that must rest reaches the best bid", found)
+        for side, sign in ((found.bids, 1), (found.asks, -1)):
+            for level, deeper in pairwise(side):
+                step = sign * (level.price - deeper.price)
+                if step < 0 or (step == 0 and level.rpi is deeper.rpi):
+                    _broken(case, view, "levels are not best first, each price once", found)
+
+
+def fits(strategy: Strategy, cases: Situations) -> None:
+    """Every level is one that the venue takes, and no side is larger than the room it has."""
+    for case, view, found in _quoted(strategy, cases):
+        market = view.market
+        for level in found.bids + found.asks:
+            if level.price <= 0:
+                _broken(case, view, "a price of nothing, or less", found)
+            if level.qty < market.qty_min or level.qty <= 0:
+                _broken(case, view, f"a size below the least of {market.qty_min} lots", found)
+            worth = level.price * level.qty
+            if worth < market.notional_min or (market.notional_max and worth > market.notional_max):
+                _broken(case, view, "a level worth less or more than the venue takes", found)
+        for name, side, room in (
+            ("bids", found.bids, view.inventory_max - view.inventory),
+            ("asks", found.asks, view.inventory_max + view.inventory),
+        ):
+            if side and total(side) > room:
+                _broken(case, view, f"{name} of {total(side)} lots, with room for {room}", found)
+
+
+def mirrors(strategy: Strategy, cases: Situations) -> None:
+    """With bids and asks, long and short exchanged, its quote is the mirror, up to rounding."""
+    for case in cases:
+        if not case.ordinary:
+            continue
+        turned = mirrored(case)
+        view, other = case.view(strategy), turned.view(strategy)
+        found, answer = strategy.quote(view), strategy.quote(other)
+        middle2 = view.bid_price + view.ask_price
+        expected = TwoSidedQuote(_turned(answer.asks, middle2), _turned(answer.bids, middle2))
+        off = _allowed(found, middle2) if case.history else ROUNDINGS
+        for one, two in ((expected.bids, found.bids), (expected.asks, found.asks)):
+            if len(one) != len(two) or not all(
+                _near(a, b, off, bool(case.history)) for a, b in zip(one, two, strict=True)
+            ):
+                text = side_by_side(expected, found, view.market, names=("the mirror", "found"))
+                _broken(case, view, f"the mirror of its quote in the mirror differs\n{text}")
+
+
+def _turned(levels: tuple[Level, ...], middle2: int) -> tuple[Level, ...]:
+    return tuple(replace(level, price=middle2 - level.price) for level in levels)
+
+
+def _allowed(found: TwoSidedQuote, middle2: int) -> int:
+    # Ticks; skewed, one side may be near the mid although the other is far.
+    best = [side[0].price for side in (found.bids, found.asks) if side]
+    away = max((abs(2 * price - middle2) for price in best), default=0)
+    return ROUNDINGS + away // (2 * FAR)
+
+
+def _near(one: Level, other: Level, off: int, history: bool) -> bool:
+    lots = max(1, one.qty // FAR) if history else 1
+    return (
+        abs(one.price - other.price) <= off
+        and abs(one.qty - other.qty) <= lots
+        and (one.rpi, one.post_only, one.stp) == (other.rpi, other.post_only, other.stp)
+    )
+
+
+def skews(strategy: Strategy, cases: Situations) -> None:
+    """The more it holds, the lower, and never the more, it bids; its asks are never higher."""
+    for case in cases:
+        if not case.ordinary:
+            continue
+        view = case.view(strategy)
+        most = view.inventory_max
+        shares = (-120, -100, -70, -30, -5, 0, 5, 30, 70, 100, 120)
+        views = [replace(view, inventory=most * share // 100) for share in shares]
+        quotes = [strategy.quote(each) for each in views]
+        for less, more, seen in zip(quotes, quotes[1:], views[1:], strict=False):
+            wrong = _leans_with(less, more)
+            if wrong:
+                names = ("holding less", "holding more")
+                text = side_by_side(less, more, view.market, names=names)
+                _broken(case, seen, f"{wrong}\n{text}")
+
+
+def _leans_with(less: TwoSidedQuote, more: TwoSidedQuote) -> str:
+    # `more` is the quote with the larger inventory.
+    for name, before, after in (("bid", less.bids, more.bids), ("ask", less.asks, more.asks)):
+        for level, (one, two) in enumerate(zip(before, after, strict=False), 1):
+            if two.price > one.price + 1:
+                return f"{name} {level} rises with the inventory"
+    if total(more.bids) > total(less.bids):
+        return "it bids for more, holding more"
+    if total(more.asks) < total(less.asks):
+        return "it asks for less, holding more"
+    return ""
+
+
+def total(levels: tuple[Level, ...]) -> int:
+    """Return the size of one side, lots."""
+    lots = 0
+    for level in levels:
+        lots += level.qty
+    return lots
+
+
+def _quoted(
+    strategy: Strategy, cases: Situations
+) -> Iterator[tuple[Situation, View, TwoSidedQuote]]:
+    for case in cases:
+        view = case.seen
+        try:
+            view = case.view(strategy)
+            found = strategy.quote(view)
+        except FAULTS as error:
+            _broken(case, view, f"it raises {type(error).__name__}: {error}")
+        yield case, view, found
+
+
+def _broken(case: Situation, view: View, what: str, found: TwoSidedQuote | None = None) -> NoReturn:
+    lines = [what, f"in the situation {case.name!r}: {view_text(view)}"]
+    if found is not None:
+        lines.insert(1, ladder(found, view.market))
+    raise AssertionError("\n".join(lines))
