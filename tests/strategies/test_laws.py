@@ -1,0 +1,84 @@
+"""Every registered strategy keeps every law, by the kit's situations and by drawn ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import strategies as _strategies  # noqa: F401 - registers them
+from engine.strategy import Strategy, View, load_strategy, registered_names, strategy_class
+from engine.testing import PERPETUAL, SPOT, Law, Situation, laws
+from engine.testing.situations import History
+from engine.types import Market, Stp
+from strategies.inventory_skew import InventorySkew, Rung
+from tests.strategies.drawn import histories, seen_by, views
+
+LADDER = (
+    Rung("0.01", Stp.CANCEL_NEW),
+    Rung("0.05", Stp.CANCEL_NEW, offset_bps=3.0),
+    Rung("0.02", Stp.CANCEL_NEW, offset_bps=5.0, rpi=True),
+)
+KEPT: dict[str, tuple[Strategy, dict[str, str]]] = {
+    "inventory_skew": (InventorySkew(LADDER, 5.0), {}),
+    "inventory_skew, no spread": (InventorySkew(LADDER, 0.0), {}),
+    "inventory_skew, all skew": (InventorySkew(LADDER, 1.0, 0.0, 50.0), {}),
+    "inventory_skew, wild": (InventorySkew(LADDER, 3.0, 3.0, fee_multiple=1.0), {}),
+}
+"""Parameters to judge -> the strategy with them, and the laws it breaks on purpose, with why.
+
+A strategy's name stands first, up to a comma.
+"""
+MARKETS = {"spot": SPOT, "perpetual": PERPETUAL}
+ANY = ("answers", "rests", "fits")
+"""Laws of a single quote, which drawn views can judge too."""
+
+
+def every_law() -> list[Any]:
+    return [
+        pytest.param(law, id=f"{name}-{where}-{law}")
+        for name, (strategy, excuses) in KEPT.items()
+        for where, market in MARKETS.items()
+        for law in laws(strategy, market, except_for=excuses)
+    ]
+
+
+def test_every_strategy_of_the_package_is_judged() -> None:
+    judged = {name.partition(",")[0] for name in KEPT}
+    ours = {
+        name
+        for name in registered_names()
+        if strategy_class(name).__module__.startswith("strategies.")
+    }
+    assert judged == ours
+
+
+@pytest.mark.parametrize("law", every_law())
+def test_it_keeps_the_law(law: Law) -> None:
+    law()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KEPT)
+@settings(max_examples=30)
+@given(data=st.data())
+def test_drawn_views_and_histories_find_nothing(name: str, data: st.DataObject) -> None:
+    strategy, excuses = KEPT[name]
+    market: Market = data.draw(st.sampled_from([SPOT, PERPETUAL]))
+    view: View = data.draw(views(market))
+    history: History = data.draw(histories(market, max_size=8))
+    seen = seen_by(strategy, view, history)
+    case = Situation("drawn", seen, history)
+    for law in ANY:
+        if law not in excuses:
+            Law(law, strategy, market).judge((case,))
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_journal_gives_it_back(name: str) -> None:
+    strategy, _ = KEPT[name]
+    parameters = msgspec.json.encode(strategy).decode()
+    assert load_strategy(name.partition(",")[0], parameters) == strategy
