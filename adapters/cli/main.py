@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "ctl": ("adapters.cli.ctl:ctl", "Tell a running engine what to do."),
     "panic": ("adapters.cli.panic:panic", "Cancel all, prove it, and forbid placing."),
     "doctor": ("adapters.cli.doctor:doctor", "Check machine, account and venue; no order placed."),
+    "new": ("adapters.cli.new:new", "Write a new strategy, its test and a configuration."),
     "init": ("adapters.cli.init:init", "Write a configuration with every key explained."),
     "journal": ("adapters.cli.journal:journal", "List, check, print and repair journal files."),
 }

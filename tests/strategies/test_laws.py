@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -30,7 +32,8 @@ KEPT: dict[str, tuple[Strategy, dict[str, str]]] = {
 }
 """Parameters to judge -> the strategy with them, and the laws it breaks on purpose, with why.
 
-A strategy's name stands first, up to a comma.
+A strategy's name stands first, up to a comma. A strategy whose own test runs the laws may be left
+out here.
 """
 MARKETS = {"spot": SPOT, "perpetual": PERPETUAL}
 ANY = ("answers", "rests", "fits")
@@ -48,12 +51,11 @@ def every_law() -> list[Any]:
 
 def test_every_strategy_of_the_package_is_judged() -> None:
     judged = {name.partition(",")[0] for name in KEPT}
-    ours = {
-        name
-        for name in registered_names()
-        if strategy_class(name).__module__.startswith("strategies.")
-    }
-    assert judged == ours
+    for name in registered_names():
+        if strategy_class(name).__module__.startswith("strategies.") and name not in judged:
+            own = Path(__file__).with_name(f"test_{name}.py")
+            tested = own.exists() and re.search(r"\b(check_)?laws\(", own.read_text("utf-8"))
+            assert tested, f"{name}: no test holds it to the laws; add it to KEPT"
 
 
 @pytest.mark.parametrize("law", every_law())
