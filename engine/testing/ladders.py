@@ -94,6 +94,7 @@ def assert_quote(
     Raises:
         AssertionError: both ladders side by side, in prices and sizes.
     """
+    __tracebackhide__ = True
     expected = quote(bids, asks, market)
     if _shown(expected) != _shown(found):
         _raise("the quote is not the one expected", side_by_side(expected, found, market), market)
@@ -105,6 +106,7 @@ def assert_same(expected: TwoSidedQuote, found: TwoSidedQuote, market: Market = 
     Raises:
         AssertionError: both ladders side by side.
     """
+    __tracebackhide__ = True
     if expected == found:
         return
     text = side_by_side(expected, found, market)
@@ -120,5 +122,6 @@ def _shown(shown: TwoSidedQuote) -> list[list[tuple[int, int, bool]]]:
 
 
 def _raise(what: str, text: str, market: Market) -> None:
+    __tracebackhide__ = True
     units = f"sizes in {market.base_asset}, prices in {market.quote_asset}"
     raise AssertionError(f"{what} ({units})\n{text}")

@@ -59,28 +59,34 @@ class Law(Struct, frozen=True):
             AssertionError: the law, the parameters, and the first situation in which it is broken,
                 with the quotes in prices and sizes; or an exception that is not needed.
         """
+        __tracebackhide__ = True
         self.judge(situations(self.market))
 
     def judge(self, cases: tuple[Situation, ...]) -> None:
         """Assert the law in situations of one's own."""
+        __tracebackhide__ = True
         check = LAWS[self.name]
         try:
             check(self.strategy, cases)
-        except (AssertionError, *FAULTS) as error:
+        except AssertionError as error:
             if not self.excuse:
-                says = (check.__doc__ or "").partition("\n")[0]
-                told = str(error)
-                if not isinstance(error, AssertionError):
-                    told = f"it raises {type(error).__name__}: {error}"
-                raise AssertionError(
-                    f"{self.strategy} breaks the law {self.name!r}: {says}\n{told}"
-                ) from error
+                # What it says is all there is to know.
+                raise AssertionError(self._broken(str(error))) from None
+        except FAULTS as error:
+            if not self.excuse:
+                told = [f"it raises {type(error).__name__}: {error}"]
+                told += getattr(error, "__notes__", [])
+                raise AssertionError(self._broken("\n".join(told))) from error
         else:
             if self.excuse:
                 raise AssertionError(
                     f"{self.strategy} keeps the law {self.name!r}, from which it is excepted "
                     f"({self.excuse}): take the exception away"
                 )
+
+    def _broken(self, told: str) -> str:
+        says = (LAWS[self.name].__doc__ or "").partition("\n")[0]
+        return f"{self.strategy} breaks the law {self.name!r}: {says}\n{told}"
 
 
 def laws(
@@ -114,6 +120,7 @@ def check_laws(
     Raises:
         AssertionError: every law that is broken, each with its first example.
     """
+    __tracebackhide__ = True
     broken: list[str] = []
     for law in laws(strategy, market, except_for=except_for):
         try:

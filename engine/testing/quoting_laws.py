@@ -38,6 +38,10 @@ def answers(strategy: Strategy, cases: Situations) -> None:
                 wrong = _wrong_type(level)
                 if wrong:
                     _broken(case, view, wrong)
+        reasoning = strategy.reason(view)
+        names = [figure.name for figure in reasoning.figures]
+        if len(names) != len(set(names)):
+            _broken(case, view, f"a figure of its reasoning stands twice: {', '.join(names)}")
         before = BestBidOffer(
             view.market.name, 1, 0, view.bid_price, view.bid_qty, view.ask_price, view.ask_qty
         )
@@ -183,12 +187,17 @@ def _quoted(
             view = case.view(strategy)
             found = strategy.quote(view)
         except FAULTS as error:
-            _broken(case, view, f"it raises {type(error).__name__}: {error}")
+            error.add_note(_where(case, view))
+            raise
         yield case, view, found
 
 
 def _broken(case: Situation, view: View, what: str, found: TwoSidedQuote | None = None) -> NoReturn:
-    lines = [what, f"in the situation {case.name!r}: {view_text(view)}"]
+    lines = [what, _where(case, view)]
     if found is not None:
         lines.insert(1, ladder(found, view.market))
     raise AssertionError("\n".join(lines))
+
+
+def _where(case: Situation, view: View) -> str:
+    return f"in the situation {case.name!r}: {view_text(view)}"

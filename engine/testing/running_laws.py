@@ -205,6 +205,8 @@ def pure(strategy: Strategy, cases: Situations) -> None:
 
     def everything() -> None:
         for case in cases:
-            strategy.quote(case.view(strategy))
+            view = case.view(strategy)
+            strategy.quote(view)
+            strategy.reason(view)
 
     run_shut(everything)

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import force_setattr, replace
 
 from engine.events import BestBidOffer
-from engine.strategy import MarketEvent, Strategy, View
+from engine.strategy import Figure, MarketEvent, Reasoning, Strategy, View
 from engine.types import Level, Stp, TwoSidedQuote
 
 BPS = 10_000
@@ -261,6 +261,7 @@ class NotFrozen(Struct, forbid_unknown_fields=True):
     """As a strategy that somebody wrote without its base."""
 
     initial_memory = Strategy.initial_memory
+    reason = Strategy.reason
     fold = Strategy.fold
     is_stirred = Strategy.is_stirred
 
@@ -274,6 +275,11 @@ class TakesAnyParameter(Lawful, frozen=True, forbid_unknown_fields=False):
 
 class LosesAParameter(Lawful, frozen=True, forbid_unknown_fields=True):
     rest: Any = partial(int)
+
+
+class SaysItTwice(Lawful, frozen=True, forbid_unknown_fields=True):
+    def reason(self, view: View) -> Reasoning:
+        return Reasoning((Figure("mid", 1.0, "ticks", "the mid"),) * 2)
 
 
 BREAKERS: list[tuple[str, Any, str]] = [
@@ -290,6 +296,7 @@ BREAKERS: list[tuple[str, Any, str]] = [
     ("answers", LevelsInAList(), "expected a tuple of levels"),
     ("answers", HalfTicks(), "expected whole ticks and lots"),
     ("answers", StirredByANumber(), "is_stirred: expected True or False, found"),
+    ("answers", SaysItTwice(), "a figure of its reasoning stands twice: mid, mid"),
     ("rests", Takes(), "a bid that must rest reaches the best ask"),
     ("rests", SellsIntoTheBid(), "an ask that must rest reaches the best bid"),
     ("rests", MeetsItself(), "an own bid meets an own ask"),
