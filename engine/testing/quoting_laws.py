@@ -111,7 +111,10 @@ def mirrors(strategy: Strategy, cases: Situations) -> None:
         middle2 = view.bid_price + view.ask_price
         expected = TwoSidedQuote(_turned(answer.asks, middle2), _turned(answer.bids, middle2))
         off = _allowed(found, middle2) if case.history else ROUNDINGS
-        for one, two in ((expected.bids, found.bids), (expected.asks, found.asks)):
+        for one, two in (
+            (_both_ways(expected.bids, view), _both_ways(found.bids, view)),
+            (_both_ways(expected.asks, view), _both_ways(found.asks, view)),
+        ):
             if len(one) != len(two) or not all(
                 _near(a, b, off, bool(case.history)) for a, b in zip(one, two, strict=True)
             ):
@@ -121,6 +124,14 @@ def mirrors(strategy: Strategy, cases: Situations) -> None:
 
 def _turned(levels: tuple[Level, ...], middle2: int) -> tuple[Level, ...]:
     return tuple(replace(level, price=middle2 - level.price) for level in levels)
+
+
+def _both_ways(levels: tuple[Level, ...], view: View) -> tuple[Level, ...]:
+    # Those whose mirror the venue takes as well: of an ask at twice the price there is no bid.
+    middle2, least = view.bid_price + view.ask_price, max(view.market.notional_min, 1)
+    return tuple(
+        level for level in levels if min(level.price, middle2 - level.price) * level.qty >= least
+    )
 
 
 def _allowed(found: TwoSidedQuote, middle2: int) -> int:

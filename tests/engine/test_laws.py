@@ -137,3 +137,8 @@ def test_every_situation_is_one_the_engine_could_show(market: Market) -> None:
         times = [at_ns for at_ns, _ in case.history]
         assert times == sorted(times)
         assert not times or times[-1] <= seen.now_ns
+
+
+def test_a_level_that_no_mirror_can_have_is_not_asked_for() -> None:
+    """An ask at twice the price and more would be a bid for nothing."""
+    Law("mirrors", Lawful(distance_bps=15_000, lean_bps=0), SPOT)()
