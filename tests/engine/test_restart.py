@@ -190,14 +190,18 @@ def test_a_place_without_an_outcome_counts_but_its_level_is_quoted_anew() -> Non
     assert cancels == [i.CancelOrder(NAME, "r1-new")]
 
 
-def test_a_modify_without_an_outcome_does_not_keep_the_other_side_from_quoting() -> None:
+def test_a_modify_without_an_outcome_counts_but_its_level_is_quoted_anew() -> None:
     before, (ask, bid) = quoting()
     before.ask(i.ModifyOrder(NAME, bid.client_order_id, 989, 10, Stp.CANCEL_NEW))
     run = restarted(before)
-    wanted = recover(run, (venue_order(bid.client_order_id, bid.order_id, price=990),))
-    assert wanted[0] == i.CancelOrder(NAME, ask.client_order_id)
+    listed = (venue_order(bid.client_order_id, bid.order_id, price=990),)
+    cancel, place = recover(run, listed)
+    assert cancel == i.CancelOrder(NAME, ask.client_order_id)
+    assert isinstance(place, i.PlaceOrders)
+    assert {(order.side, order.level) for order in place.orders} == {(Side.BUY, 0), (Side.SELL, 0)}
     assert closed_gate(run.state, run.market) == ""
     assert run.order(bid.client_order_id).unknown
+    assert run.market.buy_worst == 10 + 10 + 10, "where it is, where it may go, and the new one"
 
 
 def test_a_place_that_the_crash_overtook_is_cancelled_once_a_listing_shows_it() -> None:
