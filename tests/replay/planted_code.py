@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 import strategies.inventory_skew as skew
+import strategies.ladder as ladder
 from adapters.whitebit import frames, outbound, requests
 from engine import (
     events,
@@ -163,7 +164,7 @@ CODE = [
         RECORDED,
         "intents",
         "price",
-        constant(skew, "ceil", floor),
+        constant(ladder, "ceil", floor),
     ),
     Plant(
         "the strategy takes variance for deviation",

@@ -13,7 +13,9 @@ from engine import events as e
 from engine.errors import ConfigError
 from engine.strategy import Reasoning, View, load_strategy
 from engine.types import Side, Stp, TwoSidedQuote
-from strategies.inventory_skew import InventorySkew, Rung, Volatility
+from strategies.inventory_skew import InventorySkew
+from strategies.ladder import Rung
+from strategies.volatility import Volatility
 from tests.engine.builders import MARKET, NAME, T0, Fixed, S, fill
 
 CALM = Volatility(2_000_000, T0, 0.0)
