@@ -1,6 +1,13 @@
-"""Strategies: one pure strategy a file, registered here under the name configurations use."""
+"""Strategies: one pure strategy a file, registered here under the name configurations use.
+
+`ladder` and `volatility` are what they share.
+"""
 
 from engine.strategy import register
+from strategies.avellaneda_stoikov import AvellanedaStoikov
 from strategies.inventory_skew import InventorySkew
+from strategies.symmetric import Symmetric
 
+register("avellaneda_stoikov", AvellanedaStoikov)
 register("inventory_skew", InventorySkew)
+register("symmetric", Symmetric)

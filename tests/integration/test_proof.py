@@ -118,7 +118,7 @@ def test_a_changed_constant_of_the_strategy_is_named(
     run: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert proof_of(run.fs).divergences == 0
-    monkeypatch.setattr(skew, "BPS", skew.BPS * 2)
+    monkeypatch.setattr(skew, "BPS", 20_000.0)
     proof = proof_of(run.fs)
     assert proof.divergences > 0
     assert proof.first is not None
