@@ -6,12 +6,14 @@
 from engine.strategy import register
 from strategies.avellaneda_stoikov import AvellanedaStoikov
 from strategies.glft import Glft
+from strategies.grid import Grid
 from strategies.inventory_skew import InventorySkew
 from strategies.micro_price import MicroPrice
 from strategies.symmetric import Symmetric
 
 register("avellaneda_stoikov", AvellanedaStoikov)
 register("glft", Glft)
+register("grid", Grid)
 register("inventory_skew", InventorySkew)
 register("micro_price", MicroPrice)
 register("symmetric", Symmetric)
