@@ -9,6 +9,7 @@ from strategies.glft import Glft
 from strategies.grid import Grid
 from strategies.inventory_skew import InventorySkew
 from strategies.micro_price import MicroPrice
+from strategies.rpi_overlay import RpiOverlay
 from strategies.symmetric import Symmetric
 
 register("avellaneda_stoikov", AvellanedaStoikov)
@@ -16,4 +17,5 @@ register("glft", Glft)
 register("grid", Grid)
 register("inventory_skew", InventorySkew)
 register("micro_price", MicroPrice)
+register("rpi_overlay", RpiOverlay)
 register("symmetric", Symmetric)
