@@ -7,7 +7,7 @@
 .DEFAULT_GOAL := help
 .SUFFIXES:
 .PHONY: help run test analysis thirdparty queue-vectors lint bench cov soak venue-soak kills mutants
-.PHONY: lock clean
+.PHONY: charts lock clean
 
 # Arguments for `quotefold run`, `pytest` or the benchmarks, as in: make run ARGS="--for 30s"
 ARGS ?=
@@ -43,6 +43,9 @@ thirdparty: .venv/dev.done .venv/thirdparty.done  ## run ccxt and the official S
 
 queue-vectors: .venv/hftbacktest.done  ## write anew what tests compare the queue models with
 	@exec .venv/hftbacktest/bin/python -m tests.replay.queue_vectors
+
+charts: .venv/dev.done  ## draw the charts of docs/strategies anew, from the strategies
+	@exec $(BIN)/python -m tests.strategies.charts
 
 lint: .venv/dev.done  ## check style, formatting and types
 	@$(BIN)/ruff check .
