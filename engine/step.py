@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from engine import rates
 from engine.account import confined, counted
 from engine.events import Decided, Record, RiskRefusal
@@ -21,6 +23,7 @@ from engine.risk import within_rate
 from engine.session import session_intents
 from engine.stages import FLATTEN, StageChange, staged
 from engine.state import MarketState, State
+from engine.strategy import View
 from engine.top import view_of
 from engine.types import TwoSidedQuote
 
@@ -76,7 +79,23 @@ def wanted_quote(state: State, market: MarketState) -> TwoSidedQuote:
     view = view_of(market, state.now_ns)
     if view is None:
         return NOTHING
-    return market.strategy.quote(view)
+    strategy = market.strategy
+    beside = strategy.beside()
+    return strategy.quote(_with_beside(state, view, beside) if beside else view)
+
+
+def view_in(state: State, market: MarketState) -> View | None:
+    """Return what the market's strategy sees, with the market that it asks for beside its own."""
+    view, beside = view_of(market, state.now_ns), market.strategy.beside()
+    return view if view is None or not beside else _with_beside(state, view, beside)
+
+
+def _with_beside(state: State, view: View, name: str) -> View:
+    other = state.markets.get(name)
+    if other is None or closed_gate(state, other):
+        return view
+    beside = view_of(other, state.now_ns)
+    return view if beside is None else replace(view, beside=replace(beside, memory=None))
 
 
 def _restrained(state: State, market: MarketState) -> tuple[State, list[Intent], list[RiskRefusal]]:

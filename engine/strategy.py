@@ -41,6 +41,12 @@ class View(msgspec.Struct, frozen=True, gc=False):
     """What `fold` returned last, or `initial_memory()`."""
     fees: FeesListed | None = None
     """What the venue charges this account, asked every ten minutes; None before the answer."""
+    funding_rate: Decimal = Decimal(0)
+    """Of the next settlement of a perpetual, as the venue told it last: a ratio, positive where who
+    is long pays. 0 on other markets."""
+    beside: View | None = None
+    """The market that `Strategy.beside` names; None while it must not be quoted or has no prices,
+    so that nothing is opened that could not be hedged there. It has no memory."""
 
     @property
     def maker_fee_rate(self) -> Decimal:
@@ -104,6 +110,14 @@ class Strategy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         What stirs nothing is still seen within a tenth of a second, when the timer fires.
         """
         return True
+
+    def beside(self) -> str:
+        """Name another market of the run that the view shall hold too; empty for none. Pure.
+
+        It stirs nothing: what changes there is seen when this market is priced, within a tenth of
+        a second.
+        """
+        return ""
 
     def quote(self, view: View) -> TwoSidedQuote:
         """Return the orders wanted now. Pure; every bid must be below every ask."""

@@ -69,6 +69,7 @@ def view_of(market: MarketState, now_ns: int) -> View | None:
         market.inventory_max,
         market.memory,
         market.fees,
+        market.inventory.funding.rate,
     )
 
 

@@ -14,7 +14,7 @@ from engine import events as e
 from engine.errors import ConfigError
 from engine.stages import FLATTEN_LEVEL
 from engine.state import State
-from engine.top import view_of
+from engine.step import view_in
 from engine.types import VenueFill
 from replay.kept_out import KeptOut, best_of, held, is_met, kept_out
 from replay.legs import cause_of
@@ -354,7 +354,7 @@ def _priced(trail: FillTrail, states: dict[int, State], price: int) -> Priced | 
         return None
     state = deciding(states[leg.decided.seq])
     market = state.markets[trail.fill.market]
-    view = view_of(market, state.now_ns)
+    view = view_in(state, market)
     if view is None:
         return None
     quote = held(market, market.strategy.quote(view))

@@ -14,9 +14,8 @@ from engine.gates import closed_gate
 from engine.orders import Order
 from engine.stages import FLATTEN_LEVEL, Hold
 from engine.state import MarketState, State
-from engine.step import held_back, wanted_quote
+from engine.step import held_back, view_in, wanted_quote
 from engine.strategy import Reasoning, View
-from engine.top import view_of
 from engine.types import BUY, Level, Limits, Side, TwoSidedQuote
 from replay.trails import Leg, Moment
 from replay.verdicts import Verdict, judged
@@ -72,7 +71,7 @@ def scene_of(name: str, state: State, moment: Moment, market: str, leg: Leg) -> 
     own = leg.level if order is None or order.level >= FLATTEN_LEVEL else order.level
     # A ladder that moves by a step gives an order another level with its new price.
     level = leg.level if name in ("decision", "send") else own
-    view = view_of(known, state.now_ns)
+    view = view_in(state, known)
     quote = quote_now(state, known)
     want = level_of(quote, leg.side, level)
     patient = state.attention_seq <= state.decided_seq
