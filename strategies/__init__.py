@@ -7,6 +7,7 @@ from engine.strategy import register
 from strategies.avellaneda_stoikov import AvellanedaStoikov
 from strategies.glft import Glft
 from strategies.grid import Grid
+from strategies.hedged import Hedged
 from strategies.inventory_skew import InventorySkew
 from strategies.micro_price import MicroPrice
 from strategies.rpi_overlay import RpiOverlay
@@ -15,6 +16,7 @@ from strategies.symmetric import Symmetric
 register("avellaneda_stoikov", AvellanedaStoikov)
 register("glft", Glft)
 register("grid", Grid)
+register("hedged", Hedged)
 register("inventory_skew", InventorySkew)
 register("micro_price", MicroPrice)
 register("rpi_overlay", RpiOverlay)

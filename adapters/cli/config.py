@@ -219,7 +219,10 @@ def _markets(raw: Any, source: str) -> dict[str, MarketConfig]:
     for name, section in sections.items():
         market = convert(section, MarketConfig, source, f"market.{name}")
         markets[name] = market
-        _strategy(source, name, market)
+        beside = _strategy(source, name, market).beside()
+        if beside and (beside == name or beside not in sections):
+            problem = f"expected another market of this file, found {shown(beside)}"
+            raise refused(source, f"market.{name}.parameters", problem, nearest(beside, sections))
     return markets
 
 

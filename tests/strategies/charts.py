@@ -7,6 +7,7 @@ for the one on the axis. A test holds the files against what this draws.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -53,7 +54,8 @@ def _view(strategy: Strategy, share: float = 0.0) -> View:
     bid, ask = MID - SPREAD // 2, MID + SPREAD // 2
     now_ns = T0 - T0 % (300 * S) + 150 * S
     limit = limit_of(strategy)
-    return View(SPOT, now_ns, bid, 50, ask, 50, int(share * limit), limit, memory)
+    view = View(SPOT, now_ns, bid, 50, ask, 50, int(share * limit), limit, memory)
+    return replace(view, beside=replace(view, inventory=0)) if strategy.beside() else view
 
 
 def _laid(strategy: Grid) -> Any:
@@ -85,6 +87,24 @@ def _trading(strategy: Strategy, view: View, arrivals: float) -> Point:
     # Five minutes of market orders that reach 2 basis points on average.
     count = arrivals * 2 * 300
     return strategy, replace(view, memory=Flow(view.memory.volatility, count, 2 * count, 300.0))
+
+
+def _paying(strategy: Strategy, view: View, rate_bps: float) -> Point:
+    changed = replace(strategy, funding_multiple=1.0)
+    rate = Decimal(repr(rate_bps)) / 10_000
+    return changed, replace(view, beside=replace(view, inventory=0, funding_rate=rate))
+
+
+def _apart(strategy: Strategy, view: View, basis_bps: float) -> Point:
+    shift = int(MID * basis_bps / 10_000)
+    bid, ask = view.bid_price + shift, view.ask_price + shift
+    changed = replace(strategy, basis_weight=0.5)
+    return changed, replace(view, beside=replace(view, inventory=0, bid_price=bid, ask_price=ask))
+
+
+def _hedging(strategy: Strategy, view: View, share: float) -> Point:
+    held = int(share * view.inventory_max)
+    return strategy, replace(view, beside=replace(view, inventory=held))
 
 
 SWING: tuple[tuple[Side, int], ...] = (
@@ -122,6 +142,10 @@ PANELS: dict[str, tuple[Panel, ...]] = {
     "grid": (Panel("interval_bps", "bps", 1, 20, whole=True),
         Panel("levels", "", 1, 10, whole=True),
         Panel("fills of a swing", "", 0, 12, _swung, whole=True)),
+    "hedged": (HALF, Panel("skew_bps", "bps", 0, 20), INVENTORY,
+        Panel("inventory of the other", "of this limit", -1, 1, _hedging),
+        Panel("next funding, at 1", "bps", -3, 3, _paying),
+        Panel("basis, at a weight of 0.5", "bps", -5, 5, _apart)),
     "rpi_overlay": (HALF, Panel("rpi_half_spread_bps", "bps", 0, 3), SKEW, INVENTORY),
 }  # fmt: skip
 """By strategy; where inventory moves it, dashes show the quotes with half the limit held."""

@@ -15,7 +15,7 @@ from tests.source_tree import ROOT
 
 NAMES = (
     *("symmetric", "inventory_skew", "avellaneda_stoikov", "glft"),
-    *("micro_price", "grid", "rpi_overlay"),
+    *("micro_price", "grid", "rpi_overlay", "hedged"),
 )
 """Every strategy of the project."""
 
@@ -34,7 +34,7 @@ def configuration(name: str) -> Config:
 
 def example(name: str) -> Strategy:
     """Return the strategy of a page's example."""
-    (market,) = configuration(name).market.values()
+    market, *_ = configuration(name).market.values()
     assert market.strategy == name
     return msgspec.convert(market.parameters, strategy_class(name))
 
@@ -42,5 +42,5 @@ def example(name: str) -> Strategy:
 def limit_of(strategy: Strategy) -> int:
     """Return the inventory limit of the example that a strategy stands in, units of 1e-6 BTC."""
     name = next(name for name in NAMES if type(strategy) is strategy_class(name))
-    (market,) = configuration(name).market.values()
+    market, *_ = configuration(name).market.values()
     return int(Decimal(market.position_max) * 10**6)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from msgspec.structs import fields
+from msgspec.structs import fields, replace
 
 from adapters.cli.config import to_quoted
 from adapters.cli.simulate import Simulation, simulate
 from engine.events import Decided, Filled, OrderOpened
 from engine.strategy import load_strategy, registered_names, strategy_class
+from engine.types import Product
 from replay.verify import verify
 from tests.cli.kit import SPOT
 from tests.integration.world import quiet_flow, records_of
@@ -17,6 +18,9 @@ from tests.strategies.charts import chart
 from tests.strategies.pages import NAMES, configuration, example, page
 
 LINES_MAX = 150
+PERPETUAL = replace(
+    SPOT, name="BTC_PERP", product=Product.PERPETUAL, price_decimals=1, qty_decimals=3, qty_min=1
+)
 
 
 def test_every_strategy_has_a_page_and_an_entry_in_the_list() -> None:
@@ -56,8 +60,12 @@ def test_a_chart_is_what_the_strategy_quotes(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_an_example_is_one_that_run_takes(name: str) -> None:
     """As far as a file can be refused: parsed, in the market's precision, quoting."""
-    quoted = to_quoted(configuration(name), SPOT)
-    assert load_strategy(quoted.strategy, quoted.parameters) == example(name)
+    config = configuration(name)
+    quoted = [
+        to_quoted(config, market) for market in (SPOT, PERPETUAL) if market.name in config.market
+    ]
+    assert len(quoted) == len(config.market)
+    assert load_strategy(quoted[0].strategy, quoted[0].parameters) == example(name)
 
 
 @pytest.mark.slow
