@@ -16,7 +16,15 @@ from engine.strategy import Strategy, View, load_strategy, registered_names, str
 from engine.testing import PERPETUAL, SPOT, Law, Situation, laws
 from engine.testing.situations import History
 from engine.types import Market, Stp
-from strategies.inventory_skew import InventorySkew, Rung
+from strategies.avellaneda_stoikov import AvellanedaStoikov
+from strategies.glft import Glft
+from strategies.grid import Grid
+from strategies.hedged import Hedged
+from strategies.inventory_skew import InventorySkew
+from strategies.ladder import Rung
+from strategies.micro_price import MicroPrice
+from strategies.rpi_overlay import RpiOverlay
+from strategies.symmetric import Symmetric
 from tests.strategies.drawn import histories, seen_by, views
 
 LADDER = (
@@ -24,11 +32,29 @@ LADDER = (
     Rung("0.05", Stp.CANCEL_NEW, offset_bps=3.0),
     Rung("0.02", Stp.CANCEL_NEW, offset_bps=5.0, rpi=True),
 )
+FIXED = {"mirrors": "its levels are multiples of the interval, wherever the market is"}
 KEPT: dict[str, tuple[Strategy, dict[str, str]]] = {
     "inventory_skew": (InventorySkew(LADDER, 5.0), {}),
     "inventory_skew, no spread": (InventorySkew(LADDER, 0.0), {}),
     "inventory_skew, all skew": (InventorySkew(LADDER, 1.0, 0.0, 50.0), {}),
     "inventory_skew, wild": (InventorySkew(LADDER, 3.0, 3.0, fee_multiple=1.0), {}),
+    "symmetric": (Symmetric(LADDER, 5.0), {}),
+    "symmetric, no spread": (Symmetric(LADDER, 0.0), {}),
+    "avellaneda_stoikov": (AvellanedaStoikov(LADDER, 0.01, 0.5), {}),
+    "avellaneda_stoikov, a session": (AvellanedaStoikov(LADDER, 0.01, 0.5, 300.0, 1.0), {}),
+    "avellaneda_stoikov, measuring": (AvellanedaStoikov(LADDER, 0.0001, 0.5, 300.0), {}),
+    "glft": (Glft(LADDER, 0.01), {}),
+    "glft, all trades": (Glft(LADDER, 0.01, prior_s=1.0), {}),
+    "micro_price": (MicroPrice(LADDER, 5.0), {}),
+    "micro_price, all imbalance": (MicroPrice(LADDER, 1.0, 10.0, 0.5, 50.0), {}),
+    "grid": (Grid("0.05", Stp.CANCEL_NEW, 5.0), FIXED),
+    "rpi_overlay": (RpiOverlay(LADDER, 5.0, "0.01", Stp.CANCEL_NEW, 2.0), {}),
+    "rpi_overlay, for its fees": (
+        RpiOverlay(LADDER, 30.0, "0.01", Stp.CANCEL_NEW, 0.0, 1.0, 50.0),
+        {},
+    ),
+    # Without its other market it quotes nothing; beside one, its own test judges it.
+    "hedged": (Hedged(LADDER, "ETH_PERP", 5.0), {}),
 }
 """Parameters to judge -> the strategy with them, and the laws it breaks on purpose, with why.
 
