@@ -198,10 +198,10 @@ class JournalIndex:
             if self.segments and number - 1 not in self.segments:
                 raise missing_segment(self._journal, number - 1, path)
             before = known.get(number)
-            head = read_head(self._fs, path)[:HEADER_SIZE]
-            header = decode_header(head, number, Kind.EVENTS)
+            data = read_head(self._fs, path)
+            head, header = data[:HEADER_SIZE], decode_header(data, number, Kind.EVENTS)
             if isinstance(header, Damage):
-                if number == last and is_unborn(head, header):
+                if number == last and is_unborn(data, header):
                     return
                 raise damage_error(path, header)
             self._check_follows(path, header)
