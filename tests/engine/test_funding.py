@@ -312,3 +312,19 @@ def test_a_market_of_another_name_is_nobodys() -> None:
     run.push(e.FundingListed(NAME, 0, (payment(DUE_S, "1"),), True), *run.ask(i.QueryTime()))
     run.push(replace(mark(), market=NAME))
     assert funding(run) == before
+
+
+@pytest.mark.parametrize(
+    "end",
+    [e.RequestThrottled(), page(payment(DUE_S, "1"))],
+    ids=["it failed", "a page came"],
+)
+def test_an_answer_to_a_query_that_is_made_no_more_changes_nothing(end: e.AnyEvent) -> None:
+    run = running()
+    pass_time(run, 102)
+    (asked,) = asks(run)
+    old, new = run.ask(asked)[0], run.ask(asked)[0]
+    before = funding(run)
+    assert before.request_seq == new
+    run.push(end, old)
+    assert funding(run) == before

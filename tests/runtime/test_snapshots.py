@@ -20,6 +20,7 @@ from adapters.runtime.snapshots import (
     encode_snapshot,
     fold_rest,
     from_snapshot,
+    kept_state,
     list_snapshots,
     snapshot_name,
 )
@@ -93,6 +94,27 @@ def test_a_program_that_does_not_know_its_own_code_uses_none_and_keeps_none() ->
     kept = Kept()
     assert from_snapshot(kept.fs, JOURNAL, b"").snapshot_seq == 0
     assert not SnapshotKeeper(kept.fs, JOURNAL, b"", 0).is_due(kept.states[LAST], every=1)
+
+
+@pytest.mark.parametrize(("at_most", "seq"), [(21, 20), (20, 20), (19, 10), (10, 10), (9, 0)])
+def test_a_later_snapshot_than_is_asked_for_is_not_looked_at(at_most: int, seq: int) -> None:
+    kept = Kept()
+    found = from_snapshot(kept.fs, JOURNAL, CODE, at_most)
+    assert (found.snapshot_seq, found.notes) == (seq, ())
+    assert found.state == kept.states.get(seq, State())
+
+
+def test_a_state_is_given_whatever_code_made_it_if_its_file_is_whole() -> None:
+    kept = Kept()
+    kept.change(20, code_hash=b"older")
+    assert kept_state(kept.fs, JOURNAL, 20) == kept.states[20]
+    assert kept_state(kept.fs, JOURNAL, 15) is None
+    for data in (b"hello", b"", OTHER_FORM):
+        kept.rewrite(20, data)
+        assert kept_state(kept.fs, JOURNAL, 20) is None
+    assert kept_state(kept.fs, JOURNAL, 10) == kept.states[10]
+    kept.change(10, state=b"\x93")
+    assert kept_state(kept.fs, JOURNAL, 10) is None
 
 
 def another_state(kept: Kept) -> None:
