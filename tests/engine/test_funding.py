@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from engine import events as e
 from engine import intents as i
+from engine import reduce_funding
 from engine.clock import clock_fault
 from engine.funding import EVERY_NS, LATE_S, PAGE, RETRY_NS, Funding
 from engine.inventory import pnl
@@ -94,6 +95,15 @@ def test_a_mark_of_a_settlement_that_has_passed_says_nothing_new() -> None:
     same = run.market.inventory
     run.push(mark(DUE_S + 100))
     assert run.market.inventory is same, "nothing is copied for what is known"
+    run.push(mark(DUE_S + 100, rate="0.002"))
+    assert funding(run).rate == D("0.002"), "another rate for the same settlement"
+    assert (funding(run).next_s, funding(run).settled_s) == (DUE_S + 100, DUE_S)
+    late = replace(mark(DUE_S + 101), next_funding_ms=1000 * (DUE_S + 101) + 999)
+    run.push(late)
+    same = run.market.inventory
+    assert same.funding.next_s == DUE_S + 101, "whole seconds"
+    run.push(late)
+    assert run.market.inventory is same
 
 
 # --- what counts --------------------------------------------------------------------------------
@@ -175,6 +185,25 @@ def test_nothing_held_is_nothing_unknown_but_it_is_asked_all_the_same() -> None:
     assert not funding(run).unknown
     run.push(page(payment(DUE_S, "-0.5")), query(run))
     assert funding(run).received == D("-0.5"), "the venue knows better"
+
+
+@pytest.mark.parametrize("legs", [Legs(5, 0), Legs(0, 5)], ids=["long", "short"])
+def test_one_leg_is_enough_to_be_paid_for(legs: Legs) -> None:
+    run = running(position=0)
+    inventory = replace(run.market.inventory, legs=legs)
+    assert reduce_funding.settled(replace(run.market, inventory=inventory), T0) == replace(
+        run.market,
+        inventory=replace(
+            inventory,
+            funding=replace(
+                inventory.funding,
+                settled_s=DUE_S,
+                next_s=0,
+                unknown=True,
+                ask_at_ns=T0 + S,
+            ),
+        ),
+    )
 
 
 def test_two_legs_that_make_up_for_each_other_are_paid_for_all_the_same() -> None:
@@ -328,3 +357,6 @@ def test_an_answer_to_a_query_that_is_made_no_more_changes_nothing(end: e.AnyEve
     assert before.request_seq == new
     run.push(end, old)
     assert funding(run) == before
+    run.push(e.RunStarted("r2", "paper", (), "{}", run.state.settings, (quoted(MARKET),)))
+    run.push(end, new)
+    assert list(run.state.markets) == [NAME], "its market is quoted no more"

@@ -10,20 +10,27 @@ from engine import intents as i
 from engine.gates import closed_gate
 from engine.orders import Pending, Status
 from engine.reconcile import LEFT
+from engine.reduce import reduce
+from engine.reduce_limits import own_room
 from engine.reduce_session import ADOPT_NS
-from engine.state import ReconStage
-from engine.types import OrderStatus, Settings, Side, Stp, VenueOrder
+from engine.state import PRIVATE, Link, MarketState, Recon, ReconStage, State
+from engine.strategy import load_strategy
+from engine.types import OrderStatus, Position, Settings, Side, Stp, VenueOrder
 from tests.engine.builders import (
     MARKET,
     NAME,
+    T0,
     Run,
     S,
+    balances,
     fill,
     fixed,
+    margin,
     new_order,
     quoted,
     quoting,
     snapshot,
+    started,
     venue_order,
 )
 
@@ -277,3 +284,72 @@ def test_a_stopping_run_begins_no_periodic_look() -> None:
     run.push(e.StopRequested("SIGTERM"))
     run.wait(6)
     assert run.market.recon.stage is ReconStage.DONE
+
+
+# --- what a run begins with -----------------------------------------------------------------------
+
+
+def test_a_run_begins_with_what_is_known_of_the_account_and_nothing_else() -> None:
+    before = State(
+        seq=7,
+        decided_seq=6,
+        decided=(i.QueryTime(),),
+        spot={"USDT": balances()[1]},
+        margin={"USDT": margin()},
+        positions={"BTC_PERP": Position("BTC_PERP", 1, 3, None, None)},
+        halted="a human looks",
+        latched="panic",
+        anomalies=3,
+        last_anomaly="the one before",
+        sent=9,
+        spent={"/api/v4/orders": T0 + S},
+        used={"/api/v4/orders": 2},
+    )
+    event = e.RunStarted("r2", "paper", (), "{}", Settings(requests_max=40), (QUOTED,))
+    strategy = load_strategy(QUOTED.strategy, QUOTED.parameters)
+    fresh = MarketState(
+        quoted=QUOTED,
+        strategy=strategy,
+        memory=strategy.initial_memory(),
+        recon=Recon(reason="start"),
+        touched_seq=8,
+    )
+    assert reduce(before, e.Record(8, T0, 0, event)) == State(
+        seq=8,
+        now_ns=T0,
+        decided_seq=6,
+        attention_seq=8,
+        markets={NAME: own_room(fresh)},
+        links={NAME: Link(), PRIVATE: Link()},
+        spot=before.spot,
+        margin=before.margin,
+        positions=before.positions,
+        run_id="r2",
+        mode="paper",
+        settings=event.settings,
+        sent_max=40,
+        anomalies=3,
+        last_anomaly="the one before",
+        spent=before.spent,
+        used=before.used,
+    )
+
+
+def test_each_market_that_is_left_with_orders_is_an_anomaly() -> None:
+    before, orders = quoting()
+    other = replace(QUOTED, market=replace(MARKET, name="ETH_USDT"))
+    event = e.RunStarted("r2", "paper", (), "{}", Settings(), (other,))
+    state = replace(before.state, anomalies=3)
+    record = e.Record(state.seq + 1, T0, 0, event)
+    after = reduce(state, record)
+    assert (after.anomalies, after.last_anomaly) == (
+        4,
+        f"{NAME}: not quoted by this run, but {len(orders)} orders live",
+    )
+    calm = replace(before.state, markets={NAME: started(QUOTED).market}, anomalies=3)
+    assert reduce(calm, record).anomalies == 3, "nothing rests on it"
+
+
+def test_time_goes_on_by_a_record_where_nothing_else_does() -> None:
+    after = reduce(State(seq=7), e.Record(8, T0, 0, e.TimerFired()))
+    assert (after.seq, after.now_ns, after.attention_seq) == (8, T0, 8)
