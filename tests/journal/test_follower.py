@@ -137,7 +137,13 @@ AT = HEADER_SIZE + sizes(range(1, 4))
 """Where the fourth record is, in a segment whose first three were given before."""
 FOURTH = encode_record_frame(4, payload(4))
 NEXT = AT + len(FOURTH)
-SPOILT = FOURTH[:-1] + bytes([FOURTH[-1] ^ 1])
+
+
+def spoilt(frame: bytes) -> bytes:
+    return frame[:-1] + bytes([frame[-1] ^ 1])
+
+
+SPOILT = spoilt(FOURTH)
 
 
 def followed(tail: bytes) -> tuple[SimFs, Follower]:
@@ -189,6 +195,16 @@ def test_a_frame_that_no_crash_explains_is_told_after_so_many_looks() -> None:
         assert str(raised.value).startswith(told)
 
 
+def test_looks_at_the_first_frame_are_counted_too() -> None:
+    fs = empty()
+    fs.overwrite(FIRST, encode_header(header(1, 1)) + spoilt(encode_record_frame(1, b"one")))
+    follower = Follower(fs, JOURNAL)
+    for _ in range(19):
+        assert look(follower) == waiting(1)
+    with pytest.raises(JournalError, match=f"offset {HEADER_SIZE} seq 1: expected frame crc"):
+        follower.poll()
+
+
 def test_looks_are_counted_anew_when_something_came() -> None:
     fs, follower = followed(FOURTH[:-1])
     for _ in range(POLLS_MAX - 1):
@@ -229,7 +245,7 @@ def test_records_that_came_just_before_the_next_segment_are_not_passed_over() ->
     """They were written between the look at the segment and the look at what is left of it."""
     fs, follower = followed(b"")
     fs.overwrite(SECOND, segment(2, range(5, 14)))
-    read, late = fs.read, segment(1, range(1, 5), closed=False)
+    read, late = fs.read, segment(1, range(1, 5), closed=False) + encode_mark(NEXT, NEXT)
 
     def reading(path: Path, start: int = 0, size: int = -1) -> bytes:
         data = read(path, start, size)

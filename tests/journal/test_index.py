@@ -190,7 +190,7 @@ def test_marks_between_records_are_stepped_over() -> None:
     data += encode_mark(len(data), len(data))
     fs.overwrite(THIRD, data)
     index = indexed(fs)
-    assert index.segments[3].blocks == (Block(14, starts[0], 12_500), Block(18, starts[4], 15_500))
+    assert index.segments[3].blocks == (Block(14, starts[0], 13_500), Block(18, starts[4], 16_500))
     assert index.segments[3].end == len(data)
     assert list(index.payloads(14, 19)) == pairs(range(14, 20))
 

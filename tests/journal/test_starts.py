@@ -9,6 +9,7 @@ from adapters.runtime.journal_base import Base, write_base
 from adapters.runtime.journal_copy import JournalCopy
 from adapters.runtime.journal_format import Header, Kind
 from adapters.runtime.journal_start import start_state, vouched_state
+from adapters.runtime.snapshots import from_snapshot
 from adapters.simulated_fs import SimFs
 from engine.codec import encode_record
 from engine.errors import JournalError
@@ -54,6 +55,9 @@ def test_one_of_other_code_is_good_enough_to_look_at_and_not_to_trade_on() -> No
     with pytest.raises(JournalError) as raised:
         start_state(fs, JOURNAL, exact=True)
     why = "the state it was cut with has another fingerprint here"
+    assert str(raised.value) == refused(why)
+    with pytest.raises(JournalError) as raised:
+        from_snapshot(fs, JOURNAL, b"code")
     assert str(raised.value) == refused(why)
 
 
