@@ -11,7 +11,10 @@ from msgspec.structs import replace
 
 from adapters.ports import SystemFs
 from adapters.runtime.journal import JournalWriter
+from adapters.runtime.journal_base import Base
 from adapters.runtime.journal_code import code_hash
+from adapters.runtime.journal_copy import JournalCopy
+from adapters.runtime.journal_format import Header, Kind
 from adapters.runtime.snapshots import (
     CRC_SIZE,
     EVERY,
@@ -194,6 +197,18 @@ def test_the_newest_the_one_before_and_the_first_of_the_segment_are_kept() -> No
     assert list_snapshots(kept.fs, JOURNAL) == [10, 20, 25]
     keeper.keep(kept.states[28])
     assert list_snapshots(kept.fs, JOURNAL) == [10, 25, 28]
+
+
+def test_those_around_the_beginning_of_each_segment_are_kept() -> None:
+    fs = SimFs()
+    copy = JournalCopy(fs, JOURNAL, Kind.EVENTS, Base())
+    header = Header(1, Kind.EVENTS, True, 1, bytes(32), bytes(32), bytes(32))
+    for first in (1, 11, 21):
+        copy.add(header, [(seq, b"record") for seq in range(first, first + 10)])
+    for seq in (4, 7, 8, 9, 10, 11, 15, 18, 19, 20, 21, 22, 26):
+        fs.open_new(JOURNAL / snapshot_name(seq)).close()
+    SnapshotKeeper(fs, JOURNAL, CODE, 22).keep(State(seq=30))
+    assert list_snapshots(fs, JOURNAL) == [4, 9, 10, 19, 20, 22, 30]
 
 
 def test_one_that_did_not_fit_goes_even_if_it_claims_to_be_newer() -> None:
