@@ -97,6 +97,8 @@ SEGMENTS = {
     "damaged": HEAD + frames(7, 9) + spoilt(frames(10, 10)) + frames(11, 12),
     "damaged at the end": HEAD + frames(7, 9) + spoilt(EMPTY),
     "one left out": HEAD + frames(7, 9) + frames(11, 12),
+    "a record without payload at the end": HEAD + frames(7, 9) + encode_record_frame(10, b""),
+    "another one without payload at the end": HEAD + frames(7, 9) + encode_record_frame(11, b""),
     "a mark of another place": HEAD + frames(7, 9) + encode_mark(9, 8) + frames(10, 12),
     "something behind the end": WHOLE + b"more",
     "another number of records": HEAD + frames(7, 9) + encode_close(4, bytes(32)),
