@@ -21,6 +21,10 @@ from engine.errors import ConfigError, QuotefoldError
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("adapters.cli.run:run", "Quote; paper by default, with a venue of its own."),
     "paper": ("adapters.cli.paper:paper", "Serve the paper venue alone."),
+    "backtest": (
+        "adapters.cli.backtest:backtest",
+        "Quote on recorded market data, in virtual time.",
+    ),
     "replay": ("adapters.cli.replay:replay", "Fold a journal; --verify proves the run."),
     "fills": ("adapters.cli.fills:fills", "Every fill: queue, latency, fee, edge, markouts."),
     "explain": ("adapters.cli.explain:explain", "Why one fill came, and what it cost."),

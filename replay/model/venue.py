@@ -39,18 +39,27 @@ PLENTY = Decimal(10**12)
 class ModelVenue:
     """Answers intents by the state of the exchange core."""
 
-    def __init__(self, found: Survey, now_ns: int) -> None:
-        """Build the exchange that a journal's market lists and balances describe."""
+    def __init__(
+        self, found: Survey, now_ns: int, config: core.ExchangeConfig | None = None
+    ) -> None:
+        """Build the exchange that a journal's market lists and balances describe.
+
+        Args:
+            found: What they say.
+            now_ns: Its time.
+            config: The exchange instead, with our account and those of others.
+        """
         self.markets = found.markets
         self._found = found
-        config = core.ExchangeConfig(
-            markets=tuple(
-                _spec(market, found.fees.get(name)) for name, market in found.markets.items()
-            ),
-            accounts=(_account(found), *core.FLOW_ACCOUNTS),
-        )
+        if config is None:
+            config = core.ExchangeConfig(
+                markets=tuple(
+                    spec_of(market, found.fees.get(name)) for name, market in found.markets.items()
+                ),
+                accounts=(account_of(found), *core.FLOW_ACCOUNTS),
+            )
         self.exchange = Exchange(config, now_ns // NS_PER_US)
-        self._account = self.exchange.accounts[ACCOUNT]
+        self.account = self.exchange.accounts[ACCOUNT]
         self._timers: dict[str, KillSwitchTimer] = {}
 
     # --- orders -------------------------------------------------------------------------------
@@ -75,7 +84,7 @@ class ModelVenue:
                 self.exchange.cancel_all(ACCOUNT, market, None, now_us)
                 return e.OrdersAllCancelled(market)
             case _:
-                return self._query(intent, now_ns)
+                return self.query(intent, now_ns)
 
     def _place(self, intent: i.PlaceOrders, now_us: int) -> e.AnyEvent:
         market = self.markets[intent.market]
@@ -119,31 +128,32 @@ class ModelVenue:
 
     # --- everything else ----------------------------------------------------------------------
 
-    def _query(self, intent: i.Intent, now_ns: int) -> e.AnyEvent | None:
+    def query(self, intent: i.Intent, now_ns: int) -> e.AnyEvent | None:
+        """Answer what concerns no order; None for what streams do."""
         now_s = now_ns // NS_PER_S
         match intent:
             case i.QueryOpenOrders(market, offset):
-                orders = [venue_order(o) for o in self._account.seats[market].orders.values()]
+                orders = [venue_order(o) for o in self.account.seats[market].orders.values()]
                 page = tuple(orders[offset : offset + PAGE_MAX])
                 return e.OpenOrdersListed(market, offset, page, offset + PAGE_MAX >= len(orders))
             case i.QueryFills(market, offset):
-                deals = [deal for deal in reversed(self._account.deals) if deal.market == market]
+                deals = [deal for deal in reversed(self.account.deals) if deal.market == market]
                 fills = tuple(venue_fill(deal) for deal in deals[offset : offset + PAGE_MAX])
                 return e.FillsListed(market, offset, fills, offset + PAGE_MAX >= len(deals))
             case i.QuerySpotBalances():
                 return e.SpotBalancesListed(
                     tuple(
-                        SpotBalance(asset, _amount(funds.available), _amount(funds.freeze))
-                        for asset, funds in self._account.spot.items()
+                        SpotBalance(asset, amount_of(funds.available), amount_of(funds.freeze))
+                        for asset, funds in self.account.spot.items()
                     )
                 )
             case i.QueryMarginBalances():
                 return e.MarginBalancesListed(
                     tuple(
                         MarginBalance(
-                            asset, _amount(units), Decimal(0), _amount(units), _amount(units)
+                            asset, amount_of(units), Decimal(0), amount_of(units), amount_of(units)
                         )
-                        for asset, units in self._account.collateral.items()
+                        for asset, units in self.account.collateral.items()
                     )
                 )
             case i.QueryPositions(market):
@@ -168,7 +178,7 @@ class ModelVenue:
     def _positions(self, market: str) -> tuple[Position, ...]:
         found = []
         for name in (market,) if market else tuple(self.markets):
-            lots = self._account.seats[name].lots + self._found.positions.get(name, 0)
+            lots = self.account.seats[name].lots + self._found.positions.get(name, 0)
             if lots and self.markets[name].product is not Product.SPOT:
                 found.append(Position(name, 1, lots, None, None))
         return tuple(found)
@@ -234,7 +244,7 @@ def venue_fill(deal: core.Deal) -> VenueFill:
         role=Role(deal.role),
         price=deal.ticks,
         qty=deal.lots,
-        fee=_amount(deal.fee),
+        fee=amount_of(deal.fee),
         fee_asset=deal.fee_asset,
         venue_us=deal.time_us,
     )
@@ -246,11 +256,13 @@ def refusal(found: core.Reject) -> Refusal:
     return Refusal(found.http, found.code, key, texts[0])
 
 
-def _amount(units: int) -> Decimal:
+def amount_of(units: int) -> Decimal:
+    """Return units of the core as an amount of their asset."""
     return canonical(Decimal(units).scaleb(-core.UNIT_DECIMALS, context=EXACT))
 
 
-def _spec(market: Market, fees: e.FeesListed | None) -> core.MarketSpec:
+def spec_of(market: Market, fees: e.FeesListed | None) -> core.MarketSpec:
+    """Return a market of the engine as one of the core, without funding."""
     maker = market.maker_fee_rate if fees is None else fees.maker_fee_rate
     taker = market.taker_fee_rate if fees is None else fees.taker_fee_rate
     return core.MarketSpec(
@@ -272,7 +284,8 @@ def _spec(market: Market, fees: e.FeesListed | None) -> core.MarketSpec:
     )
 
 
-def _account(found: Survey) -> core.AccountSpec:
+def account_of(found: Survey) -> core.AccountSpec:
+    """Return our account of the core with the funds that were found."""
     spot, collateral = {}, {}
     for market in found.markets.values():
         for asset in (market.base_asset, market.quote_asset):

@@ -1,0 +1,100 @@
+"""How a backtest went, in words and as JSON, and how far it is."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from adapters.cli.summary import summarize, summary_text
+from adapters.runtime.run import RunOutcome
+from adapters.runtime.sequencer import Counts
+from adapters.runtime.snapshots import Recovery
+from engine.state import State
+from replay.backtest.run import Plan, Tell
+from replay.backtest.world import Played
+
+NS_PER_S = 1_000_000_000
+
+
+def outcome_of(played: Played) -> RunOutcome:
+    """Return a backtest as a run went."""
+    return RunOutcome(
+        ended=played.ended,
+        state=played.state,
+        counts=Counts(played.events, played.decisions, played.requests, played.requests),
+        fingerprint=played.fingerprint,
+        started_ns=played.started_ns,
+        ended_ns=played.ended_ns,
+        recovery=Recovery(State()),
+    )
+
+
+def summary_of(played: Played, plan: Plan, journal: Path) -> dict[str, Any]:
+    """Sum a backtest up: a run's summary, and what it was made from.
+
+    It tells nothing of when or how fast it was made, so equal backtests have equal summaries.
+    """
+    latency = plan.latency
+    told = f"constant {latency.constant_ns / 1e6:g} ms"
+    if latency.journal:
+        told = f"{'sampled' if latency.sampled else 'measured'} from {latency.journal}"
+    return {
+        **summarize(outcome_of(played), str(journal)),
+        "backtest": True,
+        "label": plan.label,
+        "data": {**{name: list(files) for name, files in plan.files.items()}},
+        "journals": list(plan.journals),
+        "latency": told,
+        "queue": plan.queue,
+        "seed": plan.seed,
+        "refused": played.refused,
+    }
+
+
+def print_played(played: Played, plan: Plan, journal: Path, took_ns: int, *, as_json: bool) -> None:
+    """Print what came of a backtest."""
+    summary = summary_of(played, plan, journal)
+    took_s = took_ns / NS_PER_S
+    if as_json:
+        speed = {"moves": played.moves, "took_s": round(took_s, 3)}
+        click.echo(json.dumps({**summary, **speed}))
+        return
+    click.echo(summary_text(summary))
+    click.echo(
+        f"\nBACKTEST, {plan.label}: latency {summary['latency']}, queue {plan.queue}, seed"
+        f" {plan.seed}; {played.refused} refused by the venue"
+    )
+    if played.moves:
+        rate = played.moves / took_s if took_s else 0.0
+        click.echo(f"{played.moves:,} market data messages in {took_s:.1f} s, {rate:,.0f} a second")
+    else:
+        click.echo("it was there already, and was not played again")
+
+
+@contextmanager
+def progress(*, as_json: bool) -> Iterator[Tell | None]:
+    """Show on a terminal how far a backtest is."""
+    if as_json or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    first_ns = 0
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading", total=None)
+
+        def tell(moves: int, at_ns: int) -> None:
+            nonlocal first_ns
+            first_ns = first_ns or at_ns
+            passed_s = (at_ns - first_ns) // NS_PER_S
+            bar.update(task, description=f"{passed_s:,} s of market, {moves:,} messages")
+
+        yield tell

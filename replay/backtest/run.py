@@ -1,0 +1,259 @@
+"""One backtest from its plan to a journal on the disk.
+
+A backtest that was killed leaves a journal without an end. The same plan gives the same bytes, so
+the next call begins anew in its place; one that is whole already is not played again.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from adapters.ports import Fs
+from adapters.runtime.journal import JournalWriter
+from adapters.runtime.journal_format import SEGMENT_BYTES, segment_number
+from adapters.runtime.journal_read import LOCK_NAME
+from engine.account import check_assets
+from engine.codec import schema_hash
+from engine.errors import ConfigError, JournalError
+from engine.events import Decided, Fingerprint, RequestSent, RunEnded, RunStarted
+from engine.reduce import HANDLERS
+from engine.state import State
+from engine.types import Quoted, Settings
+from replay.backtest.latency import Constant, Latency, Measured, Sampled
+from replay.backtest.moves import Move, together, until
+from replay.backtest.rows import read_moves
+from replay.backtest.tape import journal_moves
+from replay.backtest.venue import BacktestVenue, funded
+from replay.backtest.world import Played, World
+from replay.model.survey import Survey, survey
+from replay.read import read_records
+
+MODE = "backtest"
+LABEL = "Binance data in WhiteBIT framing"
+"""Of every result made from recorded files."""
+JOURNAL_LABEL = "market data of a captured journal"
+
+
+class LatencySpec(msgspec.Struct, frozen=True):
+    """How long everything takes."""
+
+    constant_ns: int = 5_000_000
+    """Of each leg, unless a journal tells."""
+    journal: str = ""
+    """Whose legs are taken."""
+    sampled: bool = False
+    """Drawn one by one, not their medians."""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What to play; equal plans give equal journals."""
+
+    quoted: tuple[Quoted, ...]
+    settings: Settings
+    config: str
+    """The configuration as JSON, without secrets."""
+    files: dict[str, tuple[str, ...]] = {}
+    """Market -> its recordings, one after the other."""
+    journals: tuple[str, ...] = ()
+    """Captured journals, one after the other."""
+    latency: LatencySpec = LatencySpec()
+    queue: str = "risk_averse"
+    seed: int = 1
+    begin_ns: int = 0
+    """When the engine begins; 0: with the data."""
+    end_ns: int = 0
+    """When it is told to stop; 0: with the data."""
+    versions: tuple[tuple[str, str], ...] = ()
+    code: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What every result is to be called."""
+        return LABEL if self.files else JOURNAL_LABEL
+
+
+Tell = Callable[[int, int], None]
+"""Told of progress: moves so far, and the time."""
+
+
+def run_backtest(
+    fs: Fs,
+    plan: Plan,
+    journal: Path,
+    tell: Tell | None = None,
+    *,
+    segment_bytes: int = SEGMENT_BYTES,
+) -> Played:
+    """Play a plan into a journal, or read what came of it where that was done.
+
+    Args:
+        fs: Where data and journals are.
+        plan: What to play.
+        journal: Directory of the journal.
+        tell: Told of progress now and then.
+        segment_bytes: As for `JournalWriter.open`.
+
+    Raises:
+        ConfigError: the plan cannot be played, or the journal is another one.
+        JournalError: the disk refused.
+    """
+    started = _started(fs, plan)
+    done = _found(fs, journal, started)
+    if done is not None:
+        return done
+    moves, begin_ns = moves_of(fs, plan)
+    if plan.end_ns:
+        moves = until(moves, plan.end_ns)
+    told = _survey(fs, plan)
+    venue = BacktestVenue(funded(plan.quoted, told.fees), max(begin_ns, plan.begin_ns))
+    config_hash = hashlib.sha256(started.config.encode()).digest()
+    writer, _ = JournalWriter.open(
+        fs, journal, schema_hash(), config_hash, segment_bytes=segment_bytes
+    )
+    latency = _latency(fs, plan)
+    with writer, _uncollected():
+        world = World(venue, writer, started, latency, plan.queue, max(begin_ns, plan.begin_ns))
+        return world.run(moves, tell)
+
+
+def moves_of(fs: Fs, plan: Plan) -> tuple[Iterator[Move], int]:
+    """Return what others do in a plan, and when the data of every market has begun.
+
+    Raises:
+        ConfigError: the data cannot be used.
+    """
+    names = [quoted.market.name for quoted in plan.quoted]
+    sources = []
+    for number, quoted in enumerate(plan.quoted):
+        market = quoted.market
+        paths = [Path(file) for file in plan.files.get(market.name, ())]
+        if paths and plan.journals:
+            raise ConfigError("--data: expected recordings or journals, found both")
+        if paths:
+            decimals = market.price_decimals, market.qty_decimals
+            sources.append(read_moves(fs, paths, number, *decimals))
+        else:
+            journals = [Path(journal) for journal in plan.journals]
+            sources.append(journal_moves(fs, journals, market.name, number))
+    return together(sources, names)
+
+
+def span(fs: Fs, plan: Plan) -> tuple[int, int]:
+    """Return when the data of a plan begins, and when it ends."""
+    moves, begin_ns = moves_of(fs, plan)
+    end_ns = begin_ns
+    for move in moves:
+        end_ns = move[0]
+    return begin_ns, end_ns
+
+
+def _survey(fs: Fs, plan: Plan) -> Survey:
+    # What a journal's run was charged, it is charged again.
+    return survey(read_records(fs, Path(plan.journals[0]))) if plan.journals else Survey()
+
+
+def _latency(fs: Fs, plan: Plan) -> Latency:
+    spec = plan.latency
+    if not spec.journal:
+        return Constant(spec.constant_ns)
+    legs = survey(read_records(fs, Path(spec.journal))).latencies
+    return Sampled(legs, plan.seed) if spec.sampled else Measured(legs)
+
+
+def _started(fs: Fs, plan: Plan) -> RunStarted:
+    check_assets(plan.settings, plan.quoted)
+    if any(quoted.hedged for quoted in plan.quoted):
+        raise ConfigError("engine.hedge_mode: expected false, a backtest is of one-way accounts")
+    told = {
+        "label": plan.label,
+        "data": {name: [_digest(fs, f) for f in files] for name, files in plan.files.items()},
+        "journals": list(plan.journals),
+        "latency": msgspec.to_builtins(plan.latency),
+        "queue": plan.queue,
+        "seed": plan.seed,
+        "begin_ns": plan.begin_ns,
+        "end_ns": plan.end_ns,
+    }
+    config = msgspec.json.decode(plan.config)
+    text = msgspec.json.encode({"backtest": told, **config}).decode()
+    return RunStarted(
+        run_id=hashlib.sha256(text.encode()).hexdigest()[:6],
+        mode=MODE,
+        versions=plan.versions,
+        config=text,
+        settings=plan.settings,
+        quoted=plan.quoted,
+        hedge_mode=False,
+        code=plan.code,
+    )
+
+
+def _digest(fs: Fs, file: str) -> dict[str, str]:
+    path = Path(file)
+    try:
+        data = fs.read(path)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ConfigError(
+            f"--data {file}: expected a recording or a journal, found: {reason}"
+        ) from error
+    # Its name and not its place: the same data gives the same journal everywhere.
+    return {"file": path.name, "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def _found(fs: Fs, journal: Path, started: RunStarted) -> Played | None:
+    # What is there already: all of this backtest, a part of it that is begun anew, or another.
+    names = [name for name in fs.list_dir(journal) if name != LOCK_NAME]
+    if not names:
+        return None
+    state, first, events, decisions, requests = State(), None, 0, 0, 0
+    ended, digest, begun_ns = None, b"", 0
+    try:
+        for record in read_records(fs, journal):
+            event: Any = record.event
+            if first is None:
+                first, begun_ns = event, record.recv_ns
+                if event != started:
+                    break
+            state = HANDLERS[type(event)](state, record, event)
+            kind = type(event)
+            decisions += kind is Decided
+            requests += kind is RequestSent
+            events += kind not in (Decided, RequestSent, Fingerprint)
+            if kind is Fingerprint:
+                digest = event.digest
+            elif kind is RunEnded:
+                ended = event
+    except JournalError:
+        # It was killed in the middle of a write.
+        ended = None
+    strange = [name for name in names if segment_number(name) is None]
+    if strange or first not in (None, started):
+        raise ConfigError(
+            f"{journal}: expected an empty directory or the journal of this very backtest, found"
+            " something else; name another directory with --journal"
+        )
+    if ended is not None:
+        return Played(ended, state, digest, begun_ns, state.now_ns, 0, events, decisions, requests)
+    for name in names:
+        fs.remove(journal / name)
+    return None
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    # Playing makes hardly any reference cycles, and looking for them is a tenth of the time.
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -1,0 +1,443 @@
+"""Engine and venue in virtual time: others move as recorded, and the engine quotes among them.
+
+Theory of operation. Three lines of timed messages meet: what others do at the venue, what reaches
+the venue from us, and what reaches the engine. The earliest of all is next, so time never steps
+back. What the engine is told waits in its inbox; a turn of its loop takes all that has come, folds
+it, and decides once, as the live loop does. A turn keeps it busy for `TURN_NS`, and what comes
+meanwhile waits for the next. Everything that is drawn comes from one seed, so equal inputs give
+equal records.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from adapters.paper.core import model as core
+from adapters.runtime.journal import JournalWriter
+from adapters.whitebit.outbound import STREAM_INTENTS, outbound
+from adapters.whitebit.signing import NonceSource
+from engine import events as e
+from engine import intents as i
+from engine.codec import encode_record
+from engine.reduce import HANDLERS
+from engine.session import ending
+from engine.state import PRIVATE, State, fingerprint
+from engine.step import NOTHING_TO_DO, decide
+from engine.types import Market, Product
+from replay.backtest.crowd import Crowd
+from replay.backtest.latency import Latency
+from replay.backtest.moves import DEPTH, TOUCH, Move
+from replay.backtest.venue import BacktestVenue
+from replay.model.background import ModelBackground
+from replay.model.venue import ACCOUNT, NS_PER_US, private_events
+from replay.queue_models import queue_model
+
+TICK_NS = 100_000_000
+"""The live loop's timer."""
+TURN_NS = 50_000
+"""A turn of the live loop, from a frame to signed bytes: the p99 of `make bench` here."""
+SECOND_NS = 1_000_000_000
+FINGERPRINT_EVERY = 1000
+"""Records between two fingerprints, as in a run."""
+SHOWN_LEVELS = 10
+"""Levels a side of a perpetual's book from which its mark and premium are worked out."""
+PROGRESS_EVERY = 4_096
+"""Moves between two words of progress, and between two writes to the journal at most."""
+LATE_NS = 30 * SECOND_NS
+"""An orderly end takes this long at most; the engine gives up before."""
+
+Call = Callable[..., None]
+
+
+class Played(msgspec.Struct):
+    """What a backtest came to."""
+
+    ended: e.RunEnded
+    state: State
+    fingerprint: bytes
+    started_ns: int
+    ended_ns: int
+    moves: int = 0
+    """What others did: rows of the recordings."""
+    events: int = 0
+    """Records that are no decision, request or fingerprint."""
+    decisions: int = 0
+    requests: int = 0
+    refused: int = 0
+    """Requests, or orders of one, that the venue refused."""
+
+
+class World:
+    """One backtest."""
+
+    def __init__(
+        self,
+        venue: BacktestVenue,
+        journal: JournalWriter,
+        started: e.RunStarted,
+        latency: Latency,
+        queue: str,
+        now_ns: int,
+    ) -> None:
+        """Begin the run at a moment.
+
+        Args:
+            venue: With the run's markets.
+            journal: An empty one.
+            started: First record of the run.
+            latency: Of requests, answers, pushes and market data.
+            queue: Name of the queue model.
+            now_ns: When it begins.
+
+        Raises:
+            ConfigError: no such queue model.
+        """
+        self._venue = venue
+        self._journal = journal
+        self._latency = latency
+        self._now_ns = now_ns
+        self._markets: dict[str, Market] = {q.market.name: q.market for q in started.quoted}
+        self.crowds = [self._crowd(started, name, queue) for name in self._markets]
+        self._by_name = {crowd.name: crowd for crowd in self.crowds}
+        self._perpetuals = [
+            name for name, m in self._markets.items() if m.product is Product.PERPETUAL
+        ]
+        self._nonces = NonceSource(lambda: self._now_ns)
+        self._state = State()
+        self._mail: deque[tuple[int, e.AnyEvent]] = deque()
+        self._inbox: list[tuple[int, int, Call, tuple[object, ...]]] = []
+        self._reaching: list[tuple[int, int, Call, tuple[object, ...]]] = []
+        self._posted = self._pushed_ns = self._told_ns = 0
+        self._busy_ns = 0
+        self._next_ns = now_ns
+        self._open: dict[str, None] = {}
+        self._frames_sent = self._decisions = self._requests = self._refused = 0
+        self._fingerprints = self._moves = 0
+        self._next_fingerprint = FINGERPRINT_EVERY
+        self._started_ns = now_ns
+        self._take(started, now_ns)
+        self._later(now_ns, self._nothing)
+        self._later(now_ns + TICK_NS, self._tick)
+
+    def _crowd(self, started: e.RunStarted, name: str, queue: str) -> Crowd:
+        model = queue_model(queue, self._markets[name].qty_decimals)
+        background = ModelBackground(self._venue.exchange, name, ACCOUNT, model)
+        seat = self._venue.account.seats[name]
+        return Crowd(background, seat, started.settings.depth_limit)
+
+    def run(self, moves: Iterable[Move], told: Callable[[int, int], None] | None = None) -> Played:
+        """Let the moves of others happen, then let the engine stop in good order.
+
+        Args:
+            moves: In the order of time, from the beginning of the run on.
+            told: Told of progress: moves so far, and the time.
+        """
+        crowds, tell = self.crowds, self._tell
+        count = 0
+        for move in moves:
+            count += 1
+            at_ns = move[0]
+            while self._next_ns <= at_ns:
+                self._turn()
+            self._now_ns = at_ns
+            crowd = crowds[move[1]]
+            kind = move[2]
+            now_us = at_ns // NS_PER_US
+            if kind == TOUCH:
+                _, _, _, told_ns, seq, bid, bid_lots, ask, ask_lots = move
+                best = crowd.touch(now_us, seq, bid, bid_lots, ask, ask_lots)
+                if best is not None:
+                    tell(told_ns, best)
+            elif kind == DEPTH:
+                crowd.depth(now_us, *move[4:])
+                tell(move[3], crowd.book(now_us, is_snapshot=False))
+                best = crowd.ticker(now_us)
+                if best is not None:
+                    tell(move[3], best)
+            else:
+                tell(move[3], crowd.trade(now_us, *move[4:]))
+                if crowd.acted:
+                    self._look(crowd, move[3])
+            if crowd.acted:
+                crowd.acted = False
+                self._push_private(move[3])
+            if not count % PROGRESS_EVERY:
+                self._journal.flush()
+                if told is not None:
+                    told(count, at_ns)
+        self._moves = count
+        return self._finish()
+
+    def _finish(self) -> Played:
+        self._later(self._now_ns + 1, self._take_now, e.StopRequested("the data is over"))
+        until_ns = self._now_ns + LATE_NS
+        ended = None
+        while ended is None and self._next_ns <= until_ns:
+            self._turn()
+            ended = ending(self._state)
+        ended = ended or e.RunEnded(clean=False, reason="did not end in time")
+        self._take(ended, self._now_ns)
+        digest = self._fingerprint()
+        self._journal.sync()
+        own = self._decisions + self._requests + self._fingerprints
+        return Played(
+            ended=ended,
+            state=self._state,
+            fingerprint=digest,
+            started_ns=self._started_ns,
+            ended_ns=self._now_ns,
+            moves=self._moves,
+            events=self._state.seq - own,
+            decisions=self._decisions,
+            requests=self._requests,
+            refused=self._refused,
+        )
+
+    # --- time ---------------------------------------------------------------------------------
+
+    def _later(self, at_ns: int, call: Call, *arguments: object) -> None:
+        # Something reaches the engine.
+        self._posted += 1
+        heapq.heappush(self._inbox, (at_ns, self._posted, call, arguments))
+        self._next_ns = min(self._next_ns, max(at_ns, self._busy_ns))
+
+    def _tell(self, told_ns: int, event: e.AnyEvent) -> None:
+        # Market data; frames never overtake each other.
+        told_ns = told_ns or self._now_ns + self._latency.feed_ns()
+        if told_ns < self._told_ns:
+            told_ns = self._told_ns
+        self._told_ns = told_ns
+        self._mail.append((told_ns, event))
+        wake_ns = self._busy_ns
+        if told_ns > wake_ns:
+            wake_ns = told_ns
+        if wake_ns < self._next_ns:
+            self._next_ns = wake_ns
+
+    def _turn(self) -> None:
+        # The earliest of what reaches the venue and of what reaches the engine.
+        reaching = self._reaching
+        wake_ns = self._wake_ns()
+        if reaching and reaching[0][0] < wake_ns:
+            self._now_ns, _, call, arguments = heapq.heappop(reaching)
+            call(*arguments)
+            wake_ns = self._wake_ns()
+        else:
+            self._now_ns = wake_ns
+            self._live(wake_ns)
+            wake_ns = self._wake_ns()
+        self._next_ns = min(wake_ns, reaching[0][0]) if reaching else wake_ns
+
+    def _wake_ns(self) -> int:
+        # There is always a timer in the inbox.
+        at_ns = self._inbox[0][0]
+        if self._mail and self._mail[0][0] < at_ns:
+            at_ns = self._mail[0][0]
+        return max(at_ns, self._busy_ns)
+
+    def _live(self, now_ns: int) -> None:
+        # One turn of the engine: all that has come, then one decision about it.
+        mail, inbox, take = self._mail, self._inbox, self._take
+        before = self._state.seq
+        while True:
+            inbox_ns = inbox[0][0]
+            if mail and mail[0][0] <= inbox_ns:
+                recv_ns, event = mail[0]
+                if recv_ns > now_ns:
+                    break
+                mail.popleft()
+                if event.market in self._open:  # type: ignore[union-attr]
+                    take(event, recv_ns)
+            elif inbox_ns <= now_ns:
+                _, _, call, arguments = heapq.heappop(inbox)
+                self._now_ns = inbox_ns
+                call(*arguments)
+            else:
+                break
+        self._now_ns = now_ns
+        if self._state.seq != before:
+            self._decide(now_ns)
+            self._busy_ns = now_ns + TURN_NS
+
+    # --- the engine ---------------------------------------------------------------------------
+
+    def _take(self, event: e.AnyEvent, recv_ns: int, cause_seq: int = 0) -> None:
+        state = self._state
+        seq = state.seq + 1
+        record = e.Record(seq, recv_ns, cause_seq, event)
+        self._journal.append(seq, encode_record(record))
+        self._state = HANDLERS[type(event)](state, record, event)
+
+    def _take_now(self, event: e.AnyEvent) -> None:
+        self._take(event, self._now_ns)
+
+    def _nothing(self) -> None:
+        # The first decision, which opens the streams, waits for no timer.
+        self._next_ns = self._now_ns
+
+    def _tick(self) -> None:
+        now_ns = self._now_ns
+        self._take(e.TimerFired(), now_ns)
+        self._later(now_ns + TICK_NS, self._tick)
+        self._let_venue_act(now_ns)
+
+    def _decide(self, now_ns: int) -> None:
+        state = self._state
+        decision = decide(state)
+        self._take(decision, now_ns, state.seq)
+        self._decisions += 1
+        if decision is not NOTHING_TO_DO and decision.intents:
+            self._send(decision, now_ns)
+        if self._state.seq >= self._next_fingerprint:
+            self._fingerprint()
+            self._journal.flush()
+            self._journal.catch_up()
+
+    def _fingerprint(self) -> bytes:
+        digest = fingerprint(self._state)
+        self._take(e.Fingerprint(digest), self._state.now_ns, self._state.seq)
+        self._fingerprints += 1
+        self._next_fingerprint = self._state.seq + FINGERPRINT_EVERY
+        return digest
+
+    def _send(self, decision: e.Decided, now_ns: int) -> None:
+        decided_seq, settings = self._state.seq, self._state.settings
+        for index, intent in enumerate(decision.intents):
+            is_stream = type(intent) in STREAM_INTENTS
+            if is_stream:
+                self._frames_sent += 1
+                nonce = self._frames_sent
+            else:
+                self._nonces.offset_ms = self._state.clock_offset_ns // 1_000_000
+                nonce = self._nonces.draw()
+            request = outbound(intent, nonce, self._markets, settings)
+            sent = e.RequestSent(index, nonce, request.method, request.path, request.body)
+            self._take(sent, now_ns, decided_seq)
+            self._requests += 1
+            if is_stream:
+                self._stream(intent)
+            else:
+                there_ns = now_ns + self._latency.there_ns()
+                self._reach(there_ns, self._ask, self._state.seq, intent, request.path)
+
+    def _reach(self, at_ns: int, call: Call, *arguments: object) -> None:
+        self._posted += 1
+        heapq.heappush(self._reaching, (at_ns, self._posted, call, arguments))
+
+    def _answer(self, seq: int, event: e.AnyEvent) -> None:
+        if seq in self._state.requests:
+            self._take(event, self._now_ns, seq)
+
+    # --- the venue ----------------------------------------------------------------------------
+
+    def _ask(self, seq: int, intent: i.Intent, path: str) -> None:
+        now_us = self._now_ns // NS_PER_US
+        crowd = self._by_name.get(getattr(intent, "market", ""))
+        if crowd is not None:
+            self._prepare(crowd, intent, now_us)
+        answer = self._venue.answer(intent, path, self._now_ns)
+        self._count(answer)
+        if crowd is not None:
+            self._look(crowd, 0)
+            crowd.acted = False
+        self._push_private(0)
+        if answer is not None:
+            self._later(self._now_ns + self._latency.back_ns(), self._answer, seq, answer)
+
+    def _prepare(self, crowd: Crowd, intent: i.Intent, now_us: int) -> None:
+        if isinstance(intent, i.PlaceOrders):
+            for new in intent.orders:
+                crowd.before_order(core.Side(new.side), new.price, now_us)
+        elif isinstance(intent, i.ModifyOrder):
+            held = self._venue.account.seats[crowd.name].client_ids.get(intent.client_order_id)
+            if held is not None:
+                crowd.before_order(held.side, intent.price, now_us)
+
+    def _count(self, answer: e.AnyEvent | None) -> None:
+        if isinstance(answer, e.RequestRefused | e.RequestThrottled):
+            self._refused += 1
+        elif isinstance(answer, e.OrdersPlaced):
+            self._refused += len([r for r in answer.results if r.refusal is not None])
+
+    def _look(self, crowd: Crowd, told_ns: int) -> None:
+        crowd.after_us()
+        best = crowd.ticker(self._now_ns // NS_PER_US)
+        if best is not None:
+            self._tell(told_ns, best)
+
+    def _push_private(self, told_ns: int) -> None:
+        # What others caused is told when their own frame is, what we caused takes a push's time.
+        # Frames of one connection never overtake each other.
+        notices = self._venue.exchange.drain()
+        events = private_events(notices)
+        if not events:
+            return
+        for crowd in self.crowds:
+            self._look(crowd, told_ns)
+        for event in events:
+            at_ns = told_ns or self._now_ns + self._latency.push_ns()
+            self._pushed_ns = max(self._pushed_ns, at_ns)
+            self._later(self._pushed_ns, self._push, event)
+
+    def _push(self, event: e.AnyEvent) -> None:
+        if PRIVATE in self._open:
+            self._take(event, self._now_ns)
+
+    def _let_venue_act(self, now_ns: int) -> None:
+        # Timers of the kill-switch, and what perpetuals do at whole seconds.
+        now_us = now_ns // NS_PER_US
+        is_second = now_ns // SECOND_NS != (now_ns - TICK_NS) // SECOND_NS
+        if is_second:
+            for name in self._perpetuals:
+                self._by_name[name].show(SHOWN_LEVELS, now_us)
+        self._venue.exchange.advance(now_us)
+        self._push_private(0)
+        if is_second:
+            for name in self._perpetuals:
+                mark = self._venue.mark(name)
+                if mark is not None:
+                    self._tell(0, mark)
+
+    # --- streams ------------------------------------------------------------------------------
+
+    def _stream(self, intent: i.Intent) -> None:
+        stream, legs = str(getattr(intent, "stream", "")), self._latency
+        later_ns = self._now_ns + legs.there_ns() + legs.push_ns()
+        match intent:
+            case i.OpenStream():
+                self._later(later_ns, self._opened, stream)
+            case i.CloseStream():
+                self._later(later_ns, self._closed, stream)
+            case i.Ping():
+                self._later(later_ns, self._pong, stream)
+            case i.Resubscribe():
+                self._later(later_ns, self._snapshot, stream)
+
+    def _opened(self, stream: str) -> None:
+        if stream not in self._state.links:
+            return
+        self._open[stream] = None
+        self._take_now(e.StreamOpened(stream))
+        self._take_now(e.StreamReady(stream))
+        if stream != PRIVATE:
+            self._snapshot(stream)
+
+    def _snapshot(self, market: str) -> None:
+        # What was on its way is older, so it is not waited for.
+        crowd = self._by_name[market]
+        if market in self._open and crowd.is_open:
+            self._mail = deque(item for item in self._mail if item[1].market != market)  # type: ignore[union-attr]
+            self._take_now(crowd.book(self._now_ns // NS_PER_US, is_snapshot=True))
+
+    def _pong(self, stream: str) -> None:
+        if stream in self._open:
+            self._take_now(e.PongReceived(stream))
+
+    def _closed(self, stream: str) -> None:
+        self._open.pop(stream, None)
+        if stream in self._state.links:
+            self._take_now(e.StreamClosed(stream, "closed by us", 0))
