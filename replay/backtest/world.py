@@ -2,10 +2,9 @@
 
 Theory of operation. Three lines of timed messages meet: what others do at the venue, what reaches
 the venue from us, and what reaches the engine. The earliest of all is next, so time never steps
-back. What the engine is told waits in its inbox; a turn of its loop takes all that has come, folds
-it, and decides once, as the live loop does. A turn keeps it busy for `TURN_NS`, and what comes
-meanwhile waits for the next. Everything that is drawn comes from one seed, so equal inputs give
-equal records.
+back. What the engine is told waits for the next turn of its loop, which takes `TURN_NS` from the
+first thing that waits to the decision: all that has come by then is folded, and decided on once, as
+in the live loop. Everything that is drawn comes from one seed, so equal inputs give equal records.
 """
 
 from __future__ import annotations
@@ -39,7 +38,8 @@ from replay.queue_models import queue_model
 TICK_NS = 100_000_000
 """The live loop's timer."""
 TURN_NS = 50_000
-"""A turn of the live loop, from a frame to signed bytes: the p99 of `make bench` here."""
+"""From the first frame that waits to the decision: its way through the WebSocket, the task that
+wakes, the fold. `make bench` measures more on most machines."""
 SECOND_NS = 1_000_000_000
 FINGERPRINT_EVERY = 1000
 """Records between two fingerprints, as in a run."""
@@ -115,7 +115,6 @@ class World:
         self._inbox: list[tuple[int, int, Call, tuple[object, ...]]] = []
         self._reaching: list[tuple[int, int, Call, tuple[object, ...]]] = []
         self._posted = self._pushed_ns = self._told_ns = 0
-        self._busy_ns = 0
         self._next_ns = now_ns
         self._open: dict[str, None] = {}
         self._frames_sent = self._decisions = self._requests = self._refused = 0
@@ -205,7 +204,7 @@ class World:
         # Something reaches the engine.
         self._posted += 1
         heapq.heappush(self._inbox, (at_ns, self._posted, call, arguments))
-        self._next_ns = min(self._next_ns, max(at_ns, self._busy_ns))
+        self._next_ns = min(self._next_ns, at_ns + TURN_NS)
 
     def _tell(self, told_ns: int, event: MarketData) -> None:
         # Market data; frames never overtake each other.
@@ -215,27 +214,18 @@ class World:
             told_ns = self._told_ns
         self._told_ns = told_ns
         self._mail.append((told_ns, event))
-        wake_ns = self._busy_ns
-        if told_ns > wake_ns:
-            wake_ns = told_ns
-        if wake_ns < self._next_ns:
-            self._next_ns = wake_ns
+        if told_ns + TURN_NS < self._next_ns:
+            self._next_ns = told_ns + TURN_NS
 
     def _turn(self) -> None:
         # The earliest of what reaches the venue and of what reaches the engine.
-        reaching, busy_ns = self._reaching, self._busy_ns
-        wake_ns = self._due_ns()
-        if wake_ns < busy_ns:
-            wake_ns = busy_ns
+        reaching, wake_ns = self._reaching, self._due_ns() + TURN_NS
         if reaching and reaching[0][0] < wake_ns:
             self._now_ns, _, call, arguments = heapq.heappop(reaching)
             call(*arguments)
         else:
             self._live(wake_ns)
-            busy_ns = self._busy_ns
-        next_ns = self._due_ns()
-        if next_ns < busy_ns:
-            next_ns = busy_ns
+        next_ns = self._due_ns() + TURN_NS
         if reaching and reaching[0][0] < next_ns:
             next_ns = reaching[0][0]
         self._next_ns = next_ns
@@ -272,7 +262,6 @@ class World:
         self._now_ns = now_ns
         if self._state.seq != before:
             self._decide(now_ns)
-            self._busy_ns = now_ns + TURN_NS
 
     # --- the engine ---------------------------------------------------------------------------
 
@@ -296,7 +285,7 @@ class World:
 
     def _nothing(self) -> None:
         # The first decision, which opens the streams, waits for no timer.
-        self._next_ns = self._now_ns
+        pass
 
     def _tick(self) -> None:
         now_ns = self._now_ns
