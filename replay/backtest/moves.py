@@ -11,6 +11,7 @@ what the latency model says), and goes on by kind:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from engine.errors import ConfigError
@@ -37,10 +38,10 @@ def together(sources: Sequence[Iterator[Move]], names: Sequence[str]) -> tuple[I
         if head is None:
             raise ConfigError(f"{name}: expected market data, found none: give it with --data")
         begin_ns = max(begin_ns, head[0])
-    moves = _merged(list(sources), [head for head in heads if head is not None])
-    if len(sources) > 1:
-        moves = _overlapping(moves, begin_ns, names)
-    return moves, begin_ns
+    found = [head for head in heads if head is not None]
+    if len(found) == 1:
+        return chain(found, sources[0]), begin_ns
+    return _overlapping(_merged(list(sources), found), begin_ns, names), begin_ns
 
 
 def until(moves: Iterator[Move], end_ns: int) -> Iterator[Move]:
@@ -52,10 +53,6 @@ def until(moves: Iterator[Move], end_ns: int) -> Iterator[Move]:
 
 
 def _merged(sources: list[Iterator[Move]], heads: list[Move]) -> Iterator[Move]:
-    if len(sources) == 1:
-        yield heads[0]
-        yield from sources[0]
-        return
     while True:
         index = min(range(len(heads)), key=lambda n: heads[n][0])
         yield heads[index]

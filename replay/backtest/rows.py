@@ -2,8 +2,8 @@
 
 The format is that of `adapters/paper/flow/rows.py`, with which the tests compare this reader. It is
 read here a megabyte at a time, since a backtest lives through hours in seconds: numbers become
-floats while they are decoded, and each is checked to be a whole number of steps. Files of one
-market are played one after the other, the next one moved to where the last one ended.
+floats while they are decoded, and each is proved to be a whole number of steps. Files of one market
+are played one after the other, the next one moved to where the last one ended.
 """
 
 from __future__ import annotations
@@ -28,11 +28,9 @@ RETAIL_ONE_IN = 5
 venue's recorded flow."""
 JOIN_NS = 100_000_000
 """Between the last row of a file and the first snapshot of the next."""
-_OFF_MAX = 1e-3
-"""A number this far from a whole step, in steps, has too many decimals; those of a float that has
-not are off by a millionth at most."""
 _STEPS_MAX = 1 << 52
-"""Above, a float does not tell every whole number."""
+"""Below, a decimal number is read and divided by a power of ten to the same nearest float: so whole
+steps that give the number back are exactly what was written."""
 
 Pair = tuple[float, float]
 
@@ -204,16 +202,13 @@ class _File:
             elif kind is BboRow:
                 bid, bid_qty = row.bid
                 ask, ask_qty = row.ask
-                bid, bid_qty, ask, ask_qty = (
-                    bid * prices,
-                    bid_qty * lots,
-                    ask * prices,
-                    ask_qty * lots,
-                )
-                a, b = int(bid + 0.5), int(bid_qty + 0.5)
-                c, d = int(ask + 0.5), int(ask_qty + 0.5)
+                a, b = int(bid * prices + 0.5), int(bid_qty * lots + 0.5)
+                c, d = int(ask * prices + 0.5), int(ask_qty * lots + 0.5)
                 if (
-                    abs(bid - a) + abs(bid_qty - b) + abs(ask - c) + abs(ask_qty - d) > _OFF_MAX
+                    a / prices != bid
+                    or b / lots != bid_qty
+                    or c / prices != ask
+                    or d / lots != ask_qty
                     or a + b + c + d > _STEPS_MAX
                 ):
                     raise self._misfit(row)
@@ -282,9 +277,7 @@ class _File:
         prices, lots, offset = self._price_scale, self._qty_scale, self._offset
         levels = [(int(p * prices + 0.5), int(q * lots + 0.5)) for p, q in pairs]
         for (p, q), (ticks, steps) in zip(pairs, levels, strict=True):
-            if abs(p * prices - ticks) + abs(q * lots - steps) > _OFF_MAX:
-                raise self._misfit(row)
-            if ticks + steps > _STEPS_MAX:
+            if ticks / prices != p or steps / lots != q or ticks + steps > _STEPS_MAX:
                 raise self._misfit(row)
         if offset:
             return [(ticks + offset, steps) for ticks, steps in levels]

@@ -22,6 +22,7 @@ from engine.types import (
     Market,
     Product,
     Quoted,
+    VenueFill,
 )
 from replay.model.survey import Survey
 from replay.model.venue import (
@@ -32,6 +33,7 @@ from replay.model.venue import (
     account_of,
     amount_of,
     spec_of,
+    venue_fill,
 )
 
 FUNDS = Decimal(1_000_000)
@@ -68,6 +70,7 @@ class BacktestVenue(ModelVenue):
         config = core.ExchangeConfig(markets=tuple(specs), accounts=(account, *core.FLOW_ACCOUNTS))
         super().__init__(found, now_ns, config)
         self._limiter = RestLimiter({})
+        self._made: dict[int, VenueFill] = {}
 
     def answer(self, intent: i.Intent, path: str, now_ns: int) -> e.AnyEvent | None:
         """Do what a request asks, unless it is one too many; returns its answer."""
@@ -91,6 +94,8 @@ class BacktestVenue(ModelVenue):
                 return e.KillSwitchesListed(
                     tuple(_timer(timer) for timer in timers if market in ("", timer.market))
                 )
+            case i.QueryFills(market, offset):
+                return self._fills(market, offset)
             case i.QueryFunding(market, offset):
                 paid = exchange.funding_payments(ACCOUNT, market)
                 page = tuple(self._payment(each) for each in paid[offset : offset + PAGE_MAX])
@@ -109,6 +114,18 @@ class BacktestVenue(ModelVenue):
             from_units(view.rate, core.RATE_DECIMALS),
             view.next_funding_us // 1000,
         )
+
+    def _fills(self, market: str, offset: int) -> e.FillsListed:
+        # The same newest deals are asked for again and again, so what was made of them is kept.
+        deals = [deal for deal in reversed(self.account.deals) if deal.market == market]
+        page = deals[offset : offset + PAGE_MAX]
+        made = self._made
+        kept: dict[int, VenueFill] = {}
+        for deal in page:
+            kept[deal.deal_id] = made.get(deal.deal_id) or venue_fill(deal)
+        self._made = kept
+        complete = offset + PAGE_MAX >= len(deals)
+        return e.FillsListed(market, offset, tuple(kept.values()), complete)
 
     def _payment(self, paid: core.FundingPayment) -> FundingPayment:
         market, event = self.markets[paid.event.market], paid.event

@@ -219,22 +219,18 @@ class World:
 
     def _turn(self) -> None:
         # The earliest of what reaches the venue and of what reaches the engine.
-        reaching, wake_ns = self._reaching, self._due_ns() + TURN_NS
+        # There is always a timer in the inbox.
+        reaching, mail, inbox = self._reaching, self._mail, self._inbox
+        wake_ns = (mail[0][0] if mail and mail[0][0] < inbox[0][0] else inbox[0][0]) + TURN_NS
         if reaching and reaching[0][0] < wake_ns:
             self._now_ns, _, call, arguments = heapq.heappop(reaching)
             call(*arguments)
         else:
             self._live(wake_ns)
-        next_ns = self._due_ns() + TURN_NS
+        next_ns = (mail[0][0] if mail and mail[0][0] < inbox[0][0] else inbox[0][0]) + TURN_NS
         if reaching and reaching[0][0] < next_ns:
             next_ns = reaching[0][0]
         self._next_ns = next_ns
-
-    def _due_ns(self) -> int:
-        # There is always a timer in the inbox.
-        at_ns = self._inbox[0][0]
-        mail = self._mail
-        return mail[0][0] if mail and mail[0][0] < at_ns else at_ns
 
     def _live(self, now_ns: int) -> None:
         # One turn of the engine: all that has come, then one decision about it.
@@ -437,7 +433,9 @@ class World:
         # What was on its way is older, so it is not waited for.
         crowd = self._by_name[market]
         if market in self._open and crowd.is_open:
-            self._mail = deque(item for item in self._mail if item[1].market != market)
+            waiting = [item for item in self._mail if item[1].market != market]
+            self._mail.clear()
+            self._mail.extend(waiting)
             self._take_now(crowd.book(self._now_ns // NS_PER_US, is_snapshot=True))
 
     def _pong(self, stream: str) -> None:
