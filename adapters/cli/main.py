@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "adapters.cli.backtest:backtest",
         "Quote on recorded market data, in virtual time.",
     ),
+    "sweep": ("adapters.cli.sweep:sweep", "Backtest a grid of parameters, judged walk-forward."),
     "replay": ("adapters.cli.replay:replay", "Fold a journal; --verify proves the run."),
     "fills": ("adapters.cli.fills:fills", "Every fill: queue, latency, fee, edge, markouts."),
     "explain": ("adapters.cli.explain:explain", "Why one fill came, and what it cost."),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,14 +24,16 @@ from engine.codec import schema_hash
 from engine.errors import ConfigError, JournalError
 from engine.events import Decided, Fingerprint, RequestSent, RunEnded, RunStarted
 from engine.reduce import HANDLERS
-from engine.state import State
+from engine.state import MarketState, State
+from engine.strategy import load_strategy
 from engine.types import Quoted, Settings
 from replay.backtest.latency import Constant, Latency, Measured, Sampled
 from replay.backtest.moves import Move, together, until
 from replay.backtest.rows import read_moves
 from replay.backtest.tape import journal_moves
 from replay.backtest.venue import BacktestVenue, funded
-from replay.backtest.world import Played, World
+from replay.backtest.world import Journal, Played, World
+from replay.changes import Changes
 from replay.model.survey import Survey, survey
 from replay.read import read_records
 
@@ -70,6 +72,8 @@ class Plan(msgspec.Struct, frozen=True):
     """When the engine begins; 0: with the data."""
     end_ns: int = 0
     """When it is told to stop; 0: with the data."""
+    keys: tuple[tuple[str, str], ...] = ()
+    """What was changed of the configuration, as `Changes.keys`: `quoted` has it already."""
     versions: tuple[tuple[str, str], ...] = ()
     code: tuple[tuple[str, str], ...] = ()
 
@@ -104,23 +108,70 @@ def run_backtest(
         ConfigError: the plan cannot be played, or the journal is another one.
         JournalError: the disk refused.
     """
-    started = _started(fs, plan)
+    started = start_of(fs, plan)
     done = _found(fs, journal, started)
     if done is not None:
         return done
-    moves, begin_ns = moves_of(fs, plan)
-    if plan.end_ns:
-        moves = until(moves, plan.end_ns)
-    told = _survey(fs, plan)
-    venue = BacktestVenue(funded(plan.quoted, told.fees), max(begin_ns, plan.begin_ns))
+    stage = _Stage(fs, plan)
     config_hash = hashlib.sha256(started.config.encode()).digest()
     writer, _ = JournalWriter.open(
         fs, journal, schema_hash(), config_hash, segment_bytes=segment_bytes
     )
-    latency = _latency(fs, plan)
-    with writer, _uncollected():
-        world = World(venue, writer, started, latency, plan.queue, max(begin_ns, plan.begin_ns))
-        return world.run(moves, tell)
+    with writer:
+        return stage.play(started, writer, tell)
+
+
+def play(fs: Fs, plan: Plan) -> Played:
+    """Play a plan and keep no journal; what comes of it is the same.
+
+    Raises:
+        ConfigError: the plan cannot be played.
+    """
+    return _Stage(fs, plan).play(start_of(fs, plan), _Nowhere(), None)
+
+
+class _Nowhere:
+    # A journal that nobody reads.
+    def append_all(self, first_seq: int, payloads: Sequence[bytes]) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
+
+    catch_up = sync = flush
+
+
+class _Stage:
+    # All that a plan needs before the first record is written, so that a bad one leaves none.
+    def __init__(self, fs: Fs, plan: Plan) -> None:
+        moves, begin_ns = moves_of(fs, plan)
+        self._moves = until(moves, plan.end_ns) if plan.end_ns else moves
+        self._begin_ns = max(begin_ns, plan.begin_ns)
+        self._queue = plan.queue
+        self._latency = _latency(fs, plan)
+        self._venue = BacktestVenue(funded(plan.quoted, _survey(fs, plan).fees), self._begin_ns)
+
+    def play(self, started: RunStarted, journal: Journal, tell: Tell | None) -> Played:
+        with _uncollected():
+            world = World(self._venue, journal, started, self._latency, self._queue, self._begin_ns)
+            return world.run(self._moves, tell)
+
+
+def changed(plan: Plan, keys: tuple[tuple[str, str], ...]) -> Plan:
+    """Return a plan that quotes by other parameters or limits, as `ctl set` takes them.
+
+    Raises:
+        ConfigError: a key or a value that does not fit.
+    """
+    if not keys:
+        return plan
+    markets = {}
+    for quoted in plan.quoted:
+        strategy = load_strategy(quoted.strategy, quoted.parameters)
+        markets[quoted.market.name] = MarketState(quoted, strategy, strategy.initial_memory())
+    state = Changes(keys=keys).applied(State(markets=markets))
+    quoted_by = tuple(market.quoted for market in state.markets.values())
+    return msgspec.structs.replace(plan, quoted=quoted_by, keys=(*plan.keys, *keys))
 
 
 def moves_of(fs: Fs, plan: Plan) -> tuple[Iterator[Move], int]:
@@ -167,7 +218,12 @@ def _latency(fs: Fs, plan: Plan) -> Latency:
     return Sampled(legs, plan.seed) if spec.sampled else Measured(legs)
 
 
-def _started(fs: Fs, plan: Plan) -> RunStarted:
+def start_of(fs: Fs, plan: Plan) -> RunStarted:
+    """Return the first record of a plan's journal, which tells the plan apart from every other.
+
+    Raises:
+        ConfigError: data that cannot be read, or an account that cannot be modelled.
+    """
     check_assets(plan.settings, plan.quoted)
     if any(quoted.hedged for quoted in plan.quoted):
         raise ConfigError("engine.hedge_mode: expected false, a backtest is of one-way accounts")
@@ -178,6 +234,7 @@ def _started(fs: Fs, plan: Plan) -> RunStarted:
         "latency": msgspec.to_builtins(plan.latency),
         "queue": plan.queue,
         "seed": plan.seed,
+        "set": dict(plan.keys),
         "begin_ns": plan.begin_ns,
         "end_ns": plan.end_ns,
     }

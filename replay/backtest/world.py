@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 import msgspec
 
 from adapters.paper.core import model as core
-from adapters.runtime.journal import JournalWriter
 from adapters.whitebit.outbound import STREAM_INTENTS, outbound
 from adapters.whitebit.signing import NonceSource
 from engine import events as e
@@ -54,6 +54,26 @@ Call = Callable[..., None]
 MarketData = e.BestBidOffer | e.BookDelta | e.BookSnapshot | e.PublicTrades | e.MarkPrice
 
 
+class Journal(Protocol):
+    """Where the records go, encoded; `JournalWriter` is one."""
+
+    def append_all(self, first_seq: int, payloads: Sequence[bytes]) -> None:
+        """Take records that follow each other."""
+        ...
+
+    def flush(self) -> None:
+        """Write what was taken."""
+        ...
+
+    def catch_up(self) -> None:
+        """Do what may wait."""
+        ...
+
+    def sync(self) -> None:
+        """Make durable what was taken."""
+        ...
+
+
 class Played(msgspec.Struct):
     """What a backtest came to."""
 
@@ -78,7 +98,7 @@ class World:
     def __init__(
         self,
         venue: BacktestVenue,
-        journal: JournalWriter,
+        journal: Journal,
         started: e.RunStarted,
         latency: Latency,
         queue: str,
@@ -88,7 +108,7 @@ class World:
 
         Args:
             venue: With the run's markets.
-            journal: An empty one.
+            journal: Takes every record from the first on.
             started: First record of the run.
             latency: Of requests, answers, pushes and market data.
             queue: Name of the queue model.

@@ -1,0 +1,204 @@
+"""What a sweep came to: tables, heat maps, JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from adapters.cli.sweep_plan import Made
+from adapters.ports import Fs
+from engine.money import ZERO, add
+from replay.backtest.heat import HeatMap, colour, heat_maps, most_of, svg
+from replay.backtest.split import Fold, totals, walk_forward
+from replay.backtest.sweep import Point, Result
+
+ROWS_MAX = 50
+"""Points in the table, the best; `--json` has them all."""
+WIDTH_MIN = 110
+_PARTS = ("pnl", "spread", "inventory", "fees", "funding")
+
+
+def sums(results: Sequence[Result]) -> dict[Point, dict[str, Any]]:
+    """Add up what each point came to, over data, stretches and markets."""
+    found: dict[Point, dict[str, Any]] = {}
+    for result in results:
+        row = found.setdefault(
+            result.point, {**dict.fromkeys(_PARTS, ZERO), "fills": 0, "requests": 0, "refused": 0}
+        )
+        row["requests"] += result.requests
+        row["refused"] += result.refused
+        row["fills"] += result.fills
+        for market in result.markets.values():
+            for part in _PARTS:
+                row[part] = add(row[part], getattr(market, part))
+    return found
+
+
+def write_maps(fs: Fs, directory: Path, made: Made, results: Sequence[Result]) -> list[HeatMap]:
+    """Draw a heat map for every two keys, beside the results."""
+    maps = heat_maps(made.grid, totals(results))
+    for found in maps:
+        name = f"{found.row_key}-{found.column_key}.svg".replace("/", "_")
+        path = directory / name
+        if fs.exists(path):
+            fs.remove(path)
+        file = fs.open_new(path)
+        try:
+            file.write(svg(found, f"Backtest, {made.label}").encode())
+        finally:
+            file.close()
+    return maps
+
+
+def print_results(
+    made: Made,
+    results: Sequence[Result],
+    directory: Path,
+    maps: Sequence[HeatMap],
+    *,
+    as_json: bool,
+) -> None:
+    """Print all of it."""
+    folds = walk_forward(results, made.folds) if made.folds else []
+    if as_json:
+        click.echo(json.dumps(_as_json(made, results, folds, directory)))
+        return
+    console = Console()
+    # Narrower, figures would be cut off.
+    console.width = max(console.width, WIDTH_MIN)
+    console.print(f"SWEEP of backtests, {made.label}: {len(results):,} results in {directory}")
+    _print_points(console, made, sums(results))
+    for found in maps:
+        _print_map(console, found)
+    if folds:
+        _print_folds(console, made, folds)
+
+
+def _print_points(console: Console, made: Made, rows: dict[Point, dict[str, Any]]) -> None:
+    title = "by P&L, all data and stretches together"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for key, _ in made.grid:
+        table.add_column(key, justify="right")
+    for name in (*_PARTS, "fills", "requests", "refused"):
+        table.add_column(name, justify="right")
+    ranked = sorted(rows.items(), key=lambda item: item[1]["pnl"], reverse=True)
+    for point, row in ranked[:ROWS_MAX]:
+        amounts = [f"{row[part]:.2f}" for part in _PARTS]
+        counts = [f"{row[name]:,}" for name in ("fills", "requests", "refused")]
+        table.add_row(*(value for _, value in point), *amounts, *counts)
+    console.print(table)
+    if len(ranked) > ROWS_MAX:
+        console.print(f"and {len(ranked) - ROWS_MAX:,} more: --json has them all")
+
+
+def _print_map(console: Console, found: HeatMap) -> None:
+    title = f"P&L by {found.row_key} (rows) and {found.column_key} (columns)"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("")
+    for column in found.columns:
+        table.add_column(column, justify="right")
+    most = most_of(found)
+    for name, values in zip(found.rows, found.cells, strict=True):
+        cells = [
+            Text(f"{value:,.2f}", style=f"black on rgb{str(colour(value, most)).replace(' ', '')}")
+            for value in values
+        ]
+        table.add_row(name, *cells)
+    console.print(table)
+
+
+def _print_folds(console: Console, made: Made, folds: Sequence[Fold]) -> None:
+    title = "walk-forward: chosen on one stretch, judged on the next"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for name in ("judged on", "chosen", "P&L where chosen", "P&L where judged", "rank", "best"):
+        table.add_column(name, justify="right")
+    for fold in folds:
+        point = " ".join(f"{key}={value}" for key, value in fold.chosen)
+        table.add_row(
+            f"{fold.number + 1} of {made.folds + 1}",
+            point,
+            f"{fold.chosen_pnl:.2f}",
+            f"{fold.judged_pnl:.2f}",
+            str(fold.rank),
+            f"{fold.best_pnl:.2f}",
+        )
+    console.print(table)
+    chosen, judged = _added([f.chosen_pnl for f in folds]), _added([f.judged_pnl for f in folds])
+    console.print(f"together: {chosen:.2f} where chosen, {judged:.2f} where judged")
+
+
+def _added(values: Sequence[Decimal]) -> Decimal:
+    total = ZERO
+    for value in values:
+        total = add(total, value)
+    return total
+
+
+def _as_json(
+    made: Made, results: Sequence[Result], folds: Sequence[Fold], directory: Path
+) -> dict[str, Any]:
+    points = [
+        {
+            "point": dict(point),
+            **{part: f"{row[part]:f}" for part in _PARTS},
+            **{name: row[name] for name in ("fills", "requests", "refused")},
+        }
+        for point, row in sums(results).items()
+    ]
+    return {
+        "sweep": made.name,
+        "out": str(directory),
+        "label": made.label,
+        "results": [
+            {
+                "point": dict(result.point),
+                "data": result.data,
+                "window": result.window,
+                "pnl": f"{result.pnl:f}",
+                "fills": result.fills,
+                "clean": result.clean,
+                "fingerprint": result.fingerprint,
+            }
+            for result in results
+        ],
+        "points": points,
+        "folds": [
+            {
+                "judged_on": fold.number,
+                "chosen": dict(fold.chosen),
+                "chosen_pnl": f"{fold.chosen_pnl:f}",
+                "judged_pnl": f"{fold.judged_pnl:f}",
+                "rank": fold.rank,
+                "best_pnl": f"{fold.best_pnl:f}",
+            }
+            for fold in folds
+        ],
+    }
+
+
+@contextmanager
+def progress(*, as_json: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show on a terminal how many backtests are done."""
+    if as_json or not sys.stderr.isatty():
+        yield lambda done, of: None
+        return
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("backtests", total=None)
+
+        def tell(done: int, of: int) -> None:
+            bar.update(task, completed=done, total=of)
+
+        yield tell
