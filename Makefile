@@ -6,7 +6,8 @@
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help run test analysis thirdparty queue-vectors lint bench cov soak venue-soak kills mutants
+.PHONY: help run test analysis thirdparty queue-vectors sweep-extra lint bench cov soak venue-soak kills \
+    mutants
 .PHONY: charts lock clean
 
 # Arguments for `quotefold run`, `pytest` or the benchmarks, as in: make run ARGS="--for 30s"
@@ -47,6 +48,8 @@ queue-vectors: .venv/hftbacktest.done  ## write anew what tests compare the queu
 charts: .venv/dev.done  ## draw the charts of docs/strategies anew, from the strategies
 	@exec $(BIN)/python -m tests.strategies.charts
 
+sweep-extra: .venv/sweep.done  ## install what `quotefold sweep --cluster` needs
+
 lint: .venv/dev.done  ## check style, formatting and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -86,6 +89,8 @@ lock: .venv/core.done  ## write the lock files anew from pyproject.toml
 	@$(COMPILE) $(ARGS) --output-file requirements/core.lock pyproject.toml
 	@$(COMPILE) $(ARGS) --extra dev --constraint requirements/core.lock \
 	    --output-file requirements/dev.lock pyproject.toml
+	@$(COMPILE) $(ARGS) --extra sweep --constraint requirements/core.lock \
+	    --output-file requirements/sweep.lock pyproject.toml
 	@$(COMPILE) $(ARGS) --all-build-deps --only-build-deps \
 	    --output-file requirements/build.lock pyproject.toml
 	@$(COMPILE) $(ARGS) --output-file requirements/analysis.lock requirements/analysis.in
@@ -128,6 +133,10 @@ clean:  ## remove .venv and every cache; journals stay
 .venv/dev.done: .venv/project.done .venv/analysis.done requirements/dev.lock
 	@echo "installing the development tools (once, about 20 s)" >&2
 	@$(PIP) install $(LOCKED) --no-compile -r requirements/dev.lock
+	@touch $@
+
+.venv/sweep.done: .venv/project.done requirements/sweep.lock
+	@$(PIP) install $(LOCKED) --no-compile -r requirements/sweep.lock
 	@touch $@
 
 .venv/thirdparty.done: .venv/core.done requirements/thirdparty.lock

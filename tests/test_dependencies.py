@@ -14,7 +14,7 @@ import pytest
 from tests.source_tree import PRODUCT, ROOT, imports, is_third_party, modules, package
 
 CORE_DISTRIBUTIONS_MAX = 24
-LOCKS = ("core", "dev", "build", "analysis", "thirdparty", "mutants", "hftbacktest")
+LOCKS = ("core", "dev", "build", "analysis", "sweep", "thirdparty", "mutants", "hftbacktest")
 
 
 @cache
@@ -29,6 +29,11 @@ def runtime_dependencies() -> set[str]:
 
 def analysis_dependencies() -> set[str]:
     return {_canonical(name) for name in project()["optional-dependencies"]["analysis"]}
+
+
+def extra(name: str) -> set[str]:
+    """Distributions of an optional part of the product."""
+    return {_canonical(each) for each in project()["optional-dependencies"][name]}
 
 
 def _canonical(name: str) -> str:
@@ -59,7 +64,7 @@ def test_every_third_party_import_of_the_product_is_declared() -> None:
         for name in imports(module)
         if is_third_party(name)
     }
-    assert imported - runtime_dependencies() == analysis_dependencies()
+    assert imported - runtime_dependencies() == analysis_dependencies() | extra("sweep")
 
 
 def test_every_runtime_dependency_is_justified_in_one_line() -> None:

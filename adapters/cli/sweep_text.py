@@ -87,7 +87,8 @@ def print_results(
 
 def _print_points(console: Console, made: Made, rows: dict[Point, dict[str, Any]]) -> None:
     title = "by P&L, all data and stretches together"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    console.print(title)
+    table = Table(box=box.SIMPLE_HEAD)
     for key, _ in made.grid:
         table.add_column(key, justify="right")
     for name in (*_PARTS, "fills", "requests", "refused"):
@@ -104,7 +105,8 @@ def _print_points(console: Console, made: Made, rows: dict[Point, dict[str, Any]
 
 def _print_map(console: Console, found: HeatMap) -> None:
     title = f"P&L by {found.row_key} (rows) and {found.column_key} (columns)"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    console.print(title)
+    table = Table(box=box.SIMPLE_HEAD)
     table.add_column("")
     for column in found.columns:
         table.add_column(column, justify="right")
@@ -120,7 +122,8 @@ def _print_map(console: Console, found: HeatMap) -> None:
 
 def _print_folds(console: Console, made: Made, folds: Sequence[Fold]) -> None:
     title = "walk-forward: chosen on one stretch, judged on the next"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    console.print(title)
+    table = Table(box=box.SIMPLE_HEAD)
     for name in ("judged on", "chosen", "P&L where chosen", "P&L where judged", "rank", "best"):
         table.add_column(name, justify="right")
     for fold in folds:

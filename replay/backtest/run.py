@@ -19,6 +19,7 @@ from adapters.ports import Fs
 from adapters.runtime.journal import JournalWriter
 from adapters.runtime.journal_format import SEGMENT_BYTES, segment_number
 from adapters.runtime.journal_read import LOCK_NAME
+from adapters.runtime.journal_verify import verify_journal
 from engine.account import check_assets
 from engine.codec import schema_hash
 from engine.errors import ConfigError, JournalError
@@ -27,12 +28,13 @@ from engine.reduce import HANDLERS
 from engine.state import MarketState, State
 from engine.strategy import load_strategy
 from engine.types import Quoted, Settings
+from replay.backtest.engine import Journal
 from replay.backtest.latency import Constant, Latency, Measured, Sampled
 from replay.backtest.moves import Move, together, until
 from replay.backtest.rows import read_moves
 from replay.backtest.tape import journal_moves
 from replay.backtest.venue import BacktestVenue, funded
-from replay.backtest.world import Journal, Played, World
+from replay.backtest.world import Played, World, refused
 from replay.changes import Changes
 from replay.model.survey import Survey, survey
 from replay.read import read_records
@@ -270,7 +272,7 @@ def _found(fs: Fs, journal: Path, started: RunStarted) -> Played | None:
     names = [name for name in fs.list_dir(journal) if name != LOCK_NAME]
     if not names:
         return None
-    state, first, events, decisions, requests = State(), None, 0, 0, 0
+    state, first, events, decisions, requests, refusals = State(), None, 0, 0, 0, 0
     ended, digest, begun_ns = None, b"", 0
     try:
         for record in read_records(fs, journal):
@@ -283,6 +285,7 @@ def _found(fs: Fs, journal: Path, started: RunStarted) -> Played | None:
             kind = type(event)
             decisions += kind is Decided
             requests += kind is RequestSent
+            refusals += refused(event)
             events += kind not in (Decided, RequestSent, Fingerprint)
             if kind is Fingerprint:
                 digest = event.digest
@@ -297,11 +300,18 @@ def _found(fs: Fs, journal: Path, started: RunStarted) -> Played | None:
             f"{journal}: expected an empty directory or the journal of this very backtest, found"
             " something else; name another directory with --journal"
         )
-    if ended is not None:
-        return Played(ended, state, digest, begun_ns, state.now_ns, 0, events, decisions, requests)
+    if ended is not None and _is_whole(fs, journal):
+        counts = events, decisions, requests, refusals
+        return Played(ended, state, digest, begun_ns, state.now_ns, 0, *counts)
     for name in names:
         fs.remove(journal / name)
     return None
+
+
+def _is_whole(fs: Fs, journal: Path) -> bool:
+    report = verify_journal(fs, journal)
+    closed = all(segment.closed for segment in report.segments)
+    return closed and report.torn is None and not report.problems
 
 
 @contextmanager

@@ -11,23 +11,20 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from adapters.paper.core import model as core
-from adapters.whitebit.outbound import STREAM_INTENTS, outbound
-from adapters.whitebit.signing import NonceSource
 from engine import events as e
 from engine import intents as i
 from engine.codec import encode_record
 from engine.reduce import HANDLERS
 from engine.session import ending
-from engine.state import PRIVATE, State, fingerprint
-from engine.step import NOTHING_TO_DO, decide
+from engine.state import PRIVATE, State
 from engine.types import Market, Product
 from replay.backtest.crowd import Crowd
+from replay.backtest.engine import Engine, Journal, Request
 from replay.backtest.latency import Latency
 from replay.backtest.moves import DEPTH, TOUCH, Move
 from replay.backtest.venue import BacktestVenue
@@ -41,8 +38,6 @@ TURN_NS = 50_000
 """From the first frame that waits to the decision: its way through the WebSocket, the task that
 wakes, the fold. `make bench` measures more on most machines."""
 SECOND_NS = 1_000_000_000
-FINGERPRINT_EVERY = 1000
-"""Records between two fingerprints, as in a run."""
 SHOWN_LEVELS = 10
 """Levels a side of a perpetual's book from which its mark and premium are worked out."""
 PROGRESS_EVERY = 4_096
@@ -52,26 +47,6 @@ LATE_NS = 30 * SECOND_NS
 
 Call = Callable[..., None]
 MarketData = e.BestBidOffer | e.BookDelta | e.BookSnapshot | e.PublicTrades | e.MarkPrice
-
-
-class Journal(Protocol):
-    """Where the records go, encoded; `JournalWriter` is one."""
-
-    def append_all(self, first_seq: int, payloads: Sequence[bytes]) -> None:
-        """Take records that follow each other."""
-        ...
-
-    def flush(self) -> None:
-        """Write what was taken."""
-        ...
-
-    def catch_up(self) -> None:
-        """Do what may wait."""
-        ...
-
-    def sync(self) -> None:
-        """Make durable what was taken."""
-        ...
 
 
 class Played(msgspec.Struct):
@@ -118,7 +93,6 @@ class World:
             ConfigError: no such queue model.
         """
         self._venue = venue
-        self._journal = journal
         self._latency = latency
         self._feed_ns = latency.feed_ns
         self._now_ns = now_ns
@@ -128,20 +102,16 @@ class World:
         self._perpetuals = [
             name for name, m in self._markets.items() if m.product is Product.PERPETUAL
         ]
-        self._nonces = NonceSource(lambda: self._now_ns)
-        self._state = State()
-        self._payloads: list[bytes] = []
+        self._engine = Engine(journal, self._markets, lambda: self._now_ns)
         self._mail: deque[tuple[int, MarketData]] = deque()
         self._inbox: list[tuple[int, int, Call, tuple[object, ...]]] = []
         self._reaching: list[tuple[int, int, Call, tuple[object, ...]]] = []
         self._posted = self._pushed_ns = self._told_ns = 0
         self._next_ns = now_ns
         self._open: dict[str, None] = {}
-        self._frames_sent = self._decisions = self._requests = self._refused = 0
-        self._fingerprints = self._moves = 0
-        self._next_fingerprint = FINGERPRINT_EVERY
+        self._refused = self._moves = 0
         self._started_ns = now_ns
-        self._take(started, now_ns)
+        self._engine.take(started, now_ns)
         self._later(now_ns, self._nothing)
         self._later(now_ns + TICK_NS, self._tick)
 
@@ -198,23 +168,21 @@ class World:
         ended = None
         while ended is None and self._next_ns <= until_ns:
             self._turn()
-            ended = ending(self._state)
+            ended = ending(self._engine.state)
         ended = ended or e.RunEnded(clean=False, reason="did not end in time")
-        self._take(ended, self._now_ns)
-        digest = self._fingerprint()
-        self._write()
-        self._journal.sync()
-        own = self._decisions + self._requests + self._fingerprints
+        self._engine.take(ended, self._now_ns)
+        digest = self._engine.fingerprint()
+        self._engine.sync()
         return Played(
             ended=ended,
-            state=self._state,
+            state=self._engine.state,
             fingerprint=digest,
             started_ns=self._started_ns,
             ended_ns=self._now_ns,
             moves=self._moves,
-            events=self._state.seq - own,
-            decisions=self._decisions,
-            requests=self._requests,
+            events=self._engine.events,
+            decisions=self._engine.decisions,
+            requests=self._engine.requests,
             refused=self._refused,
         )
 
@@ -254,8 +222,9 @@ class World:
 
     def _live(self, now_ns: int) -> None:
         # One turn of the engine: all that has come, then one decision about it.
-        mail, inbox, is_open, payloads = self._mail, self._inbox, self._open, self._payloads
-        before = self._state.seq
+        engine, payloads = self._engine, self._engine.payloads
+        mail, inbox, is_open = self._mail, self._inbox, self._open
+        before = engine.state.seq
         while True:
             inbox_ns = inbox[0][0]
             if mail and mail[0][0] <= inbox_ns:
@@ -264,11 +233,11 @@ class World:
                     break
                 mail.popleft()
                 if event.market in is_open:
-                    # As `_take`, written out for what happens most.
-                    state = self._state
+                    # As `take`, written out for what happens most.
+                    state = engine.state
                     record = e.Record(state.seq + 1, recv_ns, 0, event)
                     payloads.append(encode_record(record))
-                    self._state = HANDLERS[type(event)](state, record, event)
+                    engine.state = HANDLERS[type(event)](state, record, event)
             elif inbox_ns <= now_ns:
                 _, _, call, arguments = heapq.heappop(inbox)
                 self._now_ns = inbox_ns
@@ -276,28 +245,15 @@ class World:
             else:
                 break
         self._now_ns = now_ns
-        if self._state.seq != before:
-            self._decide(now_ns)
+        if engine.state.seq != before:
+            requests = engine.decide(now_ns)
+            if requests:
+                self._send(requests)
 
     # --- the engine ---------------------------------------------------------------------------
 
-    def _take(self, event: e.AnyEvent, recv_ns: int, cause_seq: int = 0) -> None:
-        state = self._state
-        seq = state.seq + 1
-        record = e.Record(seq, recv_ns, cause_seq, event)
-        self._payloads.append(encode_record(record))
-        self._state = HANDLERS[type(event)](state, record, event)
-
-    def _write(self) -> None:
-        # No network waits for a backtest's records to be durable: they are written in blocks.
-        payloads = self._payloads
-        self._journal.append_all(self._state.seq + 1 - len(payloads), payloads)
-        payloads.clear()
-        self._journal.flush()
-        self._journal.catch_up()
-
     def _take_now(self, event: e.AnyEvent) -> None:
-        self._take(event, self._now_ns)
+        self._engine.take(event, self._now_ns)
 
     def _nothing(self) -> None:
         # The first decision, which opens the streams, waits for no timer.
@@ -305,55 +261,26 @@ class World:
 
     def _tick(self) -> None:
         now_ns = self._now_ns
-        self._take(e.TimerFired(), now_ns)
+        self._engine.take(e.TimerFired(), now_ns)
         self._later(now_ns + TICK_NS, self._tick)
         self._let_venue_act(now_ns)
 
-    def _decide(self, now_ns: int) -> None:
-        state = self._state
-        decision = decide(state)
-        self._take(decision, now_ns, state.seq)
-        self._decisions += 1
-        if decision is not NOTHING_TO_DO and decision.intents:
-            self._send(decision, now_ns)
-        if self._state.seq >= self._next_fingerprint:
-            self._fingerprint()
-            self._write()
-
-    def _fingerprint(self) -> bytes:
-        digest = fingerprint(self._state)
-        self._take(e.Fingerprint(digest), self._state.now_ns, self._state.seq)
-        self._fingerprints += 1
-        self._next_fingerprint = self._state.seq + FINGERPRINT_EVERY
-        return digest
-
-    def _send(self, decision: e.Decided, now_ns: int) -> None:
-        decided_seq, settings = self._state.seq, self._state.settings
-        for index, intent in enumerate(decision.intents):
-            is_stream = type(intent) in STREAM_INTENTS
-            if is_stream:
-                self._frames_sent += 1
-                nonce = self._frames_sent
-            else:
-                self._nonces.offset_ms = self._state.clock_offset_ns // 1_000_000
-                nonce = self._nonces.draw()
-            request = outbound(intent, nonce, self._markets, settings)
-            sent = e.RequestSent(index, nonce, request.method, request.path, request.body)
-            self._take(sent, now_ns, decided_seq)
-            self._requests += 1
+    def _send(self, requests: list[Request]) -> None:
+        for seq, intent, path, is_stream in requests:
             if is_stream:
                 self._stream(intent)
             else:
-                there_ns = now_ns + self._latency.there_ns()
-                self._reach(there_ns, self._ask, self._state.seq, intent, request.path)
+                there_ns = self._now_ns + self._latency.there_ns()
+                self._reach(there_ns, self._ask, seq, intent, path)
 
     def _reach(self, at_ns: int, call: Call, *arguments: object) -> None:
         self._posted += 1
         heapq.heappush(self._reaching, (at_ns, self._posted, call, arguments))
 
     def _answer(self, seq: int, event: e.AnyEvent) -> None:
-        if seq in self._state.requests:
-            self._take(event, self._now_ns, seq)
+        if seq in self._engine.state.requests:
+            self._refused += refused(event)
+            self._engine.take(event, self._now_ns, seq)
 
     # --- the venue ----------------------------------------------------------------------------
 
@@ -363,7 +290,6 @@ class World:
         if crowd is not None:
             self._prepare(crowd, intent, now_us)
         answer = self._venue.answer(intent, path, self._now_ns)
-        self._count(answer)
         if crowd is not None:
             self._look(crowd, 0)
             crowd.acted = False
@@ -379,12 +305,6 @@ class World:
             held = self._venue.account.seats[crowd.name].client_ids.get(intent.client_order_id)
             if held is not None:
                 crowd.before_order(held.side, intent.price, now_us)
-
-    def _count(self, answer: e.AnyEvent | None) -> None:
-        if isinstance(answer, e.RequestRefused | e.RequestThrottled):
-            self._refused += 1
-        elif isinstance(answer, e.OrdersPlaced):
-            self._refused += len([r for r in answer.results if r.refusal is not None])
 
     def _look(self, crowd: Crowd, told_ns: int) -> None:
         crowd.after_us()
@@ -408,7 +328,7 @@ class World:
 
     def _push(self, event: e.AnyEvent) -> None:
         if PRIVATE in self._open:
-            self._take(event, self._now_ns)
+            self._take_now(event)
 
     def _let_venue_act(self, now_ns: int) -> None:
         # Timers of the kill-switch, and what perpetuals do at whole seconds.
@@ -441,7 +361,7 @@ class World:
                 self._later(later_ns, self._snapshot, stream)
 
     def _opened(self, stream: str) -> None:
-        if stream not in self._state.links:
+        if stream not in self._engine.state.links:
             return
         self._open[stream] = None
         self._take_now(e.StreamOpened(stream))
@@ -464,5 +384,12 @@ class World:
 
     def _closed(self, stream: str) -> None:
         self._open.pop(stream, None)
-        if stream in self._state.links:
+        if stream in self._engine.state.links:
             self._take_now(e.StreamClosed(stream, "closed by us", 0))
+
+
+def refused(event: e.AnyEvent) -> int:
+    """Count what an answer refuses: a request, or orders of one."""
+    if isinstance(event, e.OrdersPlaced):
+        return len([result for result in event.results if result.refusal is not None])
+    return int(isinstance(event, e.RequestRefused | e.RequestThrottled))

@@ -25,7 +25,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
     for name, (_, text) in COMMANDS.items():
-        assert f"  {name:<7}  {text}" in shown
+        assert f"  {name:<8}  {text}" in shown
 
 
 @pytest.mark.slow
