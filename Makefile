@@ -6,8 +6,8 @@
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help run test analysis thirdparty queue-vectors sweep-extra lint bench cov soak venue-soak kills \
-    mutants
+.PHONY: help run test analysis thirdparty queue-vectors sweep-extra lint bench cov
+.PHONY: soak venue-soak kills mutants
 .PHONY: charts lock clean
 
 # Arguments for `quotefold run`, `pytest` or the benchmarks, as in: make run ARGS="--for 30s"

@@ -10,6 +10,7 @@ import click
 import msgspec
 from rich.console import Console
 
+from benchmarks.backtesting import measure_backtest
 from benchmarks.feeding import measure_frames
 from benchmarks.figures import Section
 from benchmarks.inspecting import measure_inspect
@@ -107,6 +108,8 @@ def _measurements(effort: Effort, recording: Path | None) -> Iterator[Measured]:
     yield _measured("report", lambda: measure_report(session, passes))
     yield _measured("export", lambda: measure_export(session, passes))
     yield _measured("inspect", lambda: measure_inspect(session, effort.looks, passes))
+    quick = not effort.sockets_s
+    yield _measured("backtest", lambda: measure_backtest(recording, passes, quick=quick))
     journal = (effort.appends, effort.syncs, passes)
     yield _measured("journal", lambda: measure_journal(*journal))
     if effort.sockets_s:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from benchmarks import __main__ as command
+from benchmarks.backtesting import measure_backtest
 from benchmarks.feeding import Feeder, measure_frames
 from benchmarks.figures import Row, Section, percentile, rate_row, spread_us
 from benchmarks.inspecting import measure_inspect
@@ -22,6 +24,7 @@ from benchmarks.session import Session, make_session
 from benchmarks.sockets import measure_sockets
 from benchmarks.stages import measure_stages
 from benchmarks.venue import measure_rates, measure_steady
+from tests.backtest.recordings import recorded, write
 
 
 @cache
@@ -136,6 +139,16 @@ def test_memory_is_compared_from_the_end_of_the_warm_up() -> None:
 
 
 @pytest.mark.slow
+def test_a_backtest_proves_what_it_times(tmp_path: Path) -> None:
+    recording = write(tmp_path / "btc_usdt.zst", recorded(600))
+    found = rows(measure_backtest(recording, 2, quick=True))
+    messages, inputs = found["market data messages"], found["input events"]
+    assert 0 < messages.figures["n"] < inputs.figures["n"] < found["all records"].figures["n"]
+    assert found["two workers against one"].figures["best"] > 0
+    assert measure_backtest(None, 1).rows == []
+
+
+@pytest.mark.slow
 def test_sockets_connect_reads_to_requests() -> None:
     section = measure_sockets(2.0)
     counts = {row.figures["n"] for row in section.rows}
@@ -170,6 +183,7 @@ def test_json_is_one_object_with_every_section(monkeypatch: pytest.MonkeyPatch) 
         "report",
         "export",
         "inspect",
+        "backtest",
         "journal",
     ]
     expected.append("ratios")
