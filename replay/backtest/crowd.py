@@ -71,8 +71,10 @@ class Crowd:
             asks.lots[ask] = ask_lots
         else:
             self._cut(asks, ask, ask_lots)
-        if bid <= bids.core_key or bid >= -asks.core_key or -ask <= asks.core_key:
+        near = bid <= bids.core_key or bid >= -asks.core_key or -ask <= asks.core_key
+        if near:
             self._touch_core(now_us, bid, ask)
+        if near or not (bid_lots and ask_lots):
             best = (*bids.best(-asks.own_key), *asks.best(-bids.own_key))
         else:
             best = (bid, bid_lots, ask, ask_lots)

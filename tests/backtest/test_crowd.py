@@ -162,3 +162,11 @@ def test_a_window_leaves_out_what_has_traded_with_us() -> None:
     asks.replace([(101, 5), (100, 7)])
     assert (asks.best(-100), asks.best(-99)) == ((101, 5), (100, 7))
     assert asks.best(-1_000) == (0, 0)
+
+
+def test_where_the_best_price_was_ours_alone_the_next_one_is_told() -> None:
+    crowd = Sparse(1_000_000).crowd
+    crowd.depth(1_000_000, 1, True, [(100, 5), (99, 7)], [(110, 3), (111, 4)])
+    told = crowd.touch(1_000_100, 2, 100, 0, 110, 0)
+    assert told is not None
+    assert (told.bid_price, told.bid_qty, told.ask_price, told.ask_qty) == (99, 7, 111, 4)
