@@ -96,6 +96,30 @@ def test_empty_payloads_and_large_ones_survive() -> None:
     assert read_all(fs) == [(1, b""), (2, bytes(3 << 20))]
 
 
+def test_a_block_of_records_is_written_as_each_of_them() -> None:
+    one_by_one, together = SimFs(), SimFs()
+    with open_writer(one_by_one) as writer:
+        append(writer, 9)
+    with open_writer(together) as writer:
+        writer.append_all(1, [payload(seq) for seq in range(1, 5)])
+        writer.append_all(5, [])
+        writer.append_all(5, [payload(seq) for seq in range(5, 10)])
+        assert writer.next_seq == 10
+    path = JOURNAL / "00000001.qfj"
+    assert together.read(path) == one_by_one.read(path)
+
+
+@pytest.mark.parametrize(("seq", "size"), [(1, 1), (3, 1), (2, PAYLOAD_MAX + 1)])
+def test_a_block_that_does_not_fit_is_refused_whole(seq: int, size: int) -> None:
+    fs = SimFs()
+    with open_writer(fs) as writer:
+        append(writer, 1)
+        with pytest.raises(JournalError, match="expected seq 2"):
+            writer.append_all(seq, [b"", bytes(size)])
+        append(writer, 1)
+    assert read_all(fs) == records(1, 2)
+
+
 def test_sync_without_news_costs_no_sync() -> None:
     fs = SimFs()
     writer = open_writer(fs)
