@@ -7,9 +7,7 @@ difference is counted, and the recording followed on from it: the first is sure 
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -22,6 +20,7 @@ from engine.state import State, fingerprint
 from engine.step import decide
 from replay.diff import differences
 from replay.record_words import markets_in, specs_of, state_words
+from replay.uncollected import uncollected
 
 REFUSALS = (AssertionError, LookupError, ArithmeticError, ValueError, QuotefoldError)
 """What code raises that meets a record it does not accept."""
@@ -101,18 +100,6 @@ def verify(
     return verifier.finish(), verifier.state
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    # Folding makes no reference cycles, so looking for them is a tenth of the time for nothing.
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
 class Verifier:
     """A verification that takes its records bit by bit.
 
@@ -141,12 +128,12 @@ class Verifier:
     def take(self, records: Iterable[Record]) -> None:
         """Go on with the next records; whatever reading them raises passes through."""
         if not self.stopped:
-            with _uncollected():
+            with uncollected():
                 self._take(records)
 
     def take_blocks(self, blocks: Iterable[Iterable[Record]]) -> None:
         """Go on with the next records, as `replay.read.read_blocks` gives them."""
-        with _uncollected():
+        with uncollected():
             for block in blocks:
                 self._take(block)
                 if self.stopped:

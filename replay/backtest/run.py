@@ -6,10 +6,8 @@ the next call begins anew in its place; one that is whole already is not played 
 
 from __future__ import annotations
 
-import gc
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +36,7 @@ from replay.backtest.world import Played, World, refused
 from replay.changes import Changes
 from replay.model.survey import Survey, survey
 from replay.read import read_records
+from replay.uncollected import uncollected
 
 MODE = "backtest"
 LABEL = "Binance data in WhiteBIT framing"
@@ -154,7 +153,7 @@ class _Stage:
         self._venue = BacktestVenue(funded(plan.quoted, _survey(fs, plan).fees), self._begin_ns)
 
     def play(self, started: RunStarted, journal: Journal, tell: Tell | None) -> Played:
-        with _uncollected():
+        with uncollected():
             world = World(self._venue, journal, started, self._latency, self._queue, self._begin_ns)
             return world.run(self._moves, tell)
 
@@ -312,15 +311,3 @@ def _is_whole(fs: Fs, journal: Path) -> bool:
     report = verify_journal(fs, journal)
     closed = all(segment.closed for segment in report.segments)
     return closed and report.torn is None and not report.problems
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    # Playing makes hardly any reference cycles, and looking for them is a tenth of the time.
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
