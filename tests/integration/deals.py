@@ -11,14 +11,17 @@ from adapters.whitebit.signing import NonceSource, Secret, Signer
 from engine.intents import QueryFills
 from tests.integration.kit import PATIENCE_S, Venue
 
+NONCES = NonceSource(SystemClock().now_ns)
+"""One for the process: an answer may come within the millisecond that the nonce was drawn in, and
+the next question would repeat it."""
+
 
 def deal_ids(venue: Venue, market: str) -> list[int]:
     """Return the ids of all deals of a market, newest first (contract 5.8)."""
     signer = Signer(Secret(venue.key), Secret(venue.secret))
-    nonces = NonceSource(SystemClock().now_ns)
     found: list[int] = []
     while True:
-        request = encode(QueryFills(market, len(found)), None, nonces.draw())
+        request = encode(QueryFills(market, len(found)), None, NONCES.draw())
         headers = {
             key.decode(): value.decode()
             for key, value in signer.headers(request.path, request.body)
