@@ -32,8 +32,9 @@ help:  ## list the targets
 run: .venv/project.done  ## quote both markets of a paper venue until Ctrl-C (ARGS="--for 30s")
 	@exec $(BIN)/quotefold run $(ARGS)
 
+# One process more than there are cores: tests that wait for real processes leave theirs idle.
 test: .venv/dev.done  ## run every test (ARGS="-k journal")
-	@exec $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	@exec $(BIN)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist worksteal $(ARGS)
 
 # Parquet and SQL, which the engine itself never needs.
 analysis: .venv/analysis.done  ## add duckdb, for `quotefold journal export`

@@ -12,6 +12,7 @@ mid's moves then did to what was held.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from decimal import Decimal
 
 import msgspec
@@ -77,7 +78,10 @@ class Inventory(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def knows(self, deal_id: int) -> bool:
         """True when the deal is counted already or lies before the baseline."""
-        return deal_id <= self.deal_floor or deal_id in self.recent_deals
+        recent = self.recent_deals
+        if recent and self.deal_floor < deal_id <= recent[-1]:
+            return recent[bisect_left(recent, deal_id)] == deal_id
+        return deal_id <= self.deal_floor
 
     def check(self) -> None:
         """Assert every invariant."""
@@ -129,10 +133,11 @@ def add_fill(inventory: Inventory, market: Market, fill: VenueFill, mid2: int) -
 
 
 def _remember(inventory: Inventory, deal_id: int) -> tuple[int, tuple[int, ...]]:
-    recent = tuple(sorted((*inventory.recent_deals, deal_id)))
+    recent = [*inventory.recent_deals]
+    insort(recent, deal_id)
     if len(recent) <= RECENT_DEALS:
-        return inventory.deal_floor, recent
-    return recent[0], recent[1:]
+        return inventory.deal_floor, tuple(recent)
+    return recent[0], tuple(recent[1:])
 
 
 def add_interest(inventory: Inventory, position: Position) -> Inventory:

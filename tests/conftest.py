@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+LONG = ("tests/integration/test_kills.py", "tests/soak/", "tests/integration/")
+"""Tests that wait for real processes or take half a minute begin first, so that none is left alone
+at the end."""
+
 
 # How long one example takes depends on what else the machine does, and on coverage's tracing.
 # The rest stays as hypothesis chose, which under CI is the same examples at every run.
@@ -13,3 +19,15 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("quotefold")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let those begin first that take longest."""
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    for turn, place in enumerate(LONG):
+        if item.nodeid.startswith(place):
+            return turn
+    return len(LONG)
