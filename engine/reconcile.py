@@ -220,8 +220,10 @@ def fills_listed(state: State, record: Record, event: FillsListed) -> State:
         recon = replace(market.recon, request_seq=0, offset=offset, fills=fills)
         return with_market(state, record, replace(market, recon=recon))
     for fill in reversed(fills):
-        state = apply_fill(state, record, fill)
-    market = state.markets[event.market]
+        # Most are known by a push, and a long list of them should cost little.
+        if not market.inventory.knows(fill.deal_id):
+            state = apply_fill(state, record, fill)
+            market = state.markets[event.market]
     market = with_orders(market, _all_paid(market), record)
     return with_market(state, record, _next_stage(market, ReconStage.BALANCES))
 

@@ -282,7 +282,7 @@ def _past_totals(market: MarketState, now_ns: int) -> tuple[tuple[int, Decimal],
     total = base_total(market.inventory, market.quoted.market)
     assert total is not None, "deals are counted only after the baseline"
     oldest_ns = now_ns - MISMATCH_GRACE_NS
-    recent = tuple(past for past in market.past_totals if past[0] >= oldest_ns)
+    recent = [past for past in market.past_totals if past[0] >= oldest_ns]
     return (*recent, (now_ns, total))
 
 

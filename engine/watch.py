@@ -146,8 +146,10 @@ def filled(watch: Watch, side: Side, fills_max: int, now_ns: int) -> Watch:
     """
     before = watch.buy_fills_ns if side is BUY else watch.sell_fills_ns
     oldest_ns = now_ns - FILLS_SPAN_NS
-    recent = tuple([fill_ns for fill_ns in before if fill_ns > oldest_ns])
-    fills_ns = (*recent, now_ns)[-fills_max - 1 :]
+    gone = 0
+    while gone < len(before) and before[gone] <= oldest_ns:
+        gone += 1
+    fills_ns = (*before[gone:], now_ns)[-fills_max - 1 :]
     if side is BUY:
         return replace(watch, buy_fills_ns=fills_ns)
     return replace(watch, sell_fills_ns=fills_ns)
