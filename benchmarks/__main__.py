@@ -14,6 +14,7 @@ from benchmarks.backtesting import measure_backtest
 from benchmarks.feeding import measure_frames
 from benchmarks.figures import Section
 from benchmarks.inspecting import measure_inspect
+from benchmarks.long import measure_long
 from benchmarks.machine import describe_machine, loop_ns
 from benchmarks.memory import measure_memory
 from benchmarks.parallel import measure_parallel
@@ -110,6 +111,7 @@ def _measurements(effort: Effort, recording: Path | None) -> Iterator[Measured]:
     yield _measured("inspect", lambda: measure_inspect(session, effort.looks, passes))
     quick = not effort.sockets_s
     yield _measured("backtest", lambda: measure_backtest(recording, passes, quick=quick))
+    yield _measured("long", lambda: measure_long(recording, quick=quick))
     journal = (effort.appends, effort.syncs, passes)
     yield _measured("journal", lambda: measure_journal(*journal))
     if effort.sockets_s:

@@ -15,6 +15,7 @@ from benchmarks.backtesting import measure_backtest
 from benchmarks.feeding import Feeder, measure_frames
 from benchmarks.figures import Row, Section, percentile, rate_row, spread_us
 from benchmarks.inspecting import measure_inspect
+from benchmarks.long import COMMANDS, measure_long
 from benchmarks.machine import describe_machine
 from benchmarks.memory import measure_memory
 from benchmarks.replaying import measure_fills, measure_fold, measure_journal, measure_replay
@@ -121,6 +122,15 @@ def test_report_and_export_take_the_whole_journal() -> None:
     assert {found[name].figures["n"] for name in counted} == {len(session().records)}
 
 
+@pytest.mark.slow
+def test_commands_are_timed_on_a_long_journal(tmp_path: Path) -> None:
+    recording = write(tmp_path / "btc_usdt.zst", recorded(600))
+    section = measure_long(recording, quick=True)
+    assert set(rows(section)) == set(COMMANDS)
+    assert all(row.figures["seconds"] > 0 and row.figures["peak_MiB"] > 0 for row in section.rows)
+    assert measure_long(None).rows == []
+
+
 def test_the_journal_is_appended_to_and_synced() -> None:
     found = rows(measure_journal(200, 2, 2))
     assert found["append 100 bytes"].figures["n"] == 200
@@ -184,6 +194,7 @@ def test_json_is_one_object_with_every_section(monkeypatch: pytest.MonkeyPatch) 
         "export",
         "inspect",
         "backtest",
+        "long",
         "journal",
     ]
     expected.append("ratios")

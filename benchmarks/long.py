@@ -1,0 +1,96 @@
+"""Commands on a journal of a million records, each as a user calls it: its time and its memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from time import perf_counter
+
+from adapters.cli.backtest_plan import make_plan
+from adapters.ports import SystemFs
+from benchmarks.backtesting import LONG
+from benchmarks.figures import Row, Section
+from benchmarks.session import RECORDED_LABEL, RECORDING, one_market
+from replay.backtest.run import LatencySpec, run_backtest
+from replay.backtest.world import Played
+
+TIMES = 6
+"""How often the eleven minutes are played, each time where they ended, for a million records."""
+_KIB_PER_MIB = 1024
+_FORMAT = "csv" if find_spec("duckdb") is None else "parquet"
+
+COMMANDS = {
+    "replay --verify": ("replay", "{journal}", "--verify", "--json"),
+    "fills": ("fills", "{journal}", "--json"),
+    "report": ("report", "{journal}", "-o", "{out}/report.html", "--force"),
+    "journal export": ("journal", "export", "{journal}", "{out}", "--format", _FORMAT, "--force"),
+}
+
+
+def measure_long(recording: Path | None, *, quick: bool = False) -> Section:
+    """Time `replay --verify`, `fills`, `report` and `journal export`, from start to end.
+
+    The journal is that of a backtest. A sixth of it shows what grows with its length.
+
+    Args:
+        recording: Of the spot market; None where there is none, and then nothing is measured.
+        quick: A sixth and a third instead of all.
+
+    Raises:
+        RuntimeError: a command failed, so that its time means nothing.
+    """
+    if recording is None:
+        return Section("long", "a long journal", [], ["Needs a recording, and none was found."])
+    if not quick and recording.name == RECORDING and recording.with_name(LONG).is_file():
+        recording = recording.with_name(LONG)
+    with tempfile.TemporaryDirectory(prefix="quotefold-bench-") as name:
+        directory = Path(name)
+        short, _ = _written(directory / "short", [recording])
+        whole, played = _written(directory / "whole", [recording] * (2 if quick else TIMES))
+        rows = [_row(command, whole, short, directory) for command in COMMANDS]
+    fills = sum(market.inventory.fills for market in played.state.markets.values())
+    return Section(
+        key="long",
+        title="commands on a long journal",
+        rows=rows,
+        notes=[
+            f"{RECORDED_LABEL}; a backtest of {recording.name}, again and again;"
+            f" {played.state.seq:,} records, {played.events:,} of them input events,"
+            f" {played.requests:,} requests, {fills:,} fills.",
+            "Time that passes and peak memory of the processes, from the start of the command to"
+            " its end; short is the memory on a journal of the recording played once. Export writes"
+            f" every table as {_FORMAT}, in two processes where there are two cores: memory is that"
+            " of the larger one.",
+        ],
+    )
+
+
+def _written(journal: Path, recordings: list[Path]) -> tuple[Path, Played]:
+    fs = SystemFs()
+    files = [str(path) for path in recordings]
+    plan = make_plan(fs, one_market(), files, LatencySpec(), "risk_averse", 1)
+    return journal, run_backtest(fs, plan, journal)
+
+
+def _row(command: str, whole: Path, short: Path, out: Path) -> Row:
+    _, short_mib = _called(command, short, out)
+    seconds, mib = _called(command, whole, out)
+    return Row(command, "", {"seconds": seconds, "peak_MiB": mib, "short_MiB": short_mib})
+
+
+def _called(command: str, journal: Path, out: Path) -> tuple[float, float]:
+    # Seconds, and the peak resident set in MiB.
+    words = [word.format(journal=journal, out=out) for word in COMMANDS[command]]
+    start = perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "adapters.cli.main", *words], stdout=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"long benchmark: {command} exited with {process.returncode}")
+    return perf_counter() - start, usage.ru_maxrss / _KIB_PER_MIB
