@@ -150,9 +150,9 @@ class LiveLoop:
         try:
             ended = await self._run()
             self._sequencer.take(ended)
-            digest = self._sequencer.fingerprint()
+            last, digest = self._sequencer.state, self._sequencer.fingerprint()
             self._sequencer.sync()
-            await self._chores.at_end(self._sequencer.vouched)
+            await self._chores.at_end(last)
         except* JournalError as group:
             await self._abandon()
             error = _first(group)
@@ -196,7 +196,7 @@ class LiveLoop:
                     if self._quiet_gc is not None:
                         self._quiet_gc.after_timer(busy=bool(outgoing))
                     vouched = self._sequencer.vouched
-                    if self._chores.is_due(vouched):
+                    if vouched is not None and self._chores.is_due(vouched):
                         nursery.start_soon(self._chores.now_and_then, vouched)
                 ended = ending(self._sequencer.state)
             nursery.cancel_scope.cancel()

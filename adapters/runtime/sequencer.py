@@ -67,7 +67,7 @@ class Sequencer:
 
     Attributes:
         state: After the last record.
-        vouched: The last state whose fingerprint this run journaled.
+        vouched: The last state whose fingerprint this run journaled; None before the first.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Sequencer:
             observer: Told of every record after it is folded; must not keep the loop.
         """
         self.state = state
-        self.vouched = state
+        self.vouched: State | None = None
         self._before_seq = state.seq
         self._decisions = self._requests = self._fingerprints = 0
         self._journal = journal
