@@ -6,8 +6,8 @@
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help run test analysis thirdparty queue-vectors sweep-extra lint bench cov
-.PHONY: soak venue-soak kills mutants
+.PHONY: help run test analysis thirdparty queue-vectors fill-vectors nautilus sweep-extra
+.PHONY: lint bench cov soak venue-soak kills mutants
 .PHONY: charts lock clean
 
 # Arguments for `quotefold run`, `pytest` or the benchmarks, as in: make run ARGS="--for 30s"
@@ -45,6 +45,12 @@ thirdparty: .venv/dev.done .venv/thirdparty.done  ## run ccxt and the official S
 
 queue-vectors: .venv/hftbacktest.done  ## write anew what tests compare the queue models with
 	@exec .venv/hftbacktest/bin/python -m tests.replay.queue_vectors
+
+# Other backtesters in environments of their own; CI installs neither.
+fill-vectors: .venv/dev.done .venv/hftbacktest.done .venv/nautilus.done  ## the same, of fills
+	@exec $(BIN)/python -m tests.backtest.fill_vectors
+
+nautilus: .venv/nautilus.done  ## add nautilus_trader beside, which `make bench` compares with
 
 charts: .venv/dev.done  ## draw the charts of docs/strategies anew, from the strategies
 	@exec $(BIN)/python -m tests.strategies.charts
@@ -97,6 +103,7 @@ lock: .venv/core.done  ## write the lock files anew from pyproject.toml
 	@$(COMPILE) $(ARGS) --output-file requirements/analysis.lock requirements/analysis.in
 	@$(COMPILE) $(ARGS) --output-file requirements/thirdparty.lock requirements/thirdparty.in
 	@$(COMPILE) $(ARGS) --output-file requirements/hftbacktest.lock requirements/hftbacktest.in
+	@$(COMPILE) $(ARGS) --output-file requirements/nautilus.lock requirements/nautilus.in
 	@$(COMPILE) $(ARGS) --constraint requirements/dev.lock \
 	    --output-file requirements/mutants.lock requirements/mutants.in
 
@@ -152,6 +159,13 @@ clean:  ## remove .venv and every cache; journals stay
 	@$(BIN)/python -m venv --clear .venv/hftbacktest
 	@.venv/hftbacktest/bin/python -m pip $(QUIET) install $(LOCKED) --no-compile \
 	    -r requirements/hftbacktest.lock
+	@touch $@
+
+.venv/nautilus.done: .venv/core.done requirements/nautilus.lock
+	@echo "installing nautilus_trader (once, about half a minute)" >&2
+	@$(BIN)/python -m venv --clear .venv/nautilus
+	@.venv/nautilus/bin/python -m pip $(QUIET) install $(LOCKED) --no-compile \
+	    -r requirements/nautilus.lock
 	@touch $@
 
 # mutmut lies beside the development tools, not in them, and shares their versions of what both use.

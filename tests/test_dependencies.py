@@ -14,7 +14,17 @@ import pytest
 from tests.source_tree import PRODUCT, ROOT, imports, is_third_party, modules, package
 
 CORE_DISTRIBUTIONS_MAX = 24
-LOCKS = ("core", "dev", "build", "analysis", "sweep", "thirdparty", "mutants", "hftbacktest")
+LOCKS = (
+    "core",
+    "dev",
+    "build",
+    "analysis",
+    "sweep",
+    "thirdparty",
+    "mutants",
+    "hftbacktest",
+    "nautilus",
+)
 
 
 @cache
