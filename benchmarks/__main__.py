@@ -17,6 +17,7 @@ from benchmarks.inspecting import measure_inspect
 from benchmarks.long import measure_long
 from benchmarks.machine import describe_machine, loop_ns
 from benchmarks.memory import measure_memory
+from benchmarks.nautilus import measure_nautilus
 from benchmarks.parallel import measure_parallel
 from benchmarks.ratios import measure_ratios
 from benchmarks.replaying import (
@@ -111,6 +112,9 @@ def _measurements(effort: Effort, recording: Path | None) -> Iterator[Measured]:
     yield _measured("inspect", lambda: measure_inspect(session, effort.looks, passes))
     quick = not effort.sockets_s
     yield _measured("backtest", lambda: measure_backtest(recording, passes, quick=quick))
+    # Each pass is of both.
+    halved = (passes + 1) // 2
+    yield _measured("nautilus", lambda: measure_nautilus(recording, halved, quick=quick))
     yield _measured("long", lambda: measure_long(recording, quick=quick))
     journal = (effort.appends, effort.syncs, passes)
     yield _measured("journal", lambda: measure_journal(*journal))

@@ -38,8 +38,7 @@ def measure_backtest(recording: Path | None, passes: int, *, quick: bool = False
         return Section("backtest", "backtest", [], ["Needs a recording, and none was found."])
     if not quick and recording.name == RECORDING and recording.with_name(LONG).is_file():
         recording = recording.with_name(LONG)
-    fs, config = SystemFs(), one_market()
-    plan = make_plan(fs, config, [str(recording)], LatencySpec(), "risk_averse", 1)
+    fs, plan = SystemFs(), ladder_plan(recording)
     found: list[Played] = []
     with tempfile.TemporaryDirectory(prefix="quotefold-bench-") as directory:
         journal = Path(directory) / "journal"
@@ -72,6 +71,11 @@ def measure_backtest(recording: Path | None, passes: int, *, quick: bool = False
         " same data. It means something only where two cores are free.",
     ]
     return Section("backtest", "backtest on the exchange core", rows, notes)
+
+
+def ladder_plan(recording: Path) -> Plan:
+    """Return the backtest of a recording with the ladder of the built-in configuration."""
+    return make_plan(SystemFs(), one_market(), [str(recording)], LatencySpec(), "risk_averse", 1)
 
 
 def _workers(fs: SystemFs, plan: Plan, passes: int) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -11,13 +12,15 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from benchmarks import __main__ as command
-from benchmarks.backtesting import measure_backtest
+from benchmarks import nautilus
+from benchmarks.backtesting import ladder_plan, measure_backtest
 from benchmarks.feeding import Feeder, measure_frames
 from benchmarks.figures import Row, Section, percentile, rate_row, spread_us
 from benchmarks.inspecting import measure_inspect
 from benchmarks.long import COMMANDS, measure_long
 from benchmarks.machine import describe_machine
 from benchmarks.memory import measure_memory
+from benchmarks.nautilus import measure_nautilus
 from benchmarks.replaying import measure_fills, measure_fold, measure_journal, measure_replay
 from benchmarks.report import Measured, print_machine, print_section, to_json
 from benchmarks.reporting import measure_export, measure_report
@@ -159,6 +162,38 @@ def test_a_backtest_proves_what_it_times(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_backtest_is_measured_against_nautilus_trader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = write(tmp_path / "btc_usdt.zst", recorded(600))
+    if nautilus.PYTHON.exists():
+        section = measure_nautilus(recording, 2, quick=True)
+        ours, theirs, ratio = section.rows
+        # An update that changes nothing of the book is none over there.
+        assert 590 <= theirs.figures["n"] <= ours.figures["n"] <= 600
+        best = ours.figures["best"] / theirs.figures["best"]
+        assert ratio.figures["best"] == best > 0
+        did = [
+            int(each) for each in re.findall(r"(\d+) (?:times priced|requests)", section.notes[2])
+        ]
+        assert did[0] > did[1] > 4
+    monkeypatch.setattr(nautilus, "PYTHON", tmp_path / "python")
+    section = measure_nautilus(recording, 1)
+    assert (section.rows, len(section.notes)) == ([], 1)
+    assert "`make nautilus`" in section.notes[0]
+    assert measure_nautilus(None, 1).rows == []
+
+
+def test_the_ladder_of_theirs_is_told_what_ours_is(tmp_path: Path) -> None:
+    recording = write(tmp_path / "btc_usdt.zst", recorded(600))
+    settings = msgspec.json.decode(nautilus.settings_of(ladder_plan(recording)))
+    assert settings["rungs"] == [[0.0, 5_000], [1.0, 10_000]]
+    assert (settings["position_max"], settings["price_tolerance"]) == (500_000, 100)
+    assert (settings["fee_rate"], settings["latency_ns"]) == ("0.001", 5_000_000)
+    assert settings["half_spread_bps"] == 0.3
+
+
+@pytest.mark.slow
 def test_sockets_connect_reads_to_requests() -> None:
     section = measure_sockets(2.0)
     counts = {row.figures["n"] for row in section.rows}
@@ -194,6 +229,7 @@ def test_json_is_one_object_with_every_section(monkeypatch: pytest.MonkeyPatch) 
         "export",
         "inspect",
         "backtest",
+        "nautilus",
         "long",
         "journal",
     ]
