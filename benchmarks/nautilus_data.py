@@ -11,7 +11,7 @@ from typing import Any
 
 from nautilus_trader.backtest.engine import BacktestEngine, BacktestEngineConfig
 from nautilus_trader.backtest.models import FillModel, LatencyModel
-from nautilus_trader.config import LoggingConfig
+from nautilus_trader.config import LoggingConfig, StreamingConfig
 from nautilus_trader.model.currencies import BTC, USDT
 from nautilus_trader.model.data import BookOrder, OrderBookDelta, OrderBookDeltas, TradeTick
 from nautilus_trader.model.enums import (
@@ -67,14 +67,22 @@ def _delta(sign: int, ticks: int, lots: int, at_ns: int) -> Any:
     return OrderBookDelta(INSTRUMENT, action, order, 0, 0, at_ns, at_ns)
 
 
-def make_engine(feed: list[Any], latency_ns: int, fee_rate: str) -> Any:
+def make_engine(feed: list[Any], latency_ns: int, fee_rate: str, record: str) -> Any:
     """Return an engine with the feed, ready for a strategy.
 
     Its exchange has the whole book, also takes trades as executions, and holds requests back for
     the latency. It logs nothing and works out no statistics.
+
+    Args:
+        feed: What it plays.
+        latency_ns: Of each request.
+        fee_rate: Of makers and takers.
+        record: Directory to which it streams all data and events; empty for none.
     """
+    streaming = StreamingConfig(catalog_path=record) if record else None
+    quiet = LoggingConfig(bypass_logging=True)
     engine = BacktestEngine(
-        BacktestEngineConfig(logging=LoggingConfig(bypass_logging=True), run_analysis=False)
+        BacktestEngineConfig(logging=quiet, run_analysis=False, streaming=streaming)
     )
     engine.add_venue(
         VENUE,

@@ -3,7 +3,8 @@
 Runs in an environment of its own (`make nautilus`), so it imports nothing of ours:
 `.venv/nautilus/bin/python -m benchmarks.nautilus_ladder FEED SETTINGS` reads a feed, says how many
 messages it has, and then plays it once for each line that it is sent, answering with one line of
-JSON. The settings are JSON as well: `settings_of` in `nautilus.py` writes them.
+JSON. A line names the directory for a record of the run, or is empty for none. The settings are
+JSON as well: `settings_of` in `nautilus.py` writes them.
 
 Quotes are those of `strategies/inventory_skew.py`, moved by the rules of `engine/planner.py`: what
 is too near to the market moves at once, what is too far or too small at the timer. A level without
@@ -200,9 +201,9 @@ def main() -> None:
     """Play the feed whenever told to."""
     feed, settings = read_feed(sys.argv[1]), json.loads(sys.argv[2])
     _say({"version": nautilus_trader.__version__, "messages": len(feed)})
-    for _ in sys.stdin:
+    for line in sys.stdin:
         strategy = Ladder(settings)
-        engine = make_engine(feed, settings["latency_ns"], settings["fee_rate"])
+        engine = make_engine(feed, settings["latency_ns"], settings["fee_rate"], line.strip())
         engine.add_strategy(strategy)
         # Ours collects no garbage while it plays, either.
         gc.collect()

@@ -73,7 +73,7 @@ def _nothing(alarm: Any) -> None:
 def main() -> None:
     """Play the orders on the feed."""
     feed, orders = read_feed(sys.argv[1]), json.loads(Path(sys.argv[2]).read_bytes())
-    engine, strategy = make_engine(feed, LATENCY_NS, "0"), FixedOrders(orders)
+    engine, strategy = make_engine(feed, LATENCY_NS, "0", ""), FixedOrders(orders)
     engine.add_strategy(strategy)
     engine.run()
     found = {
