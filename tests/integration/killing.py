@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,7 +19,15 @@ from adapters.runtime.journal_format import (
 )
 from adapters.runtime.journal_read import JournalReader, list_segments
 from engine.codec import decode_record
-from engine.events import RunStarted
+from engine.events import (
+    BestBidOffer,
+    BookDelta,
+    Decided,
+    PublicTrades,
+    Record,
+    RunStarted,
+    TimerFired,
+)
 from engine.reduce import reduce
 from engine.state import State
 from tests.integration.deals import deal_ids
@@ -37,6 +47,11 @@ FOLD_S = 600.0
 """A long journal without a snapshot is folded whole."""
 ORPHAN_S = 10.0
 """A modify without an outcome is settled after its nonce window, and its order then cancelled."""
+SLOW_S = 2.0
+"""A start that takes longer to quote is told of, record by record."""
+STORY_WIDTH = 200
+UNTOLD = (BestBidOffer, BookDelta, PublicTrades, TimerFired)
+NOTHING_DECIDED = Decided((), ())
 EACH_SIDE = {(market, side) for market in MARKETS for side in ("buy", "sell")}
 
 
@@ -67,7 +82,8 @@ class Killing:
         """Start an engine, let it come as far as chance will have it, and kill it."""
         with ExitStack() as stack:
             started, engine, segment = self._start(stack)
-            if self._rng.random() < EARLY_SHARE and not self._until_token():
+            early = self._rng.random() < EARLY_SHARE
+            if early:
                 self.early += 1
                 time.sleep(self._rng.random() * EARLY_S)
             else:
@@ -76,6 +92,8 @@ class Killing:
             engine.process.kill()
             engine.wait()
             assert engine.err.read_text() == ""
+        if early:
+            time.sleep(self._until_token())
 
     def check(self) -> None:
         """Run once more, end in order, and compare everything with the venue."""
@@ -121,22 +139,41 @@ class Killing:
         prefix = wait_until(lambda: self._prefix(segment), "the new run", FOLD_S)
         wait_until(lambda: self._quoted_by(prefix), "quotes of the new run")
         self.back_s.append(time.monotonic() - started)
+        if self.back_s[-1] > SLOW_S:
+            sys.stderr.write(
+                f"slow: {self.back_s[-1]:.2f} s to quote again\n{self._story(segment)}"
+            )
         self.orphans += len(self._left(prefix))
         wait_until(lambda: not self._left(prefix), "no order of an earlier run", ORPHAN_S)
 
     def _prefix(self, segment: int) -> str:
         # What the client order ids of the run begin with that began this segment.
+        for record in self._records(segment):
+            if isinstance(record.event, RunStarted):
+                return f"{record.event.run_id}-"
+        return ""
+
+    def _story(self, segment: int) -> str:
+        # What the run did that began this segment, without the market's own news.
+        lines: list[str] = []
+        begun_ns = 0
+        for record in self._records(segment):
+            begun_ns = begun_ns or record.recv_ns
+            event = record.event
+            if not isinstance(event, UNTOLD) and event != NOTHING_DECIDED:
+                at_ms = (record.recv_ns - begun_ns) // 1_000_000
+                lines.append(f"{at_ms:6} ms  {record.seq}  {str(event)[:STORY_WIDTH]}\n")
+        return "".join(lines)
+
+    def _records(self, segment: int) -> Iterator[Record]:
+        # From the first of a segment on; none while it has not begun.
         if segment not in list_segments(self._fs, self.journal):
-            return ""
+            return
         data = self._fs.read(self.journal / segment_name(segment), 0, HEADER_SIZE)
         header = decode_header(data, segment, Kind.EVENTS)
-        if isinstance(header, Damage):
-            return ""
-        for _, payload in JournalReader(self._fs, self.journal).payloads(header.first_seq):
-            event = decode_record(payload).event
-            if isinstance(event, RunStarted):
-                return f"{event.run_id}-"
-        return ""
+        if not isinstance(header, Damage):
+            for _, payload in JournalReader(self._fs, self.journal).payloads(header.first_seq):
+                yield decode_record(payload)
 
     def _quoted_by(self, prefix: str) -> bool:
         own = [o for o in self._venue.orders() if o["clientOrderId"].startswith(prefix)]
