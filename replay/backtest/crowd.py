@@ -3,8 +3,8 @@
 Theory of operation. The recorded book is kept here, level by level. In the core lie only the levels
 at which an order of ours rests, and those that a trade or a request of ours is about to reach; on
 those the core's own queues decide, with others' orders before and behind ours as the queue model
-says. Whatever a move says of such a level is done there at once. A trade that cannot reach us
-changes nothing but the tape: what it left of the book, the book's next move tells. So the fills are
+says. Whatever a move says of such a level is done there at once. A trade that cannot reach
+the core takes from the book kept here, as one that can takes from the core's. So the fills are
 those that a core with the whole book gives (a test compares the two), at a fraction of the cost,
 since most moves are far from us.
 """
@@ -113,7 +113,9 @@ class Crowd:
     ) -> PublicTrades:
         """Let somebody take; the tape shows what was recorded."""
         half = self._asks if buys else self._bids
-        if ticks * half.sign <= half.any_key:
+        if ticks * half.sign > max(half.any_key, half.core_key):
+            half.take(ticks * half.sign, lots)
+        else:
             self._enter(half, half.reaching(ticks * half.sign), now_us)
             taker = Side.BUY if buys else Side.SELL
             self._background.replay_trade(taker, ticks, lots, now_us, retail=retail)

@@ -64,6 +64,17 @@ class Half:
             keys.append(key)
         held[ticks] = lots
 
+    def take(self, key: int, lots: int) -> None:
+        """Let somebody take lots, from the best level down to that of a key."""
+        held, keys = self.lots, self.keys
+        while keys and keys[-1] >= key:
+            ticks = keys[-1] * self.sign
+            if held[ticks] > lots:
+                held[ticks] -= lots
+                return
+            lots -= held[ticks]
+            del held[ticks], keys[-1]
+
     def reaching(self, key: int) -> list[int]:
         """Return the recorded prices at or better than a key, best first."""
         found: list[int] = []

@@ -16,7 +16,7 @@ from engine.book import apply_delta, from_snapshot
 from engine.events import BookDelta, BookSnapshot
 from replay.backtest.crowd import Crowd
 from replay.backtest.half import Half
-from replay.backtest.moves import DEPTH, TOUCH, Move
+from replay.backtest.moves import DEPTH, TOUCH, TRADE, Move
 from replay.backtest.rows import read_moves
 from replay.model.background import ModelBackground
 from replay.queue_models import queue_model
@@ -106,16 +106,21 @@ def test_fills_are_those_of_a_core_with_everybody_in_it(tmp_path: Path, away: in
         sparse.play(move)
     flow.run_until(moves[-1][0] // 1000)
     assert len(full.deals) > 5
-    # A sweep in several prints may reach us a print later: what it left of nearer levels is only
-    # told afterwards. The two clocks differ by a microsecond of rounding.
-    assert abs(totals(full) - totals(sparse)) <= 0.02 * totals(full)
-    theirs = [deal[0] for deal in full.deals]
-    late = [at_us for at_us, *_ in sparse.deals if min(abs(at_us - t) for t in theirs) > 1_000]
-    assert len(late) <= 0.02 * len(sparse.deals)
+    assert [deal[1:] for deal in full.deals] == [deal[1:] for deal in sparse.deals]
+    # The two clocks differ by a microsecond of rounding.
+    pairs = zip(full.deals, sparse.deals, strict=True)
+    assert all(abs(one[0] - other[0]) <= 1 for one, other in pairs)
 
 
-def totals(venue: Venue) -> int:
-    return sum(lots for *_, lots in venue.deals)
+def test_a_sweep_in_several_prints_reaches_us_behind_what_it_took() -> None:
+    venue = Sparse(1_000_000)
+    crowd = venue.crowd
+    best = 6_000_000
+    crowd.depth(1_000_000, 1, True, [(best - 9, 5)], [(best, 7), (best + 1, 50_000)])
+    venue.place(core.Side.SELL, best + 2, 1, 1_000_010)
+    for number, (ticks, lots) in enumerate([(best, 7), (best + 1, 50_000), (best + 2, 4_000)]):
+        venue.play((1_000_020_000, 0, TRADE, 0, number, True, ticks, lots, False))
+    assert [deal[1:] for deal in venue.deals] == [(core.Side.SELL, best + 2, 4_000)]
 
 
 def test_the_deltas_tell_the_book_with_our_orders_in_it(tmp_path: Path) -> None:
