@@ -111,8 +111,7 @@ class World:
         self._open: dict[str, None] = {}
         self._refused = self._moves = 0
         self._started_ns = now_ns
-        self._engine.take(started, now_ns)
-        self._later(now_ns, self._nothing)
+        self._later(now_ns, self._take_now, started)
         self._later(now_ns + TICK_NS, self._tick)
 
     def _crowd(self, started: e.RunStarted, name: str, queue: str) -> Crowd:
@@ -254,10 +253,6 @@ class World:
 
     def _take_now(self, event: e.AnyEvent) -> None:
         self._engine.take(event, self._now_ns)
-
-    def _nothing(self) -> None:
-        # The first decision, which opens the streams, waits for no timer.
-        pass
 
     def _tick(self) -> None:
         now_ns = self._now_ns

@@ -20,6 +20,7 @@ from adapters.cli.main import main
 from adapters.ports import SystemFs
 from engine.errors import ConfigError
 from engine.events import (
+    Decided,
     Filled,
     KillSwitchArmed,
     MarkPrice,
@@ -29,7 +30,7 @@ from engine.events import (
     TimerFired,
 )
 from replay.backtest.run import LABEL, MODE, Plan, play, run_backtest
-from replay.backtest.world import TICK_NS, Played
+from replay.backtest.world import TICK_NS, TURN_NS, Played
 from replay.read import fold, read_records
 from replay.verify import verify
 from tests.backtest.recordings import MS, made_up, plan_of, recorded, spot_config, write
@@ -88,6 +89,9 @@ def test_it_is_marked_and_ends_as_a_run(done: Done) -> None:
     ticks = [r.recv_ns for r in records if isinstance(r.event, TimerFired)]
     assert {b - a for a, b in pairwise(ticks)} == {TICK_NS}
     assert any(isinstance(record.event, KillSwitchArmed) for record in records)
+    # The first decision, which opens the streams, waits for no timer.
+    assert isinstance(records[1].event, Decided)
+    assert records[1].recv_ns - records[0].recv_ns == TURN_NS
 
 
 def test_its_report_is_the_fold_of_its_journal(done: Done) -> None:
