@@ -166,7 +166,9 @@ def _acts(before: State, record: e.Record, after: State) -> Iterator[tuple[int, 
             changed = event.order
             known = before.markets.get(changed.market)
             order = None if known is None else known.order(changed.client_order_id)
-            replaces = 0 if order is None else order.order_id
+            # An answer may be late: then the order has been replaced again, and this is old news.
+            is_old = order is None or changed.order_id in order.past_ids
+            replaces = 0 if order is None or is_old else order.order_id
             yield _own(changed, at_venue(changed.modified_us), replaces)
         case _ if isinstance(event, _AS_RECORDED):
             yield _TOLD, Told(at_ns, event)

@@ -15,7 +15,7 @@ from replay.model.errors import Error, compare
 from replay.model.flow import AHEAD_NS, Depth, Told, Touch, Trades, flow
 from replay.model.survey import ModelFill, Sample, survey
 from replay.queue_models import queue_model
-from tests.engine.builders import MS, NAME, S, fill, venue_order
+from tests.engine.builders import MS, NAME, S, fill, fixed, venue_order
 from tests.paper.exchange_kit import ALICE, NOW_US, SPOT, exchange, order, placed
 from tests.replay.story import Story, names, quoting_story
 
@@ -143,6 +143,28 @@ def test_the_ticker_is_net_of_ours_and_an_end_ends_it() -> None:
         ((990, 50), (1010, 2)),
         ((990, 50), (1010, 2)),
     ]
+
+
+def test_a_late_answer_to_a_modify_ends_no_later_one() -> None:
+    story = quoting_story()
+    bid, _ = names(story)
+    seq = story.records[-1].seq
+    asked = []
+    for order_id, price in ((1, 990), (11, 989), (12, 988)):
+        order = venue_order(bid, order_id, price=price)
+        if order_id > 1:
+            story.push(e.OrderOpened(_at(order, story.now_ns)))
+        if price > 988:
+            parameters = fixed(((price - 1, 10),), ((1010, 10),))
+            story.push(e.ParametersChanged(NAME, parameters))
+            asked += [sent for sent, _ in story.act()]
+    # The pushes were faster than the answers, and those overtook each other; they have no times.
+    for sent, order_id, price in zip(reversed(asked), (12, 11), (988, 989), strict=True):
+        story.push(e.OrderModified(venue_order(bid, order_id, price=price)), sent)
+    at_ns = story.now_ns + S
+    story.at(at_ns, e.BestBidOffer(NAME, 200, at_ns // 1000, 988, 60, 1010, 12))
+    (touch,) = [act for act in acts_since(story, seq) if isinstance(act, Touch)]
+    assert touch.bid == (988, 50)
 
 
 def test_acts_come_in_the_order_of_the_venue() -> None:
