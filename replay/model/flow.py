@@ -149,11 +149,14 @@ def _acts(before: State, record: e.Record, after: State) -> Iterator[tuple[int, 
             yield _BOOK, frame
         case e.PublicTrades():
             known = before.markets.get(event.market)
-            if known is None or not known.feed.trades_seen:
+            last = 0 if known is None else known.feed.last_trade_id
+            since_us = heard_since_us(before, event.market)
+            news = tuple(
+                [t for t in reversed(event.trades) if t.trade_id > last and t.venue_us >= since_us]
+            )
+            if known is None or not (news or known.feed.trades_seen):
                 yield _TOLD, Told(at_ns, event)
                 return
-            last = known.feed.last_trade_id
-            news = tuple([t for t in reversed(event.trades) if t.trade_id > last])
             venue_us = max([trade.venue_us for trade in news], default=0)
             yield _TRADE, Trades(at_venue(venue_us), at_ns, event, news)
         case e.OrderOpened() | e.OrderUpdated() | e.OrderClosed() | e.OrderCancelled():
@@ -174,6 +177,17 @@ def _acts(before: State, record: e.Record, after: State) -> Iterator[tuple[int, 
             yield _TOLD, Told(at_ns, event)
         case _:
             return
+
+
+def heard_since_us(state: State, market: str) -> int:
+    """Return the venue's time before which trades that are told of a market are history.
+
+    The first ones after a subscription are, unless they were made since it was asked for.
+    """
+    known, link = state.markets.get(market), state.links.get(market)
+    if known is None or known.feed.trades_seen or link is None:
+        return 0
+    return (link.opened_ns + state.clock_offset_ns) // 1000
 
 
 def _own(order: VenueOrder, at_ns: int, replaces: int = 0) -> tuple[int, Act]:

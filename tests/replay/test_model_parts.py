@@ -15,7 +15,7 @@ from replay.model.errors import Error, compare
 from replay.model.flow import AHEAD_NS, Depth, Told, Touch, Trades, flow
 from replay.model.survey import ModelFill, Sample, survey
 from replay.queue_models import queue_model
-from tests.engine.builders import MS, NAME, S, fill, fixed, venue_order
+from tests.engine.builders import MS, NAME, S, fill, fixed, quoted, venue_order
 from tests.paper.exchange_kit import ALICE, NOW_US, SPOT, exchange, order, placed
 from tests.replay.story import Story, names, quoting_story
 
@@ -189,15 +189,36 @@ def test_acts_come_in_the_order_of_the_venue() -> None:
     assert acts_since(story, seq)[-1].at_ns == story.now_ns
 
 
-def test_history_and_repeated_trades_are_no_flow() -> None:
+def news_of(story: Story) -> tuple[list[list[int]], int]:
+    """Ids of the trades that are flow, by frame, and the frames that are history."""
+    acts = list(flow(iter(story.records)))
+    told = [act.event for act in acts if isinstance(act, Told)]
+    history = len([event for event in told if isinstance(event, e.PublicTrades)])
+    trades = [act for act in acts if isinstance(act, Trades)]
+    return [[t.trade_id for t in act.news] for act in trades], history
+
+
+def test_repeated_trades_are_no_flow() -> None:
     story = quoting_story()
     story.trade(2, 990, 20, EngineSide.SELL)
     story.trade(2, 990, 20, EngineSide.SELL)
-    acts = list(flow(iter(story.records)))
-    told = [act.event for act in acts if isinstance(act, Told)]
-    assert len([event for event in told if isinstance(event, e.PublicTrades)]) == 1
-    trades = [act for act in acts if isinstance(act, Trades)]
-    assert [[t.trade_id for t in act.news] for act in trades] == [[2], []]
+    assert news_of(story) == ([[1], [2], []], 0)
+
+
+def test_what_traded_before_we_asked_is_no_flow() -> None:
+    story = Story(quoted())
+    story.settle()
+    now_us, hour_us = story.now_ns // 1000, 3_600_000_000
+    old = e.PublicTrade(6, 1000, 1, EngineSide.SELL, False, now_us - hour_us)
+    story.push(e.PublicTrades(NAME, (old,)))
+    story.trade(7, 1000, 1, EngineSide.SELL)
+    assert news_of(story) == ([[7]], 1)
+    # One that was made since comes with what was before.
+    story = Story(quoted())
+    story.settle()
+    new = replace(old, trade_id=7, venue_us=story.now_ns // 1000)
+    story.push(e.PublicTrades(NAME, (new, old)))
+    assert news_of(story) == ([[7]], 0)
 
 
 # --- survey -----------------------------------------------------------------------------------
