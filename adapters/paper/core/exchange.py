@@ -15,6 +15,7 @@ from adapters.paper.core.ledger import Account, Ledger, Seat, held_money
 from adapters.paper.core.market import Market
 from adapters.paper.core.matching import Matcher
 from adapters.paper.core.model import (
+    FLOW_MAKER,
     US_PER_S,
     CancelOrder,
     ExchangeConfig,
@@ -57,6 +58,36 @@ class Exchange(ConditionalActions):
         self._next_timer_us: int | None = None
         # Set by a venue that keeps its state.
         self.flow_log: FlowLog | None = None
+
+    def begin_position(self, account: str, market: str, lots: int, ticks: int, now_us: int) -> None:
+        """Let an account begin with a position, against the background, before anybody traded.
+
+        Args:
+            account: whose; in one-way mode.
+            market: a perpetual or a margin pair.
+            lots: signed, not 0.
+            ticks: the price at which it counts as entered.
+            now_us: engine time.
+        """
+        self.advance(now_us)
+        traded = self.markets[market]
+        sides = [(account, lots)]
+        if traded.pool is None:
+            sides.append((FLOW_MAKER, -lots))
+        else:
+            # The pool traded with somebody outside.
+            side = Side.BUY if lots > 0 else Side.SELL
+            traded.pool.trade(traded, side, ticks, abs(lots))
+            deposits, spec = self.ledger.deposits, traded.spec
+            for asset, units in (
+                (spec.base_asset, lots * traded.lot_unit),
+                (spec.quote_asset, -lots * ticks * traded.notional_unit),
+            ):
+                deposits["spot", asset] = deposits.get(("spot", asset), 0) + units
+        for name, signed in sides:
+            position = self.accounts[name].seats[market].held[PositionSide.BOTH]
+            position.open(next(self.ledger.position_ids), now_us)
+            position.enter(signed, ticks * traded.notional_unit, 0)
 
     def drain(self) -> list[Notice]:
         """Return and forget the notices since the last drain, in the order of 10.13."""

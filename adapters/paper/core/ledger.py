@@ -10,6 +10,7 @@ fees less what positions cost and less the pools' money, which came from or went
 from __future__ import annotations
 
 from collections import deque
+from itertools import count
 
 from adapters.paper.core.margin import Position, initial_margin
 from adapters.paper.core.market import Market
@@ -218,7 +219,7 @@ class Ledger:
         # (wallet, asset) -> units that came from outside, less those that went there.
         self.deposits: dict[tuple[str, str], int] = {}
         self.insurance: dict[str, int] = {}
-        self._next_position_id = first_position_id
+        self.position_ids = count(first_position_id)
 
     def cover(self, account: Account, asset: str) -> None:
         """Let the insurance fund pay what a collateral account owes (10.12)."""
@@ -383,8 +384,7 @@ class Ledger:
         now_us: int,
     ) -> None:
         if not position.lots:
-            position.open(self._next_position_id, now_us)
-            self._next_position_id += 1
+            position.open(next(self.position_ids), now_us)
         price = ticks * seat.market.notional_unit
         position.modified_us = now_us
         position.enter(lots if order.side is Side.BUY else -lots, price, fee)

@@ -129,6 +129,25 @@ def test_the_background_pays_too() -> None:
     assert totals(venue) == before
 
 
+def test_a_position_from_before_is_paid_for_and_can_be_closed() -> None:
+    venue = exchange()
+    before = totals(venue)
+    venue.begin_position("alice", PERP, 1_000, 1_000, NOW_US)
+    assert venue.accounts["alice"].seats[PERP].lots == 1_000
+    assert venue.drain() == []
+    venue.check()
+    traded(venue, "1", "100")
+    venue.advance(DUE_US)
+    assert venue.funding_payments("alice")[0].amount == -units("0.02")
+    background = venue.accounts[FLOW_MAKER].seats[PERP].positions
+    assert [each.funding_paid for each in background] == [-units("0.01")]
+    placed(venue, "bob", order("buy", "2", "100", market=PERP))
+    placed(venue, "alice", order("sell", "2", "100", market=PERP))
+    assert venue.accounts["alice"].seats[PERP].lots == 0
+    venue.check()
+    assert totals(venue) == before
+
+
 def test_what_the_public_sees() -> None:
     venue = exchange()
     traded(venue, "0.5", "100")

@@ -61,6 +61,21 @@ def bought(amount: str = "1", price: str = "100", **config: object) -> Exchange:
     return venue
 
 
+@pytest.mark.parametrize("lots", [1_000_000, -1_000_000])
+def test_a_position_from_before_is_lent_by_the_pool(lots: int) -> None:
+    venue = exchange()
+    before = totals(venue)
+    venue.begin_position("alice", SPOT, lots, 10_000, NOW_US)
+    venue.check()
+    assert totals(venue) == before
+    closing = "sell" if lots > 0 else "buy"
+    placed(venue, "bob", order("buy" if lots > 0 else "sell", "1", "100"))
+    placed(venue, "alice", margin(closing, "1", "100"))
+    assert venue.accounts["alice"].seats[SPOT].lots == 0
+    assert pool(venue) == (0, 0)
+    venue.check()
+
+
 def test_a_long_borrows_the_money_and_the_spot_seller_gets_it() -> None:
     before = totals(exchange())
     venue = bought()
