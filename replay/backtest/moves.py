@@ -20,14 +20,16 @@ TOUCH, DEPTH, TRADE = range(3)
 Move = tuple[Any, ...]
 
 
-def together(sources: Sequence[Iterator[Move]], names: Sequence[str]) -> tuple[Iterator[Move], int]:
+def together(
+    sources: Sequence[Iterator[Move]], names: Sequence[str], *, to_the_last: bool = False
+) -> tuple[Iterator[Move], int]:
     """Return the moves of all markets in the order of time, and when the last of them begins.
-
-    They end with the first market that ends: what is quoted needs a market.
 
     Args:
         sources: Of each market, in order.
         names: Of the markets, for messages.
+        to_the_last: They end with the last market that ends, not with the first: what is quoted
+            needs a market, but for what one run saw of all of them.
 
     Raises:
         ConfigError: a market has no moves, or they are of times that do not overlap.
@@ -41,7 +43,8 @@ def together(sources: Sequence[Iterator[Move]], names: Sequence[str]) -> tuple[I
     found = [head for head in heads if head is not None]
     if len(found) == 1:
         return chain(found, sources[0]), begin_ns
-    return _overlapping(_merged(list(sources), found), begin_ns, names), begin_ns
+    merged = _merged(list(sources), found, to_the_last=to_the_last)
+    return _overlapping(merged, begin_ns, names), begin_ns
 
 
 def until(moves: Iterator[Move], end_ns: int) -> Iterator[Move]:
@@ -52,14 +55,19 @@ def until(moves: Iterator[Move], end_ns: int) -> Iterator[Move]:
         yield move
 
 
-def _merged(sources: list[Iterator[Move]], heads: list[Move]) -> Iterator[Move]:
-    while True:
+def _merged(
+    sources: list[Iterator[Move]], heads: list[Move], *, to_the_last: bool
+) -> Iterator[Move]:
+    while heads:
         index = min(range(len(heads)), key=lambda n: heads[n][0])
         yield heads[index]
         following = next(sources[index], None)
-        if following is None:
+        if following is not None:
+            heads[index] = following
+        elif to_the_last:
+            del sources[index], heads[index]
+        else:
             return
-        heads[index] = following
 
 
 def _overlapping(moves: Iterator[Move], begin_ns: int, names: Sequence[str]) -> Iterator[Move]:

@@ -73,6 +73,9 @@ class Plan(msgspec.Struct, frozen=True):
     """When the engine begins; 0: with the data."""
     end_ns: int = 0
     """When it is told to stop; 0: with the data."""
+    as_run: bool = False
+    """It lives through what the run of its one journal did: it begins at `begin_ns`, data or not,
+    with what that run began with, and goes on while any market has data."""
     keys: tuple[tuple[str, str], ...] = ()
     """What was changed of the configuration, as `Changes.keys`: `quoted` has it already."""
     versions: tuple[tuple[str, str], ...] = ()
@@ -122,13 +125,19 @@ def run_backtest(
         return stage.play(started, writer, tell)
 
 
-def play(fs: Fs, plan: Plan) -> Played:
-    """Play a plan and keep no journal; what comes of it is the same.
+def play(fs: Fs, plan: Plan, journal: Journal | None = None, tell: Tell | None = None) -> Played:
+    """Play a plan and keep no journal on the disk; what comes of it is the same.
+
+    Args:
+        fs: Where the data is.
+        plan: What to play.
+        journal: Takes the records; nobody by default.
+        tell: Told of progress now and then.
 
     Raises:
         ConfigError: the plan cannot be played.
     """
-    return _Stage(fs, plan).play(start_of(fs, plan), _Nowhere(), None)
+    return _Stage(fs, plan).play(start_of(fs, plan), journal or _Nowhere(), tell)
 
 
 class _Nowhere:
@@ -147,15 +156,18 @@ class _Stage:
     def __init__(self, fs: Fs, plan: Plan) -> None:
         moves, begin_ns = moves_of(fs, plan)
         self._moves = until(moves, plan.end_ns) if plan.end_ns else moves
-        self._begin_ns = max(begin_ns, plan.begin_ns)
+        self._begin_ns = plan.begin_ns if plan.as_run else max(begin_ns, plan.begin_ns)
+        self._end_ns = plan.end_ns
         self._queue = plan.queue
-        self._latency = _latency(fs, plan)
-        self._venue = BacktestVenue(funded(plan.quoted, _survey(fs, plan).fees), self._begin_ns)
+        told = _survey(fs, plan)
+        self._latency = _latency(fs, plan, told)
+        found = funded(plan.quoted, told, as_run=plan.as_run)
+        self._venue = BacktestVenue(found, self._begin_ns)
 
     def play(self, started: RunStarted, journal: Journal, tell: Tell | None) -> Played:
         with uncollected():
             world = World(self._venue, journal, started, self._latency, self._queue, self._begin_ns)
-            return world.run(self._moves, tell)
+            return world.run(self._moves, tell, self._end_ns)
 
 
 def changed(plan: Plan, keys: tuple[tuple[str, str], ...]) -> Plan:
@@ -194,7 +206,7 @@ def moves_of(fs: Fs, plan: Plan) -> tuple[Iterator[Move], int]:
         else:
             journals = [Path(journal) for journal in plan.journals]
             sources.append(journal_moves(fs, journals, market.name, number))
-    return together(sources, names)
+    return together(sources, names, to_the_last=plan.as_run)
 
 
 def span(fs: Fs, plan: Plan) -> tuple[int, int]:
@@ -211,11 +223,13 @@ def _survey(fs: Fs, plan: Plan) -> Survey:
     return survey(read_records(fs, Path(plan.journals[0]))) if plan.journals else Survey()
 
 
-def _latency(fs: Fs, plan: Plan) -> Latency:
+def _latency(fs: Fs, plan: Plan, told: Survey) -> Latency:
     spec = plan.latency
     if not spec.journal:
         return Constant(spec.constant_ns)
-    legs = survey(read_records(fs, Path(spec.journal))).latencies
+    if spec.journal not in plan.journals[:1]:
+        told = survey(read_records(fs, Path(spec.journal)))
+    legs = told.latencies
     return Sampled(legs, plan.seed) if spec.sampled else Measured(legs)
 
 
@@ -239,6 +253,8 @@ def start_of(fs: Fs, plan: Plan) -> RunStarted:
         "begin_ns": plan.begin_ns,
         "end_ns": plan.end_ns,
     }
+    if plan.as_run:
+        told["as_run"] = True
     config = msgspec.json.decode(plan.config)
     text = msgspec.json.encode({"backtest": told, **config}).decode()
     return RunStarted(

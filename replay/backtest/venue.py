@@ -47,14 +47,30 @@ def known_markets() -> dict[str, Market]:
     return {name: _market(spec) for name, spec in _KNOWN.items()}
 
 
-def funded(quoted: Iterable[Quoted], fees: dict[str, e.FeesListed]) -> Survey:
-    """Return markets and an account that begins at its inventory targets, with plenty to buy."""
-    found = Survey(fees=fees)
+def funded(quoted: Iterable[Quoted], told: Survey, *, as_run: bool) -> Survey:
+    """Return markets and the account that a backtest begins with, with plenty to buy.
+
+    Args:
+        quoted: What is quoted.
+        told: Of the journal that is played, for its fees; an empty one by default.
+        as_run: It holds what that journal's run began with, else its inventory targets.
+    """
+    found = Survey(fees=told.fees, mids2=told.mids2)
+    held: dict[str, Decimal] = {}
     for each in quoted:
-        market, target = each.market, from_units(each.inventory_target, each.market.qty_decimals)
+        market, asset = each.market, each.market.base_asset
         found.markets[market.name] = market
-        found.spot[market.base_asset] = found.spot.get(market.base_asset, Decimal(0)) + target
-        found.positions[market.name] = 0
+        if as_run and market.name in told.baselines:
+            baseline = told.baselines[market.name]
+            if market.product is Product.SPOT:
+                # Markets of one asset share it.
+                held[asset] = baseline
+            else:
+                found.baselines[market.name] = baseline
+            continue
+        target = from_units(each.inventory_target, market.qty_decimals)
+        found.spot[asset] = found.spot.get(asset, Decimal(0)) + target
+    found.spot |= held
     for market in found.markets.values():
         found.spot[market.quote_asset] = found.collateral[market.quote_asset] = FUNDS
     return found
@@ -64,11 +80,16 @@ class BacktestVenue(ModelVenue):
     """Answers intents as the paper venue would."""
 
     def __init__(self, found: Survey, now_ns: int) -> None:
-        """Build it, funded as `found` says."""
+        """Build it, funded as `found` says; `baselines` are positions that it begins with."""
         specs = [_spec(market, found.fees.get(name)) for name, market in found.markets.items()]
         account = msgspec.structs.replace(account_of(found), leverage=10)
         config = core.ExchangeConfig(markets=tuple(specs), accounts=(account, *core.FLOW_ACCOUNTS))
         super().__init__(found, now_ns, config)
+        for name, baseline in found.baselines.items():
+            if baseline and name in found.mids2:
+                lots = to_units(baseline, found.markets[name].qty_decimals)
+                ticks = found.mids2[name] // 2
+                self.exchange.begin_position(ACCOUNT, name, lots, ticks, now_ns // NS_PER_US)
         self._limiter = RestLimiter({})
         self._made: dict[int, VenueFill] = {}
 

@@ -120,12 +120,18 @@ class World:
         seat = self._venue.account.seats[name]
         return Crowd(background, seat, started.settings.depth_limit)
 
-    def run(self, moves: Iterable[Move], told: Callable[[int, int], None] | None = None) -> Played:
+    def run(
+        self,
+        moves: Iterable[Move],
+        told: Callable[[int, int], None] | None = None,
+        end_ns: int = 0,
+    ) -> Played:
         """Let the moves of others happen, then let the engine stop in good order.
 
         Args:
             moves: In the order of time, from the beginning of the run on.
             told: Told of progress: moves so far, and the time.
+            end_ns: When it is told to stop, no sooner than after the last move.
         """
         crowds, tell = self.crowds, self._tell
         count = 0
@@ -159,6 +165,9 @@ class World:
             if not count % PROGRESS_EVERY and told is not None:
                 told(count, at_ns)
         self._moves = count
+        while self._next_ns < end_ns:
+            self._turn()
+        self._now_ns = max(self._now_ns, end_ns - 1)
         return self._finish()
 
     def _finish(self) -> Played:

@@ -13,6 +13,7 @@ from engine import events as e
 from engine.errors import ConfigError
 from engine.reduce import HANDLERS
 from engine.state import State
+from engine.top import mid2
 from engine.types import Market, Side, VenueFill, VenueOrder
 from replay.deals import counted_deals
 
@@ -83,6 +84,10 @@ class Survey(msgspec.Struct):
     collateral: dict[str, Decimal] = {}
     positions: dict[str, int] = {}
     """First position that was told of each market, lots."""
+    baselines: dict[str, Decimal] = {}
+    """Inventory from which the first run counted: base asset on spot, else a signed position."""
+    mids2: dict[str, int] = {}
+    """First mid of each market, half ticks."""
     fees: dict[str, e.FeesListed] = {}
     """First that was told of each market."""
     latencies: Latencies = msgspec.field(default_factory=Latencies)
@@ -160,6 +165,8 @@ def survey(records: Iterable[e.Record]) -> Survey:
                 " records are gone: fills cannot be modelled from the middle of a run"
             )
         _take(found, asked, before, record, after)
+        if len(found.baselines) + len(found.mids2) < 2 * len(found.markets):
+            _begin(found, after)
         found.state = after
         found.records += 1
     return found
@@ -194,6 +201,15 @@ def _take(found: Survey, asked: _Asked, before: State, record: e.Record, after: 
                 found.positions.setdefault(name, 0)
         case e.FeesListed():
             found.fees.setdefault(event.market, event)
+
+
+def _begin(found: Survey, state: State) -> None:
+    for name, market in state.markets.items():
+        baseline, twice = market.inventory.baseline, mid2(market)
+        if baseline is not None:
+            found.baselines.setdefault(name, baseline)
+        if twice:
+            found.mids2.setdefault(name, twice)
 
 
 def _market(found: Survey, market: Market) -> None:
