@@ -123,6 +123,10 @@ class Tracer:
         """The journal is over: what is not known yet stays unknown."""
         self._aftermath.end("not yet")
 
+    def resting(self, market: str) -> list[Stay]:
+        """Return the stays that are shown to rest in a market, those of RPI orders left out."""
+        return self._resting.get(market, [])
+
     # --- the market ---------------------------------------------------------------------------
 
     def _frame(self, before: State, record: e.Record, event: e.BestBidOffer, after: State) -> None:

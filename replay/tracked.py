@@ -7,10 +7,10 @@ from msgspec.structs import replace
 from engine.events import PublicTrade, Record
 from engine.orders import PAST_IDS, Order
 from engine.state import MarketState
-from engine.types import BUY, OrderStatus, VenueOrder
+from engine.types import BUY, OrderStatus, Side, VenueOrder
 from engine.working import GHOST_NS
 from replay.legs import unknown_leg
-from replay.queue_place import QueuePlace, level_total
+from replay.queue_place import UNKNOWN, QueuePlace, level_total
 from replay.trails import Leg, Moment
 
 _OPEN = OrderStatus.OPEN
@@ -109,6 +109,19 @@ def own_lots(market: MarketState, stays: list[Stay], leg: Leg) -> int:
             order = market.orders.get(other.client_order_id)
             lots += order.leaves_qty if order is not None else 0
     return lots
+
+
+def queue_ahead(stays: list[Stay], side: Side, price: int) -> int | None:
+    """Return how many lots of others are before ours at a price, at the most.
+
+    None where none of `stays` is there, or where the book does not tell.
+    """
+    known = [
+        stay.queue.ahead
+        for stay in stays
+        if stay.leg.side is side and stay.leg.price == price and stay.queue.ahead != UNKNOWN
+    ]
+    return min(known, default=None)
 
 
 def touches(leg: Leg, bids: tuple[int, ...], asks: tuple[int, ...]) -> bool:

@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "Quote on recorded market data, in virtual time.",
     ),
     "sweep": ("adapters.cli.sweep:sweep", "Backtest a grid of parameters, judged walk-forward."),
+    "parity": ("adapters.cli.parity:parity", "What a run did, against a backtest of it."),
     "replay": ("adapters.cli.replay:replay", "Fold a journal; --verify proves the run."),
     "fills": ("adapters.cli.fills:fills", "Every fill: queue, latency, fee, edge, markouts."),
     "explain": ("adapters.cli.explain:explain", "Why one fill came, and what it cost."),

@@ -1,0 +1,1 @@
+"""Tests of `replay/parity` and of the command `quotefold parity`."""
