@@ -11,6 +11,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from engine.events import Record
+from engine.orders import LEFT_LEVEL
 from engine.state import Feed, MarketState, State
 
 NS_PER_S = 1_000_000_000
@@ -23,6 +24,9 @@ FRAME_EARLY_NS = 1 * NS_PER_S
 """No frame comes before it was sent: one of the two clocks has moved."""
 BEHIND_MAX_NS = 2 * NS_PER_S
 UNKNOWN_ORDER_MAX_NS = 5 * NS_PER_S
+UNKNOWN_LEFT_MAX_NS = 10 * NS_PER_S
+"""As above, of what a crash overtook: that counts at its worst and holds no level, and its nonce
+window and the listing that proves it need up to 8 s."""
 
 
 def doubt_after(state: State, record: Record, feed: Feed, venue_us: int) -> str:
@@ -55,11 +59,13 @@ def doubted(state: State, record: Record, feed: Feed, venue_us: int) -> tuple[St
 def at_timer(market: MarketState, record: Record) -> MarketState:
     """Note a depth that fell behind the ticker, and an order unknown for too long."""
     feed = _beside_ticker(market.feed, record)
-    overdue_ns, name = record.recv_ns - UNKNOWN_ORDER_MAX_NS, ""
+    name = ""
     for order in market.live:
-        if order.unknown and order.sent_ns < overdue_ns:
-            name = order.client_order_id
-            break
+        if order.unknown:
+            max_ns = UNKNOWN_LEFT_MAX_NS if order.level >= LEFT_LEVEL else UNKNOWN_ORDER_MAX_NS
+            if order.sent_ns < record.recv_ns - max_ns:
+                name = order.client_order_id
+                break
     if feed is market.feed and name == market.unknown_for_long:
         return market
     return replace(market, feed=feed, unknown_for_long=name)

@@ -24,7 +24,7 @@ from engine.inventory import position_lots
 from engine.legs import of_net
 from engine.losses import account_marked, carried
 from engine.order_changes import with_orders, without_old_ghosts
-from engine.orders import MODIFYING, OPEN, Order
+from engine.orders import LEFT_LEVEL, MODIFYING, OPEN, Order
 from engine.reduce_account import MISMATCH_GRACE_NS
 from engine.reduce_failures import lost
 from engine.reduce_limits import at_mark, own_room, paced
@@ -52,8 +52,6 @@ BACKOFF_MAX_S = 30
 LASTING_NS = 30 * NS_PER_S
 """A connection that lasted so long was a good one: the back-off begins anew."""
 UNKNOWN_RETRY_NS = 1_000_000_000
-LEFT_LEVEL = 1_000
-"""Beyond every ladder: where orders of an earlier run stand of which the last word is unknown."""
 NEVER_NS = 1 << 62
 """Who only observes cancels nothing, and has no key to do it with."""
 ADOPT_NS = 3_000_000_000

@@ -16,9 +16,8 @@ from typing import Any
 
 from engine import events as e
 from engine.intents import ModifyOrder, PlaceOrders
-from engine.orders import OPEN
+from engine.orders import LEFT_LEVEL, OPEN
 from engine.reduce import HANDLERS
-from engine.reduce_session import LEFT_LEVEL
 from engine.state import MarketState, State
 from engine.types import OrderStatus, Role, VenueFill, VenueOrder
 from replay.aftermath import Aftermath

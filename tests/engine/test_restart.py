@@ -197,6 +197,17 @@ def test_a_place_without_an_outcome_counts_but_its_level_is_quoted_anew() -> Non
     assert cancels == [i.CancelOrder(NAME, "r1-new")]
 
 
+def test_what_a_crash_overtook_stops_the_market_only_when_it_stays_unknown() -> None:
+    before = Run(QUOTED)
+    before.settle()
+    before.ask(i.PlaceOrders(NAME, (new_order("r1-new", price=990),)))
+    sent_ns = before.order("r1-new").sent_ns
+    run = restarted(before)
+    for age_ns, name in ((10 * S, ""), (10 * S + 1, "r1-new")):
+        run.push(e.TimerFired(), after_ns=sent_ns + age_ns - run.now_ns)
+        assert run.market.unknown_for_long == name, age_ns
+
+
 def test_a_modify_without_an_outcome_counts_but_its_level_is_quoted_anew() -> None:
     before, (ask, bid) = quoting()
     before.ask(i.ModifyOrder(NAME, bid.client_order_id, 989, 10, Stp.CANCEL_NEW))
