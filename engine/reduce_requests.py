@@ -44,6 +44,7 @@ from engine.state import (
     with_market,
 )
 from engine.stopping import Shutdown
+from engine.types import Product
 
 RISK_HOLD_NS = 250_000_000
 """After a refusal by risk, places and modifies of the market wait this long."""
@@ -182,9 +183,16 @@ def _margin_asked(state: State, record: Record) -> State:
 
 
 def _balances_asked(state: State, record: Record, stage: ReconStage) -> State:
-    # The query names no market: it belongs to the first one that waits to ask it.
+    # The query names no market: it belongs to the first one that waits to ask it. Only spot asks
+    # for balances to know its total; the others ask for their positions.
+    of_spot = stage is ReconStage.BALANCES
     for market in state.markets.values():
-        if market.recon.stage is stage and not market.recon.request_seq:
+        recon, product = market.recon, market.quoted.market.product
+        if (
+            recon.stage is stage
+            and not recon.request_seq
+            and (product is Product.SPOT or not of_spot)
+        ):
             return with_market(state, record, reconcile.asked(market, record))
     return state
 

@@ -21,6 +21,7 @@ from tests.engine.builders import (
     PERPETUAL,
     WOULD_TAKE,
     Run,
+    S,
     balances,
     fill,
     fixed,
@@ -215,3 +216,22 @@ def test_a_market_the_next_run_does_not_quote_is_reported_while_it_has_orders() 
     before, _ = quoting()
     run = Run(quoted(PERPETUAL), state=before.state, run_id="r2")
     assert "not quoted by this run, but 2 orders live" in run.state.last_anomaly
+
+
+def test_balances_are_no_answer_to_a_market_that_waits_to_ask_for_its_position() -> None:
+    """Both questions fail, the perpetual's a little later: spot asks again first, and what it is
+    told says nothing of the perpetual."""
+    run = Run(quoted(PERPETUAL), quoted())
+    run.positions, run.base = (Position(PERPETUAL.name, 1, 40, None, None),), "0.5"
+    ask(run, i.QueryPositions)
+    asked = {type(r.intent): seq for seq, r in run.state.requests.items()}
+    run.push(e.RequestRefused(BUSY), asked[i.QuerySpotBalances])
+    run.push(e.RequestRefused(BUSY), asked[i.QueryPositions], after_ns=S // 5)
+    run.wait(0.85)
+    run.settle()
+    perpetual, spot = run.state.markets.values()
+    assert (perpetual.recon.stage, perpetual.inventory.baseline) == (ReconStage.BALANCES, None)
+    assert (spot.recon.stage, spot.inventory.baseline) == (ReconStage.DONE, Decimal("0.5"))
+    run.wait(0.2)
+    run.settle()
+    assert (run.market.position, run.market.breaks) == (40, 0)
