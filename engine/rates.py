@@ -172,6 +172,22 @@ def _signs(key: str) -> bool:
     return key.startswith("/api/") and not key.startswith("/api/v4/public/")
 
 
+def carried(spent: dict[str, int], percent: int, now_ns: int) -> dict[str, int]:
+    """Return what an earlier run left of the buckets: by a clock that was set back since, they
+    would be filled for as long again, and none is emptier than empty.
+
+    Args:
+        spent: As of the state that it left.
+        percent: As of `bucket_of`.
+        now_ns: When the new run starts.
+    """
+    left: dict[str, int] = {}
+    for key, full_ns in spent.items():
+        bucket = bucket_of(key, percent)
+        left[key] = min(full_ns, now_ns + bucket.depth * bucket.each_ns)
+    return left
+
+
 def opened(state: State, intent: OpenStream, frames: int) -> State:
     """A stream is being opened: a connection, a token where it is private, and new frames."""
     key = frames_key(intent.stream)

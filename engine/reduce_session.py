@@ -91,7 +91,7 @@ def run_started(state: State, record: Record, event: RunStarted) -> State:
         anomalies=anomalies,
         last_anomaly=last_anomaly,
         # What an earlier run sent still counts at the venue.
-        spent=state.spent,
+        spent=rates.carried(state.spent, event.settings.rate_percent, record.recv_ns),
         used=state.used,
         losses=carried(state, markets, event.settings),
     )

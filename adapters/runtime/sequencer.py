@@ -104,7 +104,6 @@ class Sequencer:
         self._sessions: dict[str, StreamSession] = {}
         self._frames_sent = 0
         self._next_fingerprint = state.seq + FINGERPRINT_EVERY
-        nonces.offset_ms = state.clock_offset_ns // 1_000_000
 
     @property
     def counts(self) -> Counts:
@@ -145,8 +144,9 @@ class Sequencer:
         if self._raw is not None:
             self._raw.append(self.state.seq + 1, f"{REST} {status}", body)
         self.take(event, recv_ns, request_seq)
-        # Only answers tell the venue's time.
-        self._nonces.offset_ms = self.state.clock_offset_ns // 1_000_000
+        # Only answers tell the venue's time. What an earlier run measured was of another clock.
+        if self.state.measured:
+            self._nonces.offset_ms = self.state.clock_offset_ns // 1_000_000
 
     def take_failure(self, request_seq: int, recv_ns: int, reason: str) -> None:
         """Journal that a request ended without an answer, then fold that."""

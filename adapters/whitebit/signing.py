@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from engine.errors import LocalProtocolError
+from engine.nonces import NONCE_WINDOW_NS
 
 TOKEN_PATH = "/api/v4/profile/websocket_token"
 
@@ -37,6 +38,8 @@ ALLOWED_PATHS: frozenset[str] = frozenset(
 
 _BLOCK_BYTES = 128
 """Block size of SHA-512, to which HMAC pads its key."""
+
+_WINDOW_MS = NONCE_WINDOW_NS // 1_000_000
 
 
 class Secret:
@@ -115,7 +118,12 @@ class NonceSource:
         """Venue time less our time, as measured; set by whoever measures it."""
 
     def draw(self) -> int:
-        """Return the next nonce, milliseconds: the venue's time, or one more than the last."""
+        """Return the next nonce, milliseconds: the venue's time, or one more than the last.
+
+        Where the last is further ahead than the venue's window, the offset was wrong when it was
+        drawn: the venue took none from there, and none that went on from there would it take.
+        """
         now_ms = self._clock_ns() // 1_000_000 + self.offset_ms
-        self._last = max(now_ms, self._last + 1)
+        following = self._last + 1
+        self._last = following if now_ms < following <= now_ms + _WINDOW_MS else now_ms
         return self._last

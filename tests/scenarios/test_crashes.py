@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from adapters.cli.config import Config
 from adapters.paper.core.model import Side
 from adapters.paper.faults.plan import Kind, Rule
+from engine import clock
 from engine import intents as i
 from engine.events import TailCut
 from tests.scenarios.acts import (
@@ -160,6 +161,22 @@ CASES = [
         acts=(at(5, crash, set_clock(3), restart()),),
         runs=2,
         seconds=20,
+    ),
+    Case(
+        name="the engine's clock was 2 minutes ahead before a restart",
+        acts=(at(5, set_clock(120), pause(3), crash, set_clock(-120), restart()),),
+        gates=(clock.WRONG,),
+        runs=2,
+        seconds=25,
+    ),
+    Case(
+        name="the engine's clock was 2 minutes behind before a restart",
+        acts=(
+            at(1, crash, set_clock(-120), restart(), pause(20), crash, set_clock(120), restart()),
+        ),
+        gates=(clock.WRONG,),
+        runs=3,
+        seconds=35,
     ),
     Case(
         name="a torn tail of the journal is cut off at the restart",

@@ -152,6 +152,12 @@ CASES = [
         seconds=25,
     ),
     Case(
+        name="the venue's clock jumps 2 minutes ahead, and back later",
+        acts=(at(5, set_venue_clock(120), pause(8), set_venue_clock(-120)),),
+        gates=(clock.WRONG,),
+        seconds=25,
+    ),
+    Case(
         name="the venue's clock jumps ahead for good",
         acts=(at(5, set_venue_clock(9)),),
         off={SPOT: clock.WRONG, PERP: clock.WRONG},

@@ -56,7 +56,8 @@ class Watch:
             self.partial += any(refused) and not all(refused)
         elif isinstance(event, RequestSent):
             self._sent.append(record.recv_ns)
-            while self._sent[0] <= record.recv_ns - NS_PER_S:
+            # Those ahead of now were sent before the clock was set back.
+            while not record.recv_ns - NS_PER_S < self._sent[0] <= record.recv_ns:
                 self._sent.popleft()
             self.busiest = max(self.busiest, len(self._sent))
         for name, market in state.markets.items():

@@ -117,3 +117,18 @@ def test_nonce_is_shifted_to_the_clock_of_the_venue() -> None:
     assert nonces.draw() == 1_700_000_000_000
     nonces.offset_ms = -2_500
     assert nonces.draw() == 1_700_000_000_001
+
+
+def test_nonces_come_back_from_a_future_in_which_none_was_taken() -> None:
+    now_ns = 1_700_000_000_000_000_000
+    nonces = NonceSource(lambda: now_ns)
+    nonces.offset_ms = 5_000
+    assert nonces.draw() == 1_700_000_005_000
+    nonces.offset_ms = 0
+    now_ns += 1_000_000
+    assert nonces.draw() == 1_700_000_005_001, "the venue may have taken the last one"
+    nonces.offset_ms = 3_600_000
+    assert nonces.draw() == 1_700_003_600_001
+    nonces.offset_ms = 0
+    assert nonces.draw() == 1_700_000_000_001
+    assert nonces.draw() == 1_700_000_000_002
