@@ -120,14 +120,17 @@ def answered(
         shutdown = replace(market.shutdown, disarmed=True)
         market = replace(market, kill_switch=KillSwitch(), shutdown=shutdown)
         return with_market(state, record, market)
-    before, sent_ns = market.kill_switch, request.sent_ns
+    before, sent_ns, expiry_s = market.kill_switch, request.sent_ns, event.timer.expiry_s
+    if sent_ns < before.refreshed_ns:
+        # A later refresh was answered first. The venue counts from the one that it took last.
+        sent_ns, expiry_s = before.refreshed_ns, max(expiry_s, before.expiry_s)
     timer = KillSwitch(
         # The venue counts whole seconds, so it may fire up to one second early by our clock.
         armed_until_ns=sent_ns + (intent.timeout_s - 1) * NS_PER_S,
         refreshed_ns=sent_ns,
         request_seq=0 if before.request_seq == record.cause_seq else before.request_seq,
         escalate_at_ns=sent_ns + intent.timeout_s * NS_PER_S * 2 // 3,
-        expiry_s=event.timer.expiry_s,
+        expiry_s=expiry_s,
         answered_seq=record.seq,
     )
     return with_market(state, record, replace(market, kill_switch=timer, touched_seq=record.seq))
