@@ -29,6 +29,7 @@ from engine.reduce_account import MISMATCH_GRACE_NS
 from engine.reduce_failures import lost
 from engine.reduce_limits import at_mark, own_room, paced
 from engine.rescale import rescaled
+from engine.stages import highest
 from engine.state import (
     PRIVATE,
     Link,
@@ -39,7 +40,6 @@ from engine.state import (
     State,
     Uptime,
     advance,
-    held,
     with_market,
 )
 from engine.stopping import Shutdown
@@ -110,6 +110,9 @@ def _market_started(
     )
     if before is None:
         return own_room(fresh)
+    # A restart is no human who looked.
+    holds = tuple([hold for hold in before.holds if hold.human])
+    fresh = replace(fresh, holds=holds, stage=highest(holds), fees_base=before.fees_base)
     if _precision(before.quoted) != _precision(quoted):
         # What was counted in other units begins anew; what rests is seen off, in the new ones.
         left = tuple(
@@ -127,12 +130,8 @@ def _market_started(
         position=position,
         breaks=before.breaks,
         watch=before.watch,
-        fees_base=before.fees_base,
     )
     kept = own_room(kept)
-    for hold in before.holds:
-        # A restart is no human who looked.
-        kept = held(kept, hold) if hold.human else kept
     # Nothing is quoted yet, so the planner cancels what it finds, at once or once it may.
     cancel_at_ns = record.recv_ns + ADOPT_NS if event.settings.on_restart == "adopt" else 0
     if event.mode == "observe":

@@ -21,7 +21,7 @@ from engine.stages import (
 from engine.state import held
 from engine.step import decide
 from engine.types import BUY, SELL, Level, Side, Stp, TwoSidedQuote
-from tests.engine.builders import NAME, Run, fixed, limits, quoted, quoting
+from tests.engine.builders import FEES, MARKET, NAME, Run, fixed, limits, quoted, quoting
 
 
 def hold(stage: Stage, rule: str = "loss", off: SideOff = SideOff.NONE, **more: bool) -> Hold:
@@ -163,14 +163,17 @@ def test_cancel_cancels_and_quotes_come_back_when_it_is_lifted() -> None:
     assert run.market.holds == ()
 
 
-def test_a_restart_keeps_what_only_a_human_lifts() -> None:
+@pytest.mark.parametrize("qty_decimals", [3, 4], ids=["as before", "in other units"])
+def test_a_restart_keeps_what_only_a_human_lifts(qty_decimals: int) -> None:
     run, _ = quoting()
     passing = hold(Stage.WIDEN, "fees", human=False)
     hold_back(run, hold(Stage.CANCEL), passing)
     assert run.market.holds == (passing, hold(Stage.CANCEL))
-    again = Run(quoted(limit=limits()), state=run.state, run_id="r2")
+    market = replace(MARKET, qty_decimals=qty_decimals)
+    again = Run(quoted(market, limit=limits()), state=run.state, run_id="r2")
     assert again.market.holds == (hold(Stage.CANCEL),)
     assert again.market.stage is Stage.CANCEL
+    assert again.market.fees_base == FEES
 
 
 def test_a_stage_that_is_not_that_of_the_holds_is_found() -> None:
