@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
+from engine import watch
 from engine.state import MarketState, State
 from engine.types import AccountLoss, Settings
 from engine.watch import Watch, valued
@@ -22,13 +23,13 @@ def account_marked(state: State) -> State:
     """Return the state with the figures at the last marks of its markets."""
     losses: dict[str, Watch] = {}
     for limit in state.settings.account_losses:
-        watch = state.losses.get(limit.asset, Watch())
+        before = state.losses.get(limit.asset, Watch())
         marked = [
             share(market)
             for market in state.markets.values()
             if market.quoted.market.quote_asset == limit.asset and market.watch.day
         ]
-        losses[limit.asset] = valued(watch, sum(marked), state.now_ns) if marked else watch
+        losses[limit.asset] = valued(before, sum(marked), state.now_ns) if marked else before
     return replace(state, losses=losses)
 
 
@@ -39,7 +40,7 @@ def share(market: MarketState) -> int:
 
 
 def carried(
-    before: State, markets: Mapping[str, MarketState], settings: Settings
+    before: State, markets: Mapping[str, MarketState], settings: Settings, now_ns: int
 ) -> dict[str, Watch]:
     """Return the figures that a new run begins with: without the P&L that it does not carry on.
 
@@ -47,20 +48,26 @@ def carried(
         before: The state that an earlier run left.
         markets: Of the new run.
         settings: Of the new run.
+        now_ns: When it starts.
     """
     limited = [limit.asset for limit in settings.account_losses]
-    after = {asset: watch for asset, watch in before.losses.items() if asset in limited}
+    after = {
+        asset: watch.carried(figures, now_ns)
+        for asset, figures in before.losses.items()
+        if asset in limited
+    }
     for name, market in before.markets.items():
         asset = market.quoted.market.quote_asset
-        kept = name in markets and markets[name].watch is market.watch
+        # One whose units changed begins anew, at nothing.
+        kept = name in markets and markets[name].watch.pnl2 == market.watch.pnl2
         if asset not in after or kept:
             continue
-        watch, gone2 = after[asset], share(market)
+        figures, gone2 = after[asset], share(market)
         after[asset] = replace(
-            watch,
-            pnl2=watch.pnl2 - gone2,
-            day_pnl2=watch.day_pnl2 - gone2,
-            peak_pnl2=watch.peak_pnl2 - gone2,
+            figures,
+            pnl2=figures.pnl2 - gone2,
+            day_pnl2=figures.day_pnl2 - gone2,
+            peak_pnl2=figures.peak_pnl2 - gone2,
         )
     return after
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from engine import backoff, freshness, orders, rates, reconcile, reduce_funding
+from engine import backoff, freshness, orders, rates, reconcile, reduce_funding, watch
 from engine.events import (
     FrameRefused,
     LoopStalled,
@@ -93,7 +93,7 @@ def run_started(state: State, record: Record, event: RunStarted) -> State:
         # What an earlier run sent still counts at the venue.
         spent=rates.carried(state.spent, event.settings.rate_percent, record.recv_ns),
         used=state.used,
-        losses=carried(state, markets, event.settings),
+        losses=carried(state, markets, event.settings, record.recv_ns),
     )
 
 
@@ -110,8 +110,9 @@ def _market_started(
     )
     if before is None:
         return own_room(fresh)
-    # A restart is no human who looked.
-    holds = tuple([hold for hold in before.holds if hold.human])
+    # A restart is no human who looked. What lies ahead was stamped by a clock that was ahead.
+    now_ns = record.recv_ns
+    holds = tuple([replace(h, since_ns=min(h.since_ns, now_ns)) for h in before.holds if h.human])
     fresh = replace(fresh, holds=holds, stage=highest(holds), fees_base=before.fees_base)
     if _precision(before.quoted) != _precision(quoted):
         # What was counted in other units begins anew; what rests is seen off, in the new ones.
@@ -120,7 +121,7 @@ def _market_started(
             for order in before.live
         )
         return with_orders(own_room(fresh), left, record)
-    inventory = reduce_funding.carried_on(before.inventory, record.recv_ns)
+    inventory = reduce_funding.carried_on(before.inventory, now_ns)
     position = position_lots(inventory, quoted.market, quoted.inventory_target)
     if quoted.hedged and not before.quoted.hedged:
         inventory = replace(inventory, legs=of_net(position))
@@ -129,11 +130,11 @@ def _market_started(
         inventory=inventory,
         position=position,
         breaks=before.breaks,
-        watch=before.watch,
+        watch=watch.carried(before.watch, now_ns),
     )
     kept = own_room(kept)
     # Nothing is quoted yet, so the planner cancels what it finds, at once or once it may.
-    cancel_at_ns = record.recv_ns + ADOPT_NS if event.settings.on_restart == "adopt" else 0
+    cancel_at_ns = now_ns + ADOPT_NS if event.settings.on_restart == "adopt" else 0
     if event.mode == "observe":
         cancel_at_ns = NEVER_NS
     left = tuple(

@@ -155,6 +155,18 @@ def filled(watch: Watch, side: Side, fills_max: int, now_ns: int) -> Watch:
     return replace(watch, sell_fills_ns=fills_ns)
 
 
+def carried(watch: Watch, now_ns: int) -> Watch:
+    """Return what a run begins with of the figures that an earlier one left.
+
+    What lies ahead was stamped by a clock that was ahead: it counts as of now, or the day would not
+    turn, and the minute not end, for as long.
+    """
+    day = min(watch.day, now_ns // NS_PER_DAY)
+    buys = tuple([min(at_ns, now_ns) for at_ns in watch.buy_fills_ns])
+    sells = tuple([min(at_ns, now_ns) for at_ns in watch.sell_fills_ns])
+    return replace(watch, day=day, buy_fills_ns=buys, sell_fills_ns=sells)
+
+
 def forgiven(watch: Watch) -> Watch:
     """Begin anew, as after a human re-enabled: losses and fills count from now on."""
     return replace(

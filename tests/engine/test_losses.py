@@ -14,7 +14,7 @@ from engine.losses import share
 from engine.stages import Hold, Stage
 from engine.step import decide
 from engine.types import AccountLoss, Quoted, Settings
-from engine.watch import Watch
+from engine.watch import NS_PER_DAY, Watch
 from tests.engine.builders import MARKET, NAME, PERPETUAL, T0, Run, S, fixed, limits, quoted
 
 PERP = PERPETUAL.name
@@ -189,6 +189,22 @@ def test_losses_are_kept_over_a_restart_without_a_market_that_is_not_quoted_any_
     assert (watch.pnl2, watch.loss2, watch.drawdown2) == (-8 * ONE, 14 * ONE, 14 * ONE)
     run.push(e.RunStarted("r4", "paper", (), "{}", Settings(), (spec(),)))
     assert run.state.losses == {}
+
+
+def test_a_day_that_a_clock_ahead_began_ends_with_the_day_it_is() -> None:
+    run = account()
+    earned(run)
+    run.push(e.TimerFired(), after_ns=40 * NS_PER_DAY)
+    earned(run, -usdt(4), -usdt_perp(3))
+    run.push(e.OperatorCommanded("flatten", NAME, ""))
+    again = Run(state=replace(run.state, now_ns=T0))
+    again.push(e.RunStarted("r2", "paper", (), "{}", run.state.settings, (spec(), spec(COARSE))))
+    assert again.market.holds[0].since_ns == again.now_ns
+    again.wait(0)
+    lost = again.state.losses["USDT"]
+    assert (lost.day, lost.loss2) == (again.market.watch.day, 2 * 7 * ONE)
+    again.push(e.TimerFired(), after_ns=NS_PER_DAY)
+    assert again.state.losses["USDT"].loss2 == 0
 
 
 def test_a_limit_about_no_market_is_refused() -> None:

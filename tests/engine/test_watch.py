@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from engine.inventory import Inventory, add_fill, pnl
 from engine.types import BUY, SELL, Side
-from engine.watch import NS_PER_DAY, Watch, filled, forgiven, marked, pnl2
+from engine.watch import NS_PER_DAY, Watch, carried, filled, forgiven, marked, pnl2
 from tests.engine.builders import MARKET, S, fill
 
 HALF = Decimal("0.5")
@@ -115,6 +115,16 @@ def test_forgiving_begins_anew_from_here() -> None:
     watch = Watch(5, -30, 10, 20, (1, 2), (3,))
     assert (watch.loss2, watch.drawdown2) == (40, 50)
     assert forgiven(watch) == Watch(5, -30, -30, -30)
+
+
+def test_what_a_clock_that_was_ahead_stamped_counts_as_of_now() -> None:
+    now = 6 * NS_PER_DAY
+    watch = Watch(9, -30, 10, 20, (now - 2, now + 1), (now + 5,))
+    after = carried(watch, now)
+    assert after == Watch(6, -30, 10, 20, (now - 2, now), (now,))
+    assert carried(after, now) == after
+    turned = marked(after, Inventory(), MARKET, 0, now + NS_PER_DAY)
+    assert (turned.day, turned.loss2) == (7, 0)
 
 
 def test_pnl_above_its_peak_is_found() -> None:
