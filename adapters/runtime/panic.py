@@ -235,8 +235,7 @@ class _Market:
             listed = await self._clearing.list_orders(self._name)
             self._note(len(listed))
             if listed and not confirmed:
-                for order_id in listed:
-                    await self._cancel_one(order_id)
+                await self._cancel_each(listed)
         except _Failed as error:
             await self._failed(error)
             return False
@@ -251,9 +250,21 @@ class _Market:
         self._cancels += 1
         return True
 
-    async def _cancel_one(self, order_id: int) -> None:
-        await self._clearing.cancel_one(self._name, order_id)
-        self._cancels += 1
+    async def _cancel_each(self, order_ids: list[int]) -> None:
+        # One that cannot be cancelled keeps no other from it.
+        failure: _Failed | None = None
+        for order_id in order_ids:
+            try:
+                await self._clearing.cancel_one(self._name, order_id)
+                self._cancels += 1
+            except _Failed as error:
+                if error.hopeless:
+                    raise
+                failure = error
+                if not self._clearing.in_time:
+                    break
+        if failure is not None:
+            raise failure
 
     async def _failed(self, error: _Failed) -> None:
         if error.hopeless:

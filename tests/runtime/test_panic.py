@@ -207,6 +207,23 @@ async def test_a_venue_without_cancel_all_gets_each_order_cancelled(
     assert (found.clear, found.cancels, venue.orders) == (True, 3, [])
 
 
+async def test_an_order_that_cannot_be_cancelled_keeps_no_other_from_it(
+    autojump_clock: MockClock,
+) -> None:
+    venue = Venue(1, 2, 3)
+    venue.has_cancel_all = False
+
+    def answer(head: h11.Request, body: bytes) -> Reply:
+        if head.target == ONE.encode() and b'"orderId":1,' in body:
+            return 422, b'{"code":155,"errors":{"orderId":["a leg"]}}'
+        return venue.answer(head, body)
+
+    found = await clear(answer)
+    assert venue.orders == [1]
+    assert (found.clear, found.cancels, found.open_orders) == (False, 2, 1)
+    assert found.error in (f"{ONE}: HTTP 422 a leg", f"{ALL}: HTTP 404")
+
+
 async def test_an_order_that_nothing_cancels_is_reported(autojump_clock: MockClock) -> None:
     def answer(head: h11.Request, body: bytes) -> Reply:
         return 200, b'[{"orderId":7}]'
