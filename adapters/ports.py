@@ -52,7 +52,12 @@ class Net(Protocol):
     """Byte streams to and from other processes."""
 
     async def connect(self, host: str, port: int, *, tls: bool) -> trio.abc.Stream:
-        """Open a stream; raises OSError when nothing answers."""
+        """Open a stream on which nothing is left to agree about.
+
+        Raises:
+            OSError: nothing answers.
+            trio.BrokenResourceError: it does not speak TLS, or is not who it should be.
+        """
         ...
 
     async def serve(
@@ -181,7 +186,13 @@ class SystemNet:
         if not tls:
             return stream
         context = self._tls_context
-        return trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
+        secure = trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
+        try:
+            await secure.do_handshake()
+        except BaseException:
+            await trio.aclose_forcefully(secure)
+            raise
+        return secure
 
     @cached_property
     def _tls_context(self) -> ssl.SSLContext:

@@ -14,7 +14,7 @@ import trio
 
 from adapters.ports import Handler, SystemNet
 from adapters.whitebit.http_backend import make_http_client
-from adapters.whitebit.lanes import Lanes
+from adapters.whitebit.lanes import Lanes, Withheld
 from adapters.whitebit.urls import parse_url
 from tests.simulated_world import LIMITS, echo_http
 
@@ -93,4 +93,42 @@ async def test_untrusted_certificate_is_refused(certificate: Path) -> None:
         async with Lanes(SystemNet(), parse_url(f"https://localhost:{port}/")) as lanes:
             with pytest.raises(trio.BrokenResourceError):
                 await lanes.post("/", [], b"secret")
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_is_forbidden_while_a_connection_is_made_does_not_leave(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    latched, received = trio.Event(), [b""]
+
+    async def hear(stream: trio.abc.Stream) -> None:
+        await trio.sleep(0.05)  # the client has connected, and waits for our part of the handshake
+        latched.set()
+        received.append(bytes(await stream.receive_some(1000)))
+
+    async with trio.open_nursery() as nursery:
+        port: int = await nursery.start(partial(serve_tls, certificate, hear))
+        async with Lanes(SystemNet(), parse_url(f"https://localhost:{port}/")) as lanes:
+            with pytest.raises(Withheld):
+                await lanes.post("/", [], b"an order", latched.is_set)
+        nursery.cancel_scope.cancel()
+    assert b"".join(received) == b""
+
+
+async def test_a_handshake_that_is_not_answered_ends_with_the_time_to_connect(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setattr("adapters.whitebit.lanes.CONNECT_TIMEOUT_S", 0.1)
+
+    async def silent(stream: trio.abc.Stream) -> None:
+        await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        port: int = await nursery.start(partial(serve_tls, certificate, silent))
+        async with Lanes(SystemNet(), parse_url(f"https://localhost:{port}/")) as lanes:
+            with trio.fail_after(2), pytest.raises(trio.TooSlowError):
+                await lanes.post("/", [], b"an order")
+            assert not lanes._idle
         nursery.cancel_scope.cancel()

@@ -90,10 +90,11 @@ class StreamClient:
         self._scope.cancel()
 
     async def _converse(self) -> str:
+        endpoint = self._endpoint
         stream: trio.abc.Stream | None = None
         try:
             with trio.move_on_after(_OPEN_DEADLINE_S):
-                stream = await self._connect()
+                stream = await self._net.connect(endpoint.host, endpoint.port, tls=endpoint.tls)
             if stream is None:
                 return f"no connection within {_OPEN_DEADLINE_S:g} s"
             return await self._talk(stream)
@@ -101,18 +102,6 @@ class StreamClient:
             self._connection = None
             if stream is not None:
                 await trio.aclose_forcefully(stream)
-
-    async def _connect(self) -> trio.abc.Stream:
-        endpoint = self._endpoint
-        stream = await self._net.connect(endpoint.host, endpoint.port, tls=endpoint.tls)
-        if isinstance(stream, trio.SSLStream):
-            # Done here, so that what TLS says is not taken for a WebSocket's end.
-            try:
-                await stream.do_handshake()
-            except BaseException:
-                await trio.aclose_forcefully(stream)
-                raise
-        return stream
 
     async def _talk(self, stream: trio.abc.Stream) -> str:
         # Returns only when there is a reason to end; a closed connection raises.
