@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import httpx
 import msgspec
+import trio
 
 from adapters.whitebit import lanes
 from adapters.whitebit.envelopes import read_refusal
@@ -87,6 +88,10 @@ COLOCATED: frozenset[str] = frozenset(
 )
 """The 33 endpoints of a colocated host (contract 1.1); everything else is asked elsewhere."""
 
+TOKEN_DEADLINE_S = 10.0
+"""As for each other step of opening a stream."""
+_NO_TOKEN = RestFailure(f"no answer within {TOKEN_DEADLINE_S:g} s")
+
 _NETWORK_ERRORS = (httpx.HTTPError, httpx.StreamError, *lanes.ERRORS)
 
 
@@ -144,7 +149,10 @@ class RestClient:
 
     async def token(self, nonce: int) -> Secret | RestFailure:
         """Fetch a WebSocket token (contract section 7); at most 10 a minute are given."""
-        answer = await self.send(encode_token(nonce))
+        answer: RestAnswer | RestFailure | RestWithheld = _NO_TOKEN
+        # Another one is asked for instead, so nothing hangs on its answer; a lane can be cut.
+        with trio.move_on_after(TOKEN_DEADLINE_S):
+            answer = await self.send(encode_token(nonce))
         if not isinstance(answer, RestAnswer):
             return RestFailure(f"websocket token: {answer.reason}")
         if answer.status == 200:

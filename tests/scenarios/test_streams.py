@@ -103,6 +103,13 @@ CASES = [
         seconds=20,
     ),
     Case(
+        name="a token that is asked for never comes",
+        rules=(Rule(kind=Kind.DROP, path=TOKEN, from_s=4, times=1),),
+        acts=CUT,
+        gates=(DOWN,),
+        seconds=10,
+    ),
+    Case(
         name="a socket that is asked for is never answered",
         rules=(Rule(kind=Kind.DROP, path="/ws", from_s=4, times=3),),
         acts=CUT,
