@@ -135,6 +135,8 @@ def _run(arguments: list[str], *, as_json: bool) -> int:
     except QuotefoldError as error:
         return _stopped(error, as_json=as_json)
     except BaseExceptionGroup as group:
+        if group.split(KeyboardInterrupt)[1] is None:
+            return _report("interrupted", "interrupted", EXIT_INTERRUPTED, as_json=as_json)
         stopped = _only_ours(group)
         if stopped is None:
             raise

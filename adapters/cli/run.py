@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -285,7 +285,6 @@ async def _quote(
     ids: Ids,
     nonces: NonceSource,
 ) -> RunOutcome:
-    import signal
     from functools import partial
 
     import trio
@@ -312,7 +311,6 @@ async def _quote(
     with (
         QuietGc() as quiet_gc,
         Watchers(_watch_plan(options, address), fs, clock) as watchers,
-        trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals,
     ):
         if cleared is not None:
             watchers.note_cleared(cleared)
@@ -321,7 +319,9 @@ async def _quote(
             await nursery.start(control.serve, net, fs, socket)
             loop: LiveLoop = await nursery.start(engine)
             control.loop = loop
-            nursery.start_soon(_stop_on_signal, loop, signals)
+            # Before, a signal ends the process as it ends any: a venue that does not answer, or a
+            # long journal, may take minutes, and nothing was placed that would be left.
+            await nursery.start(_stop_on_signal, loop)
             if options.exit_with_parent:
                 nursery.start_soon(_stop_with_parent, loop)
             if options.for_ns is not None:
@@ -345,16 +345,20 @@ async def _stop_with_parent(loop: LiveLoop) -> None:
     loop.stop("the process that started this one is gone")
 
 
-async def _stop_on_signal(loop: LiveLoop, signals: Any) -> None:
+async def _stop_on_signal(loop: LiveLoop, *, task_status: trio.TaskStatus[None]) -> None:
     import signal
 
+    import trio
+
     stopping = False
-    async for number in signals:
-        if stopping:
-            # Out at once: nothing is awaited, and the venue's timer clears what is left.
-            os._exit(128 + number)
-        stopping = True
-        loop.stop(signal.Signals(number).name)
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+        task_status.started()
+        async for number in signals:
+            if stopping:
+                # Out at once: nothing is awaited, and the venue's timer clears what is left.
+                os._exit(128 + number)
+            stopping = True
+            loop.stop(signal.Signals(number).name)
 
 
 def _report(options: _Options, outcome: RunOutcome) -> int:

@@ -76,6 +76,13 @@ STOPS: list[tuple[str, BaseException, int, str, str]] = [
         "a gap",
     ),
     ("an interrupt", KeyboardInterrupt(), 130, "interrupted", "interrupted"),
+    (
+        "an interrupt in the groups of nurseries",
+        BaseExceptionGroup("outer", [BaseExceptionGroup("inner", [KeyboardInterrupt()])]),
+        130,
+        "interrupted",
+        "interrupted",
+    ),
 ]
 
 

@@ -37,6 +37,27 @@ def test_a_signal_ends_the_run_clean(tmp_path: Path, number: signal.Signals) -> 
         assert_agrees_with_venue(engine.journal, venue)
 
 
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)]
+)
+def test_a_signal_ends_at_once_what_has_not_begun(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    with running_venue() as venue:
+        # It takes connections and answers nothing, which a start waits for.
+        venue.process.send_signal(signal.SIGSTOP)
+        try:
+            with running_engine(tmp_path, venue) as engine:
+                sockets = tmp_path / "quotefold"
+                wait_until(lambda: list(sockets.glob("control-*.sock")), "the start")
+                engine.send(number)
+                assert engine.wait(5) == code
+        finally:
+            venue.process.send_signal(signal.SIGCONT)
+    assert engine.err.read_text() == ""
+    assert not engine.journal.exists()
+
+
 def test_a_second_signal_leaves_at_once_with_the_timer_armed(tmp_path: Path) -> None:
     with running_venue() as venue, running_engine(tmp_path, venue) as engine:
         venue.wait_quotes()
