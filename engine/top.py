@@ -81,3 +81,8 @@ def mid2(market: MarketState) -> int:
         bid, ask = bbo.bid_price, bbo.ask_price
         return bid + ask if bid and ask else 0
     return book.bid_prices[0] + book.ask_prices[0] if book.bid_prices and book.ask_prices else 0
+
+
+def mark2_of(market: MarketState) -> int:
+    """Twice the mark of P&L, ticks: the mid, or the last there was; 0 before the first."""
+    return mid2(market) or market.watch.mid2

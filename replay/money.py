@@ -16,7 +16,7 @@ from engine.events import Filled, FillsListed, Record, RunStarted, TimerFired
 from engine.inventory import Inventory, pnl
 from engine.money import ZERO, add, multiply, subtract
 from engine.state import MarketState, State
-from engine.top import mid2
+from engine.top import mark2_of
 from engine.types import Market
 from replay.deals import same_units
 
@@ -79,11 +79,6 @@ def parts_of(inventory: Inventory, market: Market, mark2: int) -> Parts:
     )
     assert parts.total == found.total, "the parts of the P&L are not the whole"
     return parts
-
-
-def mark2_of(market: MarketState) -> int:
-    """Return twice the mark, ticks: the mid, or the last one there was; 0 before the first."""
-    return mid2(market) or market.watch.mid2
 
 
 def mark_of(market: MarketState) -> Decimal:

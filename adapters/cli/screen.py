@@ -15,7 +15,7 @@ from engine.inventory import Pnl, pnl
 from engine.money import format_units
 from engine.orders import Order, Pending, Status
 from engine.state import MarketState, State
-from engine.top import merged_top, mid2
+from engine.top import mark2_of, merged_top
 from engine.types import Side
 
 _PRICE_WIDTH = 11
@@ -160,7 +160,7 @@ def _position(market: MarketState) -> str:
 
 
 def _pnl(market: MarketState) -> Pnl:
-    return pnl(market.inventory, market.quoted.market, mid2(market))
+    return pnl(market.inventory, market.quoted.market, mark2_of(market))
 
 
 def _pnl_words(found: Pnl, market: MarketState) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from engine.money import format_units
 from engine.orders import Order, Pending
 from engine.state import MarketState, State
 from engine.step import held_back, wanted_quote
-from engine.top import mid2, net_top
+from engine.top import mark2_of, net_top
 from engine.types import BUY, NO_LIMIT, Limits, Market
 
 
@@ -147,10 +147,12 @@ def _money(market: MarketState) -> Iterator[str]:
         f" may still buy {format_units(market.buy_worst, spec.qty_decimals)},"
         f" sell {format_units(market.sell_worst, spec.qty_decimals)}"
     )
-    found = pnl(inventory, spec, mid2(market))
+    found = pnl(inventory, spec, mark2_of(market))
     parts = [("spread", found.spread), ("+ inventory", found.inventory), ("- fees", found.fees)]
     if found.interest:
         parts.append(("- interest", found.interest))
+    if found.funding:
+        parts.append(("+ funding", found.funding))
     split = " ".join(f"{name} {amount:f}" for name, amount in parts)
     yield f"  P&L         {found.total:f} {spec.quote_asset} = {split}"
     yield (
@@ -161,6 +163,8 @@ def _money(market: MarketState) -> Iterator[str]:
     )
     for asset, amount in found.unknown_fees:
         yield f"  fees        {amount:f} {asset} besides, not in the P&L"
+    if found.unknown_funding_s:
+        yield "  funding     the last is not told yet, and not in the P&L"
     if market.breaks or market.mismatch.since_ns:
         yield f"  reports     {market.breaks} breaks; {market.mismatch.reported or 'agree now'}"
 

@@ -16,7 +16,7 @@ from adapters.cli.durations import format_clock
 from engine.inventory import Pnl, pnl
 from engine.money import ZERO, format_units, subtract
 from engine.state import MarketState
-from engine.top import mid2
+from engine.top import mark2_of
 
 if TYPE_CHECKING:
     from adapters.runtime.run import RunOutcome
@@ -62,7 +62,7 @@ def summarize(outcome: RunOutcome, journal: str) -> dict[str, Any]:
 
 def _market(market: MarketState) -> dict[str, Any]:
     spec, inventory, uptime = market.quoted.market, market.inventory, market.uptime
-    found: Pnl = pnl(inventory, spec, mid2(market))
+    found: Pnl = pnl(inventory, spec, mark2_of(market))
     return {
         "bid_uptime": _ratio(uptime.bid_ns, uptime.total_ns),
         "ask_uptime": _ratio(uptime.ask_ns, uptime.total_ns),
@@ -108,7 +108,7 @@ def _ratio(part_ns: int, whole_ns: int) -> float:
 
 def _mark(market: MarketState) -> str:
     # Half of the sum of two prices of d decimals has at most d + 1.
-    return format_units(5 * mid2(market), market.quoted.market.price_decimals + 1)
+    return format_units(5 * mark2_of(market), market.quoted.market.price_decimals + 1)
 
 
 def print_summary(summary: dict[str, Any], *, as_json: bool) -> None:

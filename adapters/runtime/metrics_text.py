@@ -21,7 +21,7 @@ from adapters.runtime.metrics import LATENCY_BUCKETS_NS, NS_PER_S, Metrics
 from engine.inventory import pnl
 from engine.money import ZERO, from_units, subtract
 from engine.state import LinkStatus, MarketState, State
-from engine.top import mid2
+from engine.top import mark2_of, mid2
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -223,7 +223,7 @@ def _money(state: State) -> Iterator[Metric]:
     unknown: _Values = {}
     untold: _Values = {}
     for name, market in state.markets.items():
-        found = pnl(market.inventory, market.quoted.market, mid2(market))
+        found = pnl(market.inventory, market.quoted.market, mark2_of(market))
         parts[name, "total"] = found.total
         parts[name, "spread"] = found.spread
         parts[name, "inventory"] = found.inventory

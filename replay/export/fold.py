@@ -9,11 +9,11 @@ from engine import events as e
 from engine.money import format_units
 from engine.reduce import HANDLERS
 from engine.state import MarketState, State
-from engine.top import Top, merged_top
+from engine.top import Top, mark2_of, merged_top
 from replay.export.order_rows import Emit, Orders
 from replay.export.tables import Row
 from replay.fill_rows import fill_row, plain
-from replay.money import PARTS, Sample, Sampler, mark2_of, mark_of
+from replay.money import PARTS, Sample, Sampler, mark_of
 from replay.tracer import Tracer
 
 FORGET_EVERY = 16

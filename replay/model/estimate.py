@@ -11,7 +11,7 @@ from engine import events as e
 from engine.inventory import Pnl, pnl, position_lots
 from engine.money import subtract
 from engine.state import MarketState, State
-from engine.top import mid2
+from engine.top import mark2_of
 from replay.changes import Changes
 from replay.model.errors import Error, compare
 from replay.model.flow import flow
@@ -60,7 +60,7 @@ class Estimate(msgspec.Struct, frozen=True):
             bought=inventory.bought_qty,
             sold=inventory.sold_qty,
             position=position_lots(inventory, quoted.market, quoted.inventory_target),
-            pnl=pnl(inventory, quoted.market, mid2(self.survey.state.markets[market])),
+            pnl=pnl(inventory, quoted.market, mark2_of(self.survey.state.markets[market])),
         )
 
 

@@ -25,7 +25,7 @@ from tests.cli.kit import NOON, S, quoting
 JOURNAL = "journals/my run"
 
 
-def _outcome(state: State, *, clean: bool = True, notes: tuple[str, ...] = ()) -> RunOutcome:
+def outcome(state: State, *, clean: bool = True, notes: tuple[str, ...] = ()) -> RunOutcome:
     reason = "stopped" if clean else "orders not proved gone: kill-switch left armed"
     return RunOutcome(
         ended=RunEnded(clean, reason),
@@ -39,7 +39,7 @@ def _outcome(state: State, *, clean: bool = True, notes: tuple[str, ...] = ()) -
 
 
 def test_summary_holds_what_the_design_promises() -> None:
-    summary = summarize(_outcome(quoting()), JOURNAL)
+    summary = summarize(outcome(quoting()), JOURNAL)
     assert summary["markets"].pop("BTC_USDT") == {
         "bid_uptime": 1.0,
         "ask_uptime": 0.625,
@@ -92,13 +92,13 @@ def test_summary_holds_what_the_design_promises() -> None:
 
 
 def test_parts_of_the_profit_add_up_to_the_last_digit() -> None:
-    market = summarize(_outcome(quoting()), JOURNAL)["markets"]["BTC_USDT"]
+    market = summarize(outcome(quoting()), JOURNAL)["markets"]["BTC_USDT"]
     parts = [Decimal(market[f"pnl_{part}"]) for part in ("spread", "inventory", "fees")]
     assert parts[0] + parts[1] + parts[2] == Decimal(market["pnl"])
 
 
 def test_run_that_learnt_of_no_market_has_a_summary() -> None:
-    summary = summarize(_outcome(State()), JOURNAL)
+    summary = summarize(outcome(State()), JOURNAL)
     assert (summary["fills"], summary["markets"]) == (0, {})
     assert "ended clean: stopped" in summary_text(summary)
 
@@ -131,7 +131,7 @@ Next:
 
 
 def test_summary_in_words(capsys: pytest.CaptureFixture[str]) -> None:
-    print_summary(summarize(_outcome(quoting()), JOURNAL), as_json=False)
+    print_summary(summarize(outcome(quoting()), JOURNAL), as_json=False)
     assert capsys.readouterr().out == TEXT
 
 
@@ -140,7 +140,7 @@ def test_summary_in_words_says_what_went_wrong() -> None:
     market = replace(state.markets["BTC_USDT"], halted="a frame was refused")
     market = held(market, Hold("loss", Stage.CANCEL, "lost 5, limit 4"))
     state = replace(state, markets={"BTC_USDT": market}, anomalies=2, last_anomaly="seq 9: odd")
-    text = summary_text(summarize(_outcome(state, clean=False, notes=("it is old",)), JOURNAL))
+    text = summary_text(summarize(outcome(state, clean=False, notes=("it is old",)), JOURNAL))
     assert "\nnote: it is old\n" in text
     assert "NOT CLEAN: orders not proved gone: kill-switch left armed" in text
     assert "BTC_USDT HALTED: a frame was refused" in text
@@ -149,7 +149,7 @@ def test_summary_in_words_says_what_went_wrong() -> None:
 
 
 def test_summary_as_json_is_one_object_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
-    summary = summarize(_outcome(quoting()), JOURNAL)
+    summary = summarize(outcome(quoting()), JOURNAL)
     print_summary(summary, as_json=True)
     assert json.loads(capsys.readouterr().out) == summary
 
@@ -179,7 +179,7 @@ def test_what_the_pnl_lacks_and_what_borrowing_cost_is_said() -> None:
     paid = (("WBT", Decimal("0.3")),)
     inventory = replace(market.inventory, interest=Decimal("1.25"), other_fees=paid)
     market = replace(market, quoted=quoted, inventory=inventory)
-    summary = summarize(_outcome(replace(state, markets={"BTC_USDT": market})), JOURNAL)
+    summary = summarize(outcome(replace(state, markets={"BTC_USDT": market})), JOURNAL)
     shown = summary["markets"]["BTC_USDT"]
     assert (shown["pnl"], shown["pnl_interest"]) == ("-1.6111225", "-1.25")
     assert shown["unknown_fees"] == {"WBT": "0.3"}
@@ -195,7 +195,7 @@ def test_what_funding_paid_is_said_and_what_is_not_told_yet() -> None:
     funding = Funding(received=Decimal("-1.25"), settled_s=7, unknown=True, foretold=Decimal(3))
     inventory = replace(market.inventory, funding=funding)
     market = replace(market, quoted=replace(market.quoted, market=spec), inventory=inventory)
-    summary = summarize(_outcome(replace(state, markets={"BTC_USDT": market})), JOURNAL)
+    summary = summarize(outcome(replace(state, markets={"BTC_USDT": market})), JOURNAL)
     shown = summary["markets"]["BTC_USDT"]
     assert (shown["pnl"], shown["pnl_funding"]) == ("-1.6111225", "-1.25")
     assert shown["unknown_funding_s"] == 7
