@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from engine.money import ZERO, add
+from engine.money import ZERO, add, from_units
 from engine.types import Role, Side
 from replay.fill_rows import HORIZON_NAMES, fill_row, plain, rounded_bps
 from replay.fill_totals import MarkoutTotal
@@ -71,13 +71,12 @@ class Fills:
         self.makers = 0
         self.late = 0
         self.curves: dict[Key, Curve] = {}
-        self.sums: dict[str, tuple[int, int, int]] = {}
-        """Deals, quotes that had one, lots, by market."""
+        self.sums: dict[str, tuple[int, int, Decimal]] = {}
+        """Deals, quotes that had one, quantity, by market."""
         self.notional: dict[str, Decimal] = {}
         """By quote asset."""
         self.fees: dict[str, Fees] = {}
         self.legs = {leg: Histogram() for leg in LEGS}
-        self._decimals: dict[str, int] = {}
         self._worst: list[tuple[Decimal, int, FillTrail]] = []
         self._filled: OrderedDict[tuple[str, int, int], None] = OrderedDict()
 
@@ -109,9 +108,6 @@ class Fills:
 
     def _quote(self, trail: FillTrail) -> None:
         fill = trail.fill
-        if self._decimals.get(fill.market, trail.spec.qty_decimals) != trail.spec.qty_decimals:
-            del self.sums[fill.market]
-        self._decimals[fill.market] = trail.spec.qty_decimals
         number = -1 if trail.leg is None else trail.leg.number
         quote = (fill.client_order_id, number, fill.order_id)
         is_new = quote not in self._filled
@@ -119,8 +115,9 @@ class Fills:
         self._filled.move_to_end(quote)
         if len(self._filled) > FILLED_QUOTES:
             self._filled.popitem(last=False)
-        deals, quotes, lots = self.sums.get(fill.market, (0, 0, 0))
-        self.sums[fill.market] = (deals + 1, quotes + is_new, lots + fill.qty)
+        deals, quotes, qty = self.sums.get(fill.market, (0, 0, ZERO))
+        qty = add(qty, from_units(fill.qty, trail.spec.qty_decimals))
+        self.sums[fill.market] = (deals + 1, quotes + is_new, qty)
 
     def _rank(self, trail: FillTrail) -> None:
         # Basis points are the same in every quote asset.

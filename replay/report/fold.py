@@ -166,12 +166,6 @@ class Report:
         """Return every figure of the report by name; money as exact decimal strings."""
         first, last, fills = self.first, self.last, self.fills
         foreign = {name: sums.fills for name, sums in self.tracer.foreign.items()}
-        decimals = {
-            name: purse.market.quoted.market.qty_decimals
-            for name, purse in self.money.sampler.purses.items()
-            if purse.market is not None
-        }
-        names = {*self.quoting.orders, *fills.sums}
         return {
             "window": {
                 "from_seq": 0 if first is None else first.seq,
@@ -193,9 +187,7 @@ class Report:
             "pnl": self.money.figures(),
             "fees": fills.fee_rows(),
             "uptime": self.quoting.uptime(),
-            "orders": order_rows(
-                self.quoting.orders, fills.sums, {name: decimals.get(name, 0) for name in names}
-            ),
+            "orders": order_rows(self.quoting.orders, fills.sums),
             "markouts": fills.markouts(),
             "worst": fills.worst(),
             "latency": fills.latency(),

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from engine import events as e
 from engine.intents import CancelAll, CancelOrder, ModifyOrder, PlaceOrders
-from engine.money import format_units
+from engine.money import ZERO, add, from_units
 from engine.refusals import classify
-from engine.state import State, Uptime
+from engine.state import MarketState, State, Uptime
+from replay.fill_rows import plain
 from replay.histogram import Histogram
 from replay.thinning import Shares
 
@@ -39,8 +41,13 @@ class Orders(msgspec.Struct):
     modifies: int = 0
     cancels: int = 0
     cancel_alls: int = 0
-    placed_qty: int = 0
-    """Lots of places and modifies: what was offered."""
+    placed_qty: Decimal = ZERO
+    """Base asset of places and modifies: what was offered."""
+
+    def offer(self, market: MarketState, lots: int) -> None:
+        """Count what a place or a modify offers."""
+        qty = from_units(lots, market.quoted.market.qty_decimals)
+        self.placed_qty = add(self.placed_qty, qty)
 
     @property
     def messages(self) -> int:
@@ -126,11 +133,11 @@ class Quoting:
         if isinstance(intent, PlaceOrders):
             orders = self._orders(name)
             orders.places += len(intent.orders)
-            orders.placed_qty += sum(new.qty for new in intent.orders)
+            orders.offer(before.markets[name], sum(new.qty for new in intent.orders))
         elif isinstance(intent, ModifyOrder):
             orders = self._orders(name)
             orders.modifies += 1
-            orders.placed_qty += intent.qty
+            orders.offer(before.markets[name], intent.qty)
         elif isinstance(intent, CancelOrder):
             self._orders(name).cancels += 1
         elif isinstance(intent, CancelAll):
@@ -192,18 +199,19 @@ def spread(took: Histogram) -> dict[str, Any]:
     }
 
 
-def order_rows(orders: dict[str, Orders], fills: dict[str, Any], decimals: Any) -> dict[str, Any]:
+def order_rows(
+    orders: dict[str, Orders], fills: dict[str, tuple[int, int, Decimal]]
+) -> dict[str, Any]:
     """Return what was sent for each market, against what was filled.
 
     Args:
         orders: What was sent, by market.
-        fills: (deals, quotes that had one, lots) by market.
-        decimals: Decimals of a quantity, by market.
+        fills: (deals, quotes that had one, quantity) by market.
     """
     rows = {}
     for name in dict.fromkeys((*orders, *fills)):
         sent = orders.get(name, Orders())
-        deals, quotes, lots = fills.get(name, (0, 0, 0))
+        deals, quotes, qty = fills.get(name, (0, 0, ZERO))
         shown = sent.places + sent.modifies
         rows[name] = {
             "places": sent.places,
@@ -213,8 +221,8 @@ def order_rows(orders: dict[str, Orders], fills: dict[str, Any], decimals: Any) 
             "fills": deals,
             "filled_quotes": quotes,
             "fill_ratio": round(quotes / shown, 6) if shown else None,
-            "placed_qty": format_units(sent.placed_qty, decimals[name]),
-            "filled_qty": format_units(lots, decimals[name]),
+            "placed_qty": plain(sent.placed_qty),
+            "filled_qty": plain(qty),
             "order_to_trade": round(sent.messages / deals, 4) if deals else None,
         }
     return rows

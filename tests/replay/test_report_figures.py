@@ -18,16 +18,18 @@ from engine.money import ZERO
 from engine.reduce import reduce
 from engine.stages import Hold, Stage, StageChange
 from engine.state import State
-from engine.types import BUY, Product, Role, Side, Stp, VenueFill
+from engine.types import BUY, Product, Quoted, Role, Side, Stp, VenueFill
 from replay.money import Parts, Sampler, parts_of
 from replay.report.fold import Report, Window
 from tests.engine.builders import (
     MARKET,
     MS,
     NAME,
+    PERPETUAL,
     WOULD_TAKE,
     S,
     fill,
+    new_order,
     quoted,
 )
 from tests.replay.story import Story, names, quoting_story
@@ -204,6 +206,26 @@ def test_money_of_a_market_goes_on_through_runs_and_precisions() -> None:
         ("r3", None),
     ]
     assert runs[1]["versions"] == {"quotefold": "2"}
+
+
+def restarted(story: Story, run_id: str, *markets: Quoted) -> None:
+    story.push(e.RunStarted(run_id, "paper", (), "{}", State().settings, markets))
+
+
+def test_quantities_are_those_of_a_market_that_later_runs_leave_out() -> None:
+    story = traded_story()
+    restarted(story, "r2", quoted(PERPETUAL))
+    row = reported(story).figures()["orders"][NAME]
+    assert (row["placed_qty"], row["filled_qty"]) == ("0.02", "0.014")
+
+
+def test_quantities_add_up_over_runs_of_another_precision() -> None:
+    story = traded_story()
+    restarted(story, "r2", quoted(replace(MARKET, qty_decimals=4)))
+    story.ask(i.PlaceOrders(NAME, (new_order("r2-1-0-0", qty=15),)))
+    row = reported(story).figures()["orders"][NAME]
+    assert (row["places"], row["fills"], row["filled_quotes"]) == (3, 2, 2)
+    assert (row["placed_qty"], row["filled_qty"]) == ("0.0215", "0.014")
 
 
 def troubled_story() -> Story:
