@@ -13,6 +13,8 @@ from msgspec.structs import replace
 from engine.events import Record
 from engine.state import LinkStatus, State
 from engine.top import mid2
+from engine.types import Market
+from replay.deals import same_units
 from replay.trails import HORIZONS_NS, FillTrail, Markout
 
 NEVER_NS = 1 << 62
@@ -69,7 +71,7 @@ class Aftermath:
         for horizon_ns, waiting in zip(HORIZONS_NS, self._waiting, strict=True):
             while waiting and waiting[0].trail.filled.at_ns + horizon_ns <= record.recv_ns:
                 one = waiting.popleft()
-                one.markouts.append(_markout(horizon_ns, record, state, one.trail.fill.market))
+                one.markouts.append(_markout(horizon_ns, record, state, one.trail.spec))
         self._release()
 
     def end(self, missing: str) -> None:
@@ -91,11 +93,13 @@ class Aftermath:
                 self.due_ns = min(self.due_ns, due_ns)
 
 
-def _markout(horizon_ns: int, record: Record, state: State, name: str) -> Markout:
-    market = state.markets.get(name)
+def _markout(horizon_ns: int, record: Record, state: State, spec: Market) -> Markout:
+    market = state.markets.get(spec.name)
     if market is None:
         return Markout(horizon_ns, record.seq, record.recv_ns, 0, "not quoted")
-    feed, link = market.feed, state.links.get(name)
+    if not same_units(market.quoted.market, spec):
+        return Markout(horizon_ns, record.seq, record.recv_ns, 0, "other units")
+    feed, link = market.feed, state.links.get(spec.name)
     mid = mid2(market)
     is_trusted = (
         mid > 0

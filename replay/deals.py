@@ -8,9 +8,9 @@ import msgspec
 
 from engine.events import Filled, FillsListed
 from engine.inventory import add_fill, position_lots
-from engine.state import MarketState, State
+from engine.state import State
 from engine.top import mid2
-from engine.types import VenueFill
+from engine.types import Market, VenueFill
 
 
 class Counted(msgspec.Struct, frozen=True, gc=False):
@@ -54,7 +54,7 @@ def counted_deals(before: State, event: Filled | FillsListed, after: State) -> I
     assert inventory.fills == folded.fills, f"seq {after.seq}: deals were counted otherwise"
 
 
-def same_units(one: MarketState, other: MarketState) -> bool:
-    """Say whether ticks and lots of two states of a market are the same."""
-    left, right = one.quoted.market, other.quoted.market
-    return (left.price_decimals, left.qty_decimals) == (right.price_decimals, right.qty_decimals)
+def same_units(one: Market, other: Market) -> bool:
+    """Say whether ticks and lots of a market are those of another one."""
+    mine = (one.price_decimals, one.qty_decimals)
+    return mine == (other.price_decimals, other.qty_decimals)

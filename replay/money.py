@@ -113,7 +113,11 @@ class Purse:
     def restarted(self, after: MarketState | None) -> None:
         """A run begins; None where it does not quote the market."""
         before = self.market
-        if before is None or after is None or not same_units(before, after):
+        if (
+            before is None
+            or after is None
+            or not same_units(before.quoted.market, after.quoted.market)
+        ):
             self._kept = self.parts
             self._base, self._last = Parts(), None
         self.market = after

@@ -186,16 +186,19 @@ class Tracer:
     ) -> None:
         self._runs[event.run_id] = None
         self._frames.clear()
+        left = {name for name in before.markets if name not in after.markets}
         for name, market in before.markets.items():
-            if name in after.markets and not same_units(market, after.markets[name]):
-                # The inventory counts anew, too.
+            now = after.markets.get(name)
+            if now is not None and not same_units(market.quoted.market, now.quoted.market):
+                # The inventory counts anew, too; and what was known of orders is in other units.
                 self.own.pop(name, None)
                 self.foreign.pop(name, None)
+                left.add(name)
         if record.recv_ns < before.now_ns:
             # The clock was set back between two runs: no horizon means anything any more.
             self._aftermath.end("not trusted")
         for tracked in list(self._orders.values()):
-            if tracked.market not in after.markets:
+            if tracked.market in left:
                 self._drop(tracked)
 
     def _decided(self, before: State, record: e.Record, event: e.Decided, after: State) -> None:

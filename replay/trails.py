@@ -120,7 +120,8 @@ class Markout(msgspec.Struct, frozen=True, gc=False):
     mid2: int = 0
     """After that record; 0 if `missing`."""
     missing: str = ""
-    """Why there is no mid: `not yet`, `not trusted`, `learned late`, `not quoted`."""
+    """Why there is no mid: `not yet`, `not trusted`, `learned late`, `not quoted`, `other
+    units`."""
 
 
 class FillTrail(msgspec.Struct, frozen=True):

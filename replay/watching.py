@@ -16,6 +16,7 @@ from engine.guards import stage_changes, with_stages
 from engine.intents import CancelAll, CancelOrder, ModifyOrder
 from engine.state import MarketState, State
 from engine.top import mid2
+from replay.deals import same_units
 from replay.scenes import level_of, quote_holding, quote_now
 from replay.trails import HORIZONS_NS, FillTrail
 from replay.verdicts import Kind, eagerness, judged
@@ -122,13 +123,11 @@ class Watch:
             self.told[seq] = Told(record, before)
         if seq in self._queue:
             self.times[seq] = record.recv_ns
-        if record.recv_ns < before.now_ns:
-            self._set_back(seq)
-        if self._is_over:
-            return
         name = self._trail.fill.market
         known, market = before.markets.get(name), after.markets.get(name)
-        if known is None or market is None:
+        if record.recv_ns < before.now_ns or _has_other_units(known, market):
+            self._part(seq)
+        if self._is_over or known is None or market is None:
             return
         if known.feed is not market.feed and market.feed.book_ok and not market.feed.doubt:
             self._mid(record.recv_ns, mid2(market))
@@ -141,8 +140,9 @@ class Watch:
         elif record.cause_seq in self.moves:
             self._answered(record)
 
-    def _set_back(self, seq: int) -> None:
-        # The clock was set back between two runs: times before and after do not compare.
+    def _part(self, seq: int) -> None:
+        # The clock was set back between two runs, or the market has other units from now on: times
+        # or prices before and after do not compare.
         if seq > self._trail.seq:
             self._is_over = True
         else:
@@ -250,6 +250,12 @@ class Watch:
                 answer=type(record.event).__name__,
                 refused=refused,
             )
+
+
+def _has_other_units(before: MarketState | None, after: MarketState | None) -> bool:
+    if before is None or after is None or before.quoted is after.quoted:
+        return False
+    return not same_units(before.quoted.market, after.quoted.market)
 
 
 def deciding(state: State) -> State:

@@ -10,7 +10,7 @@ from engine.money import format_units
 from engine.orders import OPEN, Order
 from engine.state import MarketState, State
 from engine.types import BUY, Market
-from replay.deals import counted_deals
+from replay.deals import counted_deals, same_units
 from replay.export.tables import Row
 
 Emit = Callable[[Row], None]
@@ -31,11 +31,6 @@ class _Life:
         self.shown_seq = self.shown_ns = self.closed_seq = self.closed_ns = 0
         self.modifies = self.fills = self.lots = self.notional = 0
         self.order_id = order.order_id
-
-    def fits(self, market: Market) -> bool:
-        """Say whether ticks and lots of a market are those of this order."""
-        mine = (self.market.price_decimals, self.market.qty_decimals)
-        return mine == (market.price_decimals, market.qty_decimals)
 
     def took(self, order: Order) -> None:
         """The order is like this now; a new order id is a modify."""
@@ -97,7 +92,7 @@ class Orders:
 
     def _life(self, market: MarketState, order: Order) -> _Life:
         life, spec = self._lives.get(order.client_order_id), market.quoted.market
-        if life is not None and not life.fits(spec):
+        if life is not None and not same_units(life.market, spec):
             # A later run counts in other units.
             self._order(life.row())
             life = None
