@@ -157,7 +157,7 @@ class Report:
     def _close(self) -> None:
         if self.last is not None:
             self.money.end(self.last, self.state)
-            self.trouble.end(self.last.recv_ns)
+            self.trouble.end(self.state)
             self.runs.seen(self.last)
 
     # --- figures ------------------------------------------------------------------------------

@@ -73,6 +73,7 @@ class Trouble:
         self._first: list[Incident] = []
         self._newest: deque[Incident] = deque(maxlen=NEWEST)
         self._ticked_ns = 0
+        self._halted, self._seen = start.halted, start.markets
         for stream, link in start.links.items():
             is_ready = link.status.value == "ready"
             self.streams[stream] = StreamTime(since_ns=now_ns, is_ready=is_ready)
@@ -109,8 +110,11 @@ class Trouble:
         }
 
     def _add(self, record: e.Record, kind: str, where: str, text: str) -> None:
+        self._tell(record.seq, record.recv_ns, kind, where, text)
+
+    def _tell(self, seq: int, at_ns: int, kind: str, where: str, text: str) -> None:
         self.counts[kind] += 1
-        incident = Incident(record.seq, record.recv_ns, kind, where, text[:400])
+        incident = Incident(seq, at_ns, kind, where, text[:400])
         if len(self._first) < FIRST:
             self._first.append(incident)
         else:
@@ -140,18 +144,8 @@ class Trouble:
         elapsed_ns = max(0, record.recv_ns - self._ticked_ns) if self._ticked_ns else 0
         self._ticked_ns = record.recv_ns
         for name, market in after.markets.items():
-            was = before.markets.get(name)
             self.stage_ns[name, market.stage.name] += elapsed_ns
-            if was is None or was is market:
-                continue
-            if market.unknown_for_long and not was.unknown_for_long:
-                self._add(record, "unknown for long", name, market.unknown_for_long)
-            if market.breaks > was.breaks:
-                self._add(record, "break", name, "reports and deals differ")
-            if market.halted and not was.halted:
-                self._add(record, "halted", name, market.halted)
-            if market.feed.doubt and not was.feed.doubt:
-                self._add(record, "doubt", name, market.feed.doubt)
+        self._look(after)
         if before.requests:
             for seq, request in before.requests.items():
                 now = after.requests.get(seq)
@@ -159,6 +153,28 @@ class Trouble:
                     kind = type(request.intent).__name__
                     text = f"{kind} of seq {seq}: no answer by its deadline"
                     self._add(record, "unknown", getattr(request.intent, "market", ""), text)
+
+    def _look(self, state: State) -> None:
+        # At what any record since the last look may have changed.
+        def add(kind: str, where: str, text: str) -> None:
+            self._tell(state.seq, state.now_ns, kind, where, text)
+
+        if state.halted and not self._halted:
+            add("halted", "", state.halted)
+        self._halted = state.halted
+        for name, market in state.markets.items():
+            was = self._seen.get(name, market)
+            if was is market:
+                continue
+            if market.unknown_for_long and not was.unknown_for_long:
+                add("unknown for long", name, market.unknown_for_long)
+            if market.breaks > was.breaks:
+                add("break", name, "reports and deals differ")
+            if market.halted and not was.halted:
+                add("halted", name, market.halted)
+            if market.feed.doubt and not was.feed.doubt:
+                add("doubt", name, market.feed.doubt)
+        self._seen = state.markets
 
     def _outcome_unknown(
         self, before: State, record: e.Record, event: e.OutcomeUnknown, after: State
@@ -209,6 +225,8 @@ class Trouble:
     def _run_started(
         self, before: State, record: e.Record, event: e.RunStarted, after: State
     ) -> None:
+        self._look(before)
+        self._halted, self._seen = after.halted, after.markets
         # What lay between two runs is nobody's outage.
         self._ticked_ns = 0
         for stream in {**self.streams, **after.links}:
@@ -222,10 +240,11 @@ class Trouble:
         clean = "clean" if event.clean else "NOT CLEAN"
         self._add(record, "run ended", "", f"{clean}: {event.reason}")
 
-    def end(self, now_ns: int) -> None:
+    def end(self, state: State) -> None:
         """The journal is over."""
+        self._look(state)
         for stream in self.streams.values():
-            stream.turn(now_ns, is_ready=stream.is_ready)
+            stream.turn(state.now_ns, is_ready=stream.is_ready)
 
     # --- figures ------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from tests.engine.builders import (
     MS,
     NAME,
     PERPETUAL,
+    UNAUTHORISED,
     WOULD_TAKE,
     S,
     fill,
@@ -268,6 +269,39 @@ def test_trouble_is_counted_by_its_kind() -> None:
     assert figures["incidents"]["stalled_ns"] == 2 * S
     stream = figures["streams"][NAME]
     assert (stream["closed"], stream["longest_outage_ns"]) == (1, 3 * S)
+
+
+def listed(story: Story) -> list[tuple[str, str, str]]:
+    """What stopped quoting, or is doubted: kind, market, reason."""
+    kinds = ("halted", "doubt", "break")
+    incidents = reported(story).figures()["incidents"]["listed"]
+    return [(one.kind, one.where, one.text) for one in incidents if one.kind in kinds]
+
+
+def test_a_market_that_any_record_halted_is_told_of_once() -> None:
+    story = quoting_story()
+    story.push(e.FrameRefused(NAME, NAME, "no such side"))
+    story.wait(0.1)
+    story.wait(0.1)
+    assert listed(story) == [("halted", NAME, "a frame was refused: no such side")]
+
+
+def test_a_key_that_was_refused_is_told_of_without_a_timer() -> None:
+    story = quoting_story()
+    seq = story.ask(i.CancelOrder(NAME, names(story)[0]))[0]
+    story.push(e.RequestRefused(UNAUTHORISED), seq)
+    reason = "the venue refused the key: 401 Unauthorized request."
+    assert listed(story) == [("halted", "", reason)]
+
+
+def test_what_a_restart_takes_along_is_not_told_again() -> None:
+    story = quoting_story()
+    story.push(e.FrameRefused(NAME, NAME, "no such side"))
+    story.wait(0.1)
+    restarted(story, "r2", quoted())
+    story.push(e.LoopStalled(2 * S))
+    story.wait(0.1)
+    assert [kind for kind, _, _ in listed(story)] == ["halted", "doubt"]
 
 
 @pytest.mark.parametrize("product", [Product.SPOT, Product.PERPETUAL, Product.MARGIN])
