@@ -10,7 +10,7 @@ Memory holds the live orders, those the engine still remembers, and the fills of
 from __future__ import annotations
 
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -62,7 +62,9 @@ class Tracer:
         finished: Trails that are whole and wait to be taken, oldest first.
         state: After the last record.
         own: Totals of our fills, by market.
-        foreign: Totals of deals of the account on our markets that are not ours.
+        foreign: Totals of deals of the account on our markets that are not ours; as those of `own`
+            they begin anew where a market's units change.
+        strangers: How many of these there were in all, by market.
         parameters: Every set that a decision was made by, by index from 1.
     """
 
@@ -71,6 +73,7 @@ class Tracer:
         self.state = State()
         self.own: dict[str, Sums] = {}
         self.foreign: dict[str, Sums] = {}
+        self.strangers: Counter[str] = Counter()
         self.parameters: list[ParameterSet] = []
         self._parameters: dict[tuple[str, str, str], ParameterSet] = {}
         self._runs: dict[str, None] = {}
@@ -363,7 +366,9 @@ class Tracer:
     ) -> None:
         fill = counted.fill
         tracked = self._tracked(before, fill.market, fill.client_order_id)
-        if tracked is None and fill.client_order_id.partition("-")[0] not in self._runs:
+        run_id = fill.client_order_id.partition("-")[0]
+        if tracked is None and run_id not in self._runs and run_id != before.run_id:
+            self.strangers[fill.market] += 1
             self.foreign.setdefault(fill.market, Sums()).add(fill, counted.spread2)
             return
         self.own.setdefault(fill.market, Sums()).add(fill, counted.spread2)

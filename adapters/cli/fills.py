@@ -192,7 +192,7 @@ def _notes(found: Found, csv: Path | None) -> list[str]:
         notes.append(f"the newest {shown:,} of {matched:,} fills are shown (--limit)")
     if csv is not None:
         notes.append(f"{matched:,} fills written to {csv}")
-    foreign = sum(sums.fills for sums in found.tracer.foreign.values())
+    foreign = found.tracer.strangers.total()
     if foreign:
         notes.append(f"{foreign:,} deals of the account were not this engine's, and are left out")
     return notes
@@ -210,7 +210,7 @@ def _print_json(found: Found, journal: Path) -> None:
         "seq": tracer.state.seq,
         "matched": found.totals.fills,
         "shown": len(found.fills),
-        "foreign": {name: sums.fills for name, sums in tracer.foreign.items()},
+        "foreign": tracer.strangers,
         "parameter_sets": tracer.parameters,
         "totals": [total_row(total) for total in found.totals.rows()],
         "fills": [fill_row(trail) for trail in found.fills],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -42,6 +43,7 @@ class Report:
 
     Attributes:
         state: After the last record of the window.
+        foreign: Deals of the account in the window that are not this engine's, by market.
     """
 
     def __init__(self, window: Window) -> None:
@@ -52,6 +54,8 @@ class Report:
         self.last: e.Record | None = None
         self.fills = Fills()
         self.tracer = Tracer()
+        self.foreign: Counter[str] = Counter()
+        self._strangers: Counter[str] = Counter()
         self.money = Money(State())
         self.quoting = Quoting(State())
         self.trouble = Trouble(State(), 0)
@@ -71,26 +75,22 @@ class Report:
             records: From its first record on, or from the one after `start`.
             start: The state before them.
         """
-        state, window = start, self.window
+        state, over = start, False
         trace, finished, wanted = self.tracer.observe, self.tracer.finished, self._wanted
-        opened = over = False
         for record in records:
             before = state
             state = HANDLERS[type(record.event)](before, record, record.event)
+            over = over or self._is_past(record)
+            if self.first is None and not over and self._has_begun(record):
+                self._open(before, record)
             trace(before, record, state)
             while finished:
                 trail = finished.popleft()
                 if wanted.has(trail):
                     self.fills.add(trail)
-            if not opened:
-                if record.seq < window.since_seq or record.recv_ns < window.since_ns:
-                    continue
-                opened = True
-                self._open(before, record)
             if not over:
-                over = self._is_past(record)
-            if not over:
-                self._observe(before, record, state)
+                if self.first is not None:
+                    self._observe(before, record, state)
             elif record.recv_ns > self._closed_ns + _AFTER_NS:
                 break
         self.tracer.end()
@@ -99,6 +99,10 @@ class Report:
                 self.fills.add(trail)
         finished.clear()
         self._close()
+
+    def _has_begun(self, record: e.Record) -> bool:
+        window = self.window
+        return record.seq >= window.since_seq and record.recv_ns >= window.since_ns
 
     def _is_past(self, record: e.Record) -> bool:
         window = self.window
@@ -113,6 +117,7 @@ class Report:
 
     def _open(self, before: State, record: e.Record) -> None:
         self.first, self.state = record, before
+        self._strangers = Counter(self.tracer.strangers)
         self.money, self.quoting = Money(before), Quoting(before)
         self.trouble = Trouble(before, record.recv_ns)
         self.runs = Runs(
@@ -120,7 +125,12 @@ class Report:
         )
         handlers: dict[type, list[Handler]] = {}
         money = dict.fromkeys((e.TimerFired, e.Filled, e.FillsListed, e.RunStarted), self._money)
-        own: dict[type, Handler] = {e.RunStarted: self._run_started, e.RunEnded: self._run_ended}
+        own: dict[type, Handler] = {
+            e.RunStarted: self._run_started,
+            e.RunEnded: self._run_ended,
+            e.Filled: self._dealt,
+            e.FillsListed: self._dealt,
+        }
         for table in (own, self.quoting.handlers, self.trouble.handlers, money):
             for kind, handler in table.items():
                 handlers.setdefault(kind, []).append(handler)
@@ -146,6 +156,9 @@ class Report:
     def _money(self, before: State, record: e.Record, event: Any, after: State) -> None:
         self.money.observe(before, record, after)
 
+    def _dealt(self, before: State, record: e.Record, event: Any, after: State) -> None:
+        self.foreign = self.tracer.strangers - self._strangers
+
     def _run_started(self, before: State, record: e.Record, event: Any, after: State) -> None:
         if self.last is not None:
             self.runs.seen(self.last)
@@ -165,7 +178,6 @@ class Report:
     def figures(self) -> dict[str, Any]:
         """Return every figure of the report by name; money as exact decimal strings."""
         first, last, fills = self.first, self.last, self.fills
-        foreign = {name: sums.fills for name, sums in self.tracer.foreign.items()}
         return {
             "window": {
                 "from_seq": 0 if first is None else first.seq,
@@ -182,7 +194,7 @@ class Report:
             "fills": fills.count,
             "maker_fills": fills.makers,
             "late_fills": fills.late,
-            "foreign_fills": foreign,
+            "foreign_fills": dict(self.foreign),
             "notional": {asset: plain(sum_) for asset, sum_ in sorted(fills.notional.items())},
             "pnl": self.money.figures(),
             "fees": fills.fee_rows(),

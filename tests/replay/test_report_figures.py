@@ -171,6 +171,25 @@ def test_a_window_counts_what_lies_in_it() -> None:
     assert before["pnl"]["markets"][NAME]["inventory"] == "-0.0002"
 
 
+def test_deals_that_are_not_ours_count_where_they_lie() -> None:
+    story = quoting_story()
+    story.push(e.Filled(fill(1, qty=1, price=990, client_order_id="by hand")))
+    at = story.state.seq
+    story.push(e.Filled(fill(2, qty=1, price=990, client_order_id="by hand")))
+    story.push(e.Filled(fill(3, qty=1, price=990, client_order_id="by hand")))
+    finer = quoted(replace(MARKET, price_decimals=3))
+    for window, count in ((Window(), 3), (Window(until_seq=at), 1), (Window(since_seq=at + 1), 2)):
+        assert reported(story, window).figures()["foreign_fills"] == {NAME: count}
+    restarted(story, "r2", finer)
+    assert reported(story).figures()["foreign_fills"] == {NAME: 3}
+
+
+def test_a_window_that_ends_before_it_begins_holds_nothing() -> None:
+    figures = reported(traded_story(), Window(since_seq=20, until_seq=10)).figures()
+    assert figures["window"] == {"from_seq": 0, "until_seq": 0, "from_ns": 0, "until_ns": 0}
+    assert (figures["records"], figures["pnl"]["markets"], figures["modes"]) == (0, {}, [])
+
+
 def test_what_lies_before_a_journal_with_retention_is_not_counted() -> None:
     story = traded_story()
     at = next(n for n, r in enumerate(story.records) if getattr(r.event, "fill", None))

@@ -295,7 +295,7 @@ def test_each_deal_counts_once_and_foreign_ones_are_counted_apart() -> None:
     found, tracer = story.trails()
     assert [trail.fill.deal_id for trail in found] == [1]
     assert tracer.own[NAME].fills == 1
-    assert tracer.foreign[NAME].fills == 1
+    assert tracer.foreign[NAME].fills == tracer.strangers[NAME] == 1
     assert tracer.foreign[NAME].spread2 == -(2000 - 2010) * 7
 
 
@@ -406,6 +406,16 @@ def test_what_the_journal_does_not_hold_is_not_made_up() -> None:
     assert trail.age_ns is None
     assert trail.queue == ()
     assert trail.spread2 == 80
+
+
+def test_an_order_of_the_run_that_a_journal_begins_in_is_ours() -> None:
+    """Though neither its beginning nor that of its run is left, and the engine forgot it."""
+    story = bought_story()
+    state = fold(iter(story.records))
+    at = len(story.records)
+    story.push(e.Filled(fill(2, qty=1, price=990, client_order_id="r1-9-0-0")))
+    (trail,) = trails(iter(story.records[at:]), state)
+    assert (trail.fill.deal_id, trail.leg) == (2, None)
 
 
 def test_a_level_follows_the_ladder() -> None:
