@@ -67,7 +67,7 @@ class Proof(msgspec.Struct):
     divergences: int = 0
     first: Divergence | None = None
     fingerprint: bytes = b""
-    """Of the state after the last fingerprint record, or after the last record without one."""
+    """Of the state after the last record; before it where that is itself a fingerprint."""
     versions: tuple[tuple[str, str], ...] = ()
     """Of the last run."""
     agreed_seq: int = 0
@@ -124,6 +124,7 @@ class Verifier:
         self._compare = compare
         self._snapshot_at = snapshot_at
         self._markets = specs_of(self.state)
+        self._is_marked = bool(self.proof.fingerprint)
 
     def take(self, records: Iterable[Record]) -> None:
         """Go on with the next records; whatever reading them raises passes through."""
@@ -141,7 +142,7 @@ class Verifier:
 
     def finish(self) -> Proof:
         """Return the proof of what was taken."""
-        if not self.proof.fingerprint:
+        if not self._is_marked:
             self.proof.fingerprint = fingerprint(self.state)
         return self.proof
 
@@ -149,6 +150,7 @@ class Verifier:
         proof, compare, state = self.proof, self._compare, self.state
         # Counted in plain names, since this loop runs a hundred thousand times a second.
         count = decisions = intents = requests = fingerprints = 0
+        kind: type | None = None
         try:
             for record in records:
                 event: Any = record.event
@@ -186,6 +188,8 @@ class Verifier:
                     break
         finally:
             self.state = state
+            if count:
+                self._is_marked = kind is Fingerprint and not self.stopped
             proof.records += count
             proof.decisions += decisions
             proof.intents += intents

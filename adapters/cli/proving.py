@@ -72,6 +72,16 @@ def begin(fs: Fs, journal: Path, at_most: int | None = 0) -> tuple[Proven, State
     return one, found.state
 
 
+def check_until(until: int | None, start: State) -> None:
+    """Refuse an end that lies before the first record, which would prove nothing.
+
+    Raises:
+        ConfigError: it does.
+    """
+    if until is not None and until <= start.seq:
+        raise ConfigError(f"--until: expected a seq from {start.seq + 1} on, found {until}")
+
+
 def prove_journals(
     fs: Fs, journals: tuple[Path, ...], asked: Asked, tell: Callable[[Proven], None]
 ) -> list[Proven]:
@@ -84,7 +94,7 @@ def prove_journals(
         tell: Called for each before it is proved.
 
     Raises:
-        ConfigError, JournalError: a single journal cannot be read.
+        ConfigError, JournalError: a single journal cannot be read, or ends before it begins.
     """
     alone = len(journals) == 1
     found: list[Proven] = []
@@ -92,6 +102,7 @@ def prove_journals(
     for journal in journals:
         try:
             one, start = begin(fs, journal, asked.at_most)
+            check_until(asked.until, start)
             plan = stretches_of(fs, journal, start, asked.until)
         except (JournalError, ConfigError) as error:
             if alone:

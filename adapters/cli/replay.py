@@ -23,7 +23,7 @@ NEWEST = "snapshot"
     metavar="SEQ|snapshot",
     help="Begin with the newest snapshot at or before this record, or with the newest of all.",
 )
-@click.option("--until", type=int, metavar="SEQ", help="Stop after this record.")
+@click.option("--until", type=click.IntRange(min=1), metavar="SEQ", help="Stop after this record.")
 @click.option("--follow", is_flag=True, help="Prove a journal while its run writes it.")
 @click.option(
     "--jobs", type=click.IntRange(1), metavar="N", help="Processes to verify in. Default: cores."

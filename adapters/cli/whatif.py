@@ -77,6 +77,7 @@ def run_what_if(
         return _estimate(journal, until, as_json=as_json, **asked)
     if asked["queue"] is not None or asked["seed"] is not None:
         raise click.UsageError("--queue and --seed are about a model: expected --fills model")
+    from adapters.cli.proving import check_until
     from adapters.cli.whatif_text import Lister, print_json, print_text
     from adapters.ports import SystemFs
     from adapters.runtime.journal_start import start_state
@@ -93,6 +94,7 @@ def run_what_if(
     lister = Lister(as_json=as_json) if asked["listed"] else None
     try:
         start = start_state(fs, journal)
+        check_until(until, start)
         found = read_records(fs, journal, until, start.seq + 1)
         records = with_progress(found, enabled=not as_json)
         result = what_if(records, changes, start=start, tell=lister)

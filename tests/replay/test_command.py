@@ -21,6 +21,8 @@ from adapters.runtime.snapshots import (
     snapshot_name,
 )
 from engine import kill_switch
+from engine.events import Fingerprint
+from engine.state import fingerprint
 from tests.integration.world import copied
 from tests.replay.journals import SYNTHETIC, journal, write
 from tests.replay.planted_records import RECORDS
@@ -65,6 +67,32 @@ def test_a_proof_says_first_what_is_to_be_expected(good: Path, capsys: Shown) ->
     assert counts.startswith(f"{good}: {count():,} records, 1 runs")
     assert state.startswith(f"state at seq {count()}: fingerprint ")
     assert proved.startswith("proved: 3 states, ")
+
+
+def test_the_fingerprint_that_is_printed_is_that_of_the_state(good: Path, capsys: Shown) -> None:
+    """Of the state before a recorded one, as at the end of a run, else of the one at hand."""
+    made = journal(SYNTHETIC)
+    recorded = next(r for r in made.records if isinstance(r.event, Fingerprint))
+    for until, seq in ((recorded.seq, recorded.seq - 1), (recorded.seq + 5, recorded.seq + 5)):
+        assert main(["replay", str(good), "--until", str(until), "--json"]) == 0
+        assert answer(capsys)["fingerprint"] == fingerprint(made.states[seq]).hex()
+
+
+@pytest.mark.parametrize("where", [(), ("--what-if",), ("--fills", "model")])
+def test_an_end_before_the_beginning_proves_nothing(
+    where: tuple[str, ...], good: Path, capsys: Shown
+) -> None:
+    for until in ("0", "-5"):
+        assert main(["replay", str(good), "--until", until, *where]) == 2
+        assert "Invalid value for '--until'" in capsys.readouterr().err
+
+
+def test_an_end_before_the_snapshot_is_refused(good: Path, capsys: Shown) -> None:
+    (seq,) = list_snapshots(SystemFs(), good)
+    given = ["replay", str(good), "--verify", "--from", "snapshot", "--until", str(seq)]
+    assert main(given) == 2
+    error = f"--until: expected a seq from {seq + 1} on, found {seq}"
+    assert error in capsys.readouterr().err
 
 
 def test_a_divergence_is_told_with_its_cause_and_both_sides(good: Path, capsys: Shown) -> None:
