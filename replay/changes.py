@@ -30,6 +30,8 @@ class Changes(msgspec.Struct, frozen=True):
     """Registered name; empty for the recorded one. It takes over what parameters it knows."""
     keys: tuple[tuple[str, str], ...] = ()
     """`key` or `MARKET.key`, and its value as text, as `quotefold ctl set` takes them."""
+    markets: tuple[str, ...] = ()
+    """Names that a key may begin with, besides those of the run at hand: of other runs."""
 
     @property
     def is_none(self) -> bool:
@@ -63,14 +65,19 @@ class Changes(msgspec.Struct, frozen=True):
         return self.applied(state) if isinstance(event, RESETS) else state
 
     def _changed(self, market: MarketState, name: str, names: tuple[str, ...]) -> MarketState:
-        keys = dict(_keys_of(self.keys, name, names))
+        keys = dict(_keys_of(self.keys, name, (*names, *self.markets)))
         if self.strategy and market.quoted.strategy != self.strategy:
             market = _with_strategy(market, self.strategy, keys)
         return changed(market, keys) if keys else market
 
 
-def parse_changes(texts: Iterable[str], strategy: str = "") -> Changes:
+def parse_changes(texts: Iterable[str], strategy: str = "", markets: Iterable[str] = ()) -> Changes:
     """Read changes as they stand on a command line, `key=value` or `MARKET.key=value`.
+
+    Args:
+        texts: Of the keys.
+        strategy: Registered name; empty for the recorded one.
+        markets: Names of those that any run quotes.
 
     Raises:
         ConfigError: one has no key, no value, or is given twice.
@@ -81,7 +88,7 @@ def parse_changes(texts: Iterable[str], strategy: str = "") -> Changes:
         if not (key and equals and value) or key in keys:
             raise ConfigError(f"--set: expected KEY=VALUE, each key once, found {text!r}")
         keys[key] = value
-    return Changes(strategy, tuple(keys.items()))
+    return Changes(strategy, tuple(keys.items()), tuple(markets))
 
 
 def _keys_of(

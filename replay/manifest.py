@@ -64,6 +64,8 @@ class RunManifest(msgspec.Struct, frozen=True):
     """sha256 of its configuration, hexadecimal."""
     config_agrees: bool
     """Whether the segment's header has the same."""
+    markets: tuple[str, ...] = ()
+    """Names of those it quotes."""
 
 
 def read_manifests(fs: Fs, journal: Path) -> Iterator[RunManifest]:
@@ -105,6 +107,7 @@ def _started(data: bytes, header: Header) -> Iterator[RunManifest]:
                 Made(event.versions, event.code, header.schema_hash),
                 digest.hex(),
                 header.config_hash in (digest, NO_HASH),
+                tuple(quoted.market.name for quoted in event.quoted),
             )
             return
 

@@ -5,7 +5,7 @@ that is changed; at each recorded decision the engine decides again in that stat
 is asked the question "what would you have done here?", with the orders, fills and answers that the
 recorded run had. After the first difference the own orders in the state are still those recorded:
 the differences that follow are what the change wants of *them*, not what would have become of its
-own. `replay/fill_model.py` estimates that.
+own. `replay/model/` estimates that.
 """
 
 from __future__ import annotations
@@ -144,12 +144,12 @@ def what_if(
     state = changes.applied(start or State())
     for record in records:
         event: Any = record.event
-        if type(event) is Decided:
-            _compare(result, state, record, event, tell)
         try:
+            if type(event) is Decided:
+                _compare(result, state, record, event, tell)
             assert record.seq == state.seq + 1, f"expected seq {state.seq + 1}"
             state = changes.fold(state, record)
-        except (AssertionError, LookupError) as error:
+        except (AssertionError, LookupError, ArithmeticError, ValueError) as error:
             result.stopped_seq = record.seq
             result.stopped = f"{type(event).__name__}: {type(error).__name__}: {error}"
             break

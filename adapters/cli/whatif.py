@@ -44,7 +44,12 @@ def what_if_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def is_asked(asked: dict[str, Any]) -> bool:
     """Say whether any option of a what-if was given."""
-    return any(value not in (None, False, "", ()) for value in asked.values())
+    return any(not _is_missing(value) for value in asked.values())
+
+
+def _is_missing(value: object) -> bool:
+    # The number 0 is given, though it equals False.
+    return value is None or value is False or value in ("", ())
 
 
 def run_what_if(
@@ -68,7 +73,7 @@ def run_what_if(
         The exit code.
     """
     for name, value in beside.items():
-        if value:
+        if not _is_missing(value):
             raise click.UsageError(f"{name} is about what was recorded: expected no what-if")
     if len(journals) != 1:
         raise click.UsageError(f"a what-if is of one journal, found {len(journals)}")
@@ -83,6 +88,7 @@ def run_what_if(
     from adapters.runtime.journal_start import start_state
     from engine.errors import ConfigError, JournalError
     from replay.changes import parse_changes
+    from replay.manifest import read_manifests
     from replay.progress import with_progress
     from replay.read import read_records
     from replay.whatif import what_if
@@ -90,11 +96,14 @@ def run_what_if(
     fs = SystemFs()
     if not fs.list_dir(journal):
         raise ConfigError(f"{journal}: expected a journal directory, found none or an empty one")
-    changes = parse_changes(asked["settings"], asked["strategy"])
     lister = Lister(as_json=as_json) if asked["listed"] else None
     try:
         start = start_state(fs, journal)
         check_until(until, start)
+        names = dict.fromkeys(start.markets)
+        for run in read_manifests(fs, journal):
+            names |= dict.fromkeys(run.markets)
+        changes = parse_changes(asked["settings"], asked["strategy"], names)
         found = read_records(fs, journal, until, start.seq + 1)
         records = with_progress(found, enabled=not as_json)
         result = what_if(records, changes, start=start, tell=lister)
@@ -125,7 +134,7 @@ def _estimate(journal: Path, until: int | None, *, as_json: bool, **asked: Any) 
             lambda: with_progress(read_records(fs, journal, until), enabled=not as_json),
             changes,
             asked["queue"] or "risk_averse",
-            asked["seed"] or 1,
+            1 if asked["seed"] is None else asked["seed"],
         )
     except JournalError as error:
         raise ConfigError(str(error)) from error

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 import msgspec
+from msgspec.structs import replace
 
 from engine import events as e
 from engine.inventory import Pnl, pnl, position_lots
@@ -79,6 +80,7 @@ def estimate(
         ConfigError: the journal cannot be modelled, or the changes or the model do not fit it.
     """
     found = survey(records())
+    changes = replace(changes, markets=tuple(found.markets))
     unchanged = World(found, Changes(), queue, seed).run(flow(records()))
     changed = unchanged
     if not changes.is_none:

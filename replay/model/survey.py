@@ -154,7 +154,8 @@ def survey(records: Iterable[e.Record]) -> Survey:
     """Fold a journal once.
 
     Raises:
-        ConfigError: it does not begin with a run, or its runs differ in what a market's units are.
+        ConfigError: it does not begin with a run, its runs differ in what a market's units are, a
+            later one leaves a market out, or the account is in hedge mode.
     """
     found = Survey()
     asked = _Asked(found.latencies)
@@ -186,8 +187,7 @@ def _take(found: Survey, asked: _Asked, before: State, record: e.Record, after: 
         case e.Filled() | e.FillsListed():
             _fills(found, before, record, event, after)
         case e.RunStarted():
-            for quoted in event.quoted:
-                _market(found, quoted.market)
+            _run(found, event)
         case e.SpotBalancesListed():
             for spot in event.balances:
                 found.spot.setdefault(spot.asset, spot.available + spot.frozen)
@@ -210,6 +210,23 @@ def _begin(found: Survey, state: State) -> None:
             found.baselines.setdefault(name, baseline)
         if twice:
             found.mids2.setdefault(name, twice)
+
+
+def _run(found: Survey, event: e.RunStarted) -> None:
+    names = [quoted.market.name for quoted in event.quoted]
+    for name in found.markets:
+        if name not in names:
+            raise ConfigError(
+                f"{name}: expected every run to quote it, found {event.run_id}, which does not:"
+                " cut the journal there"
+            )
+    for quoted in event.quoted:
+        if quoted.hedged:
+            raise ConfigError(
+                f"{quoted.market.name}: expected a one-way account, found one in hedge mode, which"
+                " the model does not have"
+            )
+        _market(found, quoted.market)
 
 
 def _market(found: Survey, market: Market) -> None:

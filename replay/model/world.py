@@ -94,11 +94,12 @@ class World:
         Raises:
             ConfigError: the changes do not fit a market.
         """
+        until_ns = 0
         for act in acts:
             while self._heap and self._heap[0][0] < act.at_ns:
                 self._turn()
             self._at(act.at_ns, self._act, act)
-        until_ns = self._now_ns + LAST_NS
+            until_ns = act.at_ns + LAST_NS
         while self._heap and self._heap[0][0] <= until_ns:
             self._turn()
         self.result.state = self._state

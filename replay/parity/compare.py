@@ -9,8 +9,9 @@ import msgspec
 
 from engine.money import ZERO, add, from_units, subtract
 from engine.state import MarketState
+from engine.top import mark2_of
 from engine.types import BUY, SELL, Market
-from replay.money import Parts, mark2_of, parts_of
+from replay.money import Parts, parts_of
 from replay.parity.causes import Cause
 from replay.parity.fills import Fill
 from replay.parity.follow import Follower, apart

@@ -8,14 +8,26 @@ from msgspec.structs import replace
 from adapters.paper.core.model import Order, Side
 from engine import events as e
 from engine.errors import ConfigError
-from engine.types import OrderStatus, VenueOrder
+from engine.types import OrderStatus, Quoted, VenueOrder
 from engine.types import Side as EngineSide
+from replay.changes import Changes
 from replay.model.background import ModelBackground
 from replay.model.errors import Error, compare
+from replay.model.estimate import estimate
 from replay.model.flow import AHEAD_NS, Depth, Told, Touch, Trades, flow
 from replay.model.survey import ModelFill, Sample, survey
 from replay.queue_models import queue_model
-from tests.engine.builders import MS, NAME, S, fill, fixed, quoted, venue_order
+from tests.engine.builders import (
+    MARKET,
+    MS,
+    NAME,
+    PERPETUAL,
+    S,
+    fill,
+    fixed,
+    quoted,
+    venue_order,
+)
 from tests.paper.exchange_kit import ALICE, NOW_US, SPOT, exchange, order, placed
 from tests.replay.story import Story, names, quoting_story
 
@@ -247,6 +259,36 @@ def test_a_survey_pairs_requests_with_what_the_venue_said() -> None:
 def test_a_journal_from_the_middle_of_a_run_is_refused() -> None:
     with pytest.raises(ConfigError, match="from the start of its first run"):
         survey(iter(quoting_story().records[1:]))
+
+
+def restarted(story: Story, *markets: Quoted) -> Story:
+    story.push(e.RunStarted("r2", "paper", (), "{}", story.state.settings, markets))
+    return story
+
+
+@pytest.mark.parametrize(
+    ("story", "words"),
+    [
+        (Story(replace(quoted(PERPETUAL), hedged=True)), "BTC_PERP: expected a one-way account"),
+        (restarted(quoting_story()), "BTC_USDT: expected every run to quote it, found r2"),
+        (
+            restarted(quoting_story(), quoted(replace(MARKET, qty_decimals=4))),
+            "BTC_USDT: expected the same precision in every run",
+        ),
+    ],
+)
+def test_what_the_model_does_not_have_is_refused(story: Story, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        survey(iter(story.records))
+
+
+def test_what_comes_after_a_pause_at_the_end_is_modelled() -> None:
+    story = quoting_story()
+    begun = estimate(lambda: iter(story.records[:1]), Changes(), "risk_averse", 1)
+    assert begun.outcome(begun.unchanged.state, begun.unchanged.fills, NAME).fills == 0
+    story.push(e.RunEnded(True, "done"), after_ns=3 * S)
+    whole = estimate(lambda: iter(story.records), Changes(), "risk_averse", 1)
+    assert whole.unchanged.state.now_ns >= story.now_ns
 
 
 def test_a_sample_keeps_what_can_be() -> None:

@@ -10,8 +10,11 @@ import pytest
 from msgspec.structs import replace
 
 from adapters.cli.main import main
+from adapters.ports import SystemFs
+from adapters.runtime.journal import JournalWriter
 from adapters.simulated_fs import SimFs
 from engine import events as e
+from engine.codec import encode_record, schema_hash
 from engine.errors import ConfigError
 from engine.strategy import Strategy, View, register
 from engine.types import Level, Side, Stp, TwoSidedQuote
@@ -32,7 +35,19 @@ class OneBid(Strategy, frozen=True, forbid_unknown_fields=True):
         return TwoSidedQuote((Level(self.price, 10, self.stp),))
 
 
+class Brittle(Strategy, frozen=True, forbid_unknown_fields=True):
+    """Quotes nothing, and fails on one bid of the market."""
+
+    bid: int
+
+    def quote(self, view: View) -> TwoSidedQuote:
+        if view.bid_price == self.bid:
+            raise ZeroDivisionError("on this bid")
+        return TwoSidedQuote()
+
+
 register("one_bid", OneBid)
+register("brittle", Brittle)
 
 
 def story() -> Story:
@@ -165,6 +180,19 @@ def test_one_market_can_be_meant() -> None:
     assert tolerances == {NAME: 2, "BTC_PERP": 5}
 
 
+def test_a_market_of_another_run_can_be_meant() -> None:
+    told = story()
+    named = parse_changes(["BTC_PERP.price_tolerance=0.05"], markets=("BTC_PERP",))
+    assert what_if(iter(told.records), named).differing == 0
+    told.push(e.RunStarted("r2", "paper", (), "{}", told.state.settings, (quoted(PERPETUAL),)))
+    assert what_if(iter(told.records), named).stopped == ""
+
+
+def test_a_strategy_that_fails_ends_it_with_its_place() -> None:
+    result, _ = compared(story(), "bid=990", strategy="brittle")
+    assert (result.stopped_seq, result.stopped) == (29, "Decided: ZeroDivisionError: on this bid")
+
+
 @pytest.mark.parametrize(
     ("texts", "strategy", "words"),
     [
@@ -242,6 +270,25 @@ def test_the_command_prints_one_object(journal: Path, capsys: pytest.CaptureFixt
     assert part["price_bps"]["p50"] == 101.0
     code, out = run(capsys, str(journal), "--what-if", "--json")
     assert (code, json.loads(out)["first"]) == (0, None)
+
+
+def test_the_command_knows_the_markets_of_every_run(
+    journal: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = story()
+    told.push(e.RunStarted("r2", "paper", (), "{}", told.state.settings, (quoted(PERPETUAL),)))
+    writer, _ = JournalWriter.open(SystemFs(), journal, schema_hash(), bytes(32))
+    with writer:
+        writer.append(told.state.seq, encode_record(told.records[-1]))
+    code, out = run(capsys, str(journal), "--set", "BTC_PERP.price_tolerance=0.05")
+    assert (code, "no decision differs" in out) == (0, True)
+    assert run(capsys, str(journal), "--set", "BTC_PERB.price_tolerance=0.05")[0] == 2
+
+
+def test_a_seed_is_taken_as_it_is(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out = run(capsys, str(journal), "--fills", "model", "--seed", "0")
+    assert (code, "seed 0;" in out) == (0, True)
+    assert run(capsys, str(journal), "--seed", "0")[0] == 2
 
 
 def test_the_command_refuses_what_does_not_fit(
