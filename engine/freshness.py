@@ -11,8 +11,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from engine.events import Record
-from engine.orders import LEFT_LEVEL
 from engine.state import Feed, MarketState, State
+from engine.working import LEFT_LEVEL
 
 NS_PER_S = 1_000_000_000
 STALLED = "feed not proved fresh after a stall"

@@ -42,8 +42,6 @@ class Pending(StrEnum):
 # As `engine.types.BUY`: plain names of what is compared most.
 NEW, OPEN, CLOSED = Status.NEW, Status.OPEN, Status.CLOSED
 IDLE, MODIFYING = Pending.NONE, Pending.MODIFY
-LEFT_LEVEL = 1_000
-"""Beyond every ladder: where orders of an earlier run stand of which the last word is unknown."""
 
 
 class Trigger(StrEnum):

@@ -24,7 +24,7 @@ from engine.inventory import position_lots
 from engine.legs import of_net
 from engine.losses import account_marked, carried
 from engine.order_changes import with_orders, without_old_ghosts
-from engine.orders import LEFT_LEVEL, MODIFYING, OPEN, Order
+from engine.orders import MODIFYING, OPEN, Order
 from engine.reduce_account import MISMATCH_GRACE_NS
 from engine.reduce_failures import lost
 from engine.reduce_limits import at_mark, own_room, paced
@@ -46,6 +46,7 @@ from engine.stopping import Shutdown
 from engine.strategy import load_strategy
 from engine.top import mid2
 from engine.types import BUY, Quoted
+from engine.working import LEFT_LEVEL
 
 NS_PER_S = 1_000_000_000
 BACKOFF_MAX_S = 30

@@ -14,6 +14,8 @@ from engine.types import Side
 
 # Depth is sent every 100 ms (contract 11.5); this spans several frames and the way to us.
 GHOST_NS = 400_000_000
+LEFT_LEVEL = 1_000
+"""Beyond every ladder: where orders of an earlier run stand of which the last word is unknown."""
 
 Shown = dict[int, int]
 """Where one side of ours may show in the feed, ghosts too: price -> quantity. An order whose change

@@ -16,10 +16,11 @@ from typing import Any
 
 from engine import events as e
 from engine.intents import ModifyOrder, PlaceOrders
-from engine.orders import LEFT_LEVEL, OPEN
+from engine.orders import OPEN
 from engine.reduce import HANDLERS
 from engine.state import MarketState, State
 from engine.types import OrderStatus, Role, VenueFill, VenueOrder
+from engine.working import LEFT_LEVEL
 from replay.aftermath import Aftermath
 from replay.deals import Counted, counted_deals, same_units
 from replay.legs import Decision, moment_of, unknown_leg

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from adapters.ports import Fs
+    from engine.state import State
 
 EXIT_STOPPED = 1
 
@@ -88,7 +92,6 @@ def run_what_if(
     from adapters.runtime.journal_start import start_state
     from engine.errors import ConfigError, JournalError
     from replay.changes import parse_changes
-    from replay.manifest import read_manifests
     from replay.progress import with_progress
     from replay.read import read_records
     from replay.whatif import what_if
@@ -100,10 +103,7 @@ def run_what_if(
     try:
         start = start_state(fs, journal)
         check_until(until, start)
-        names = dict.fromkeys(start.markets)
-        for run in read_manifests(fs, journal):
-            names |= dict.fromkeys(run.markets)
-        changes = parse_changes(asked["settings"], asked["strategy"], names)
+        changes = parse_changes(asked["settings"], asked["strategy"], _names(fs, journal, start))
         found = read_records(fs, journal, until, start.seq + 1)
         records = with_progress(found, enabled=not as_json)
         result = what_if(records, changes, start=start, tell=lister)
@@ -114,6 +114,16 @@ def run_what_if(
     else:
         print_text(journal, changes, result)
     return EXIT_STOPPED if result.stopped_seq else 0
+
+
+def _names(fs: Fs, journal: Path, start: State) -> dict[str, None]:
+    # Every market that any run of a journal quotes.
+    from replay.manifest import read_manifests
+
+    names = dict.fromkeys(start.markets)
+    for run in read_manifests(fs, journal):
+        names |= dict.fromkeys(run.markets)
+    return names
 
 
 def _estimate(journal: Path, until: int | None, *, as_json: bool, **asked: Any) -> int:
