@@ -108,19 +108,11 @@ class Lock(Protocol):
     def release(self) -> None: ...
 
 
-class Fs(Protocol):
-    """Synchronous file access; paths are real paths or keys of an in-memory tree."""
-
-    def make_dir(self, path: Path) -> None:
-        """Create a directory and its parents, durable, or leave the one that exists."""
-        ...
+class ReadFs(Protocol):
+    """What readers need of files; paths are real paths or keys of a tree elsewhere."""
 
     def list_dir(self, path: Path) -> list[str]:
         """Names in a directory, sorted; empty when there is no such directory."""
-        ...
-
-    def open_new(self, path: Path) -> AppendFile:
-        """Create a file for appending; raises FileExistsError. Its directory entry is durable."""
         ...
 
     def read(self, path: Path, start: int = 0, size: int = -1) -> bytes:
@@ -129,6 +121,18 @@ class Fs(Protocol):
 
     def exists(self, path: Path) -> bool:
         """Say whether there is a file or directory; False where we may not look."""
+        ...
+
+
+class Fs(ReadFs, Protocol):
+    """Synchronous file access; paths are real paths or keys of an in-memory tree."""
+
+    def make_dir(self, path: Path) -> None:
+        """Create a directory and its parents, durable, or leave the one that exists."""
+        ...
+
+    def open_new(self, path: Path) -> AppendFile:
+        """Create a file for appending; raises FileExistsError. Its directory entry is durable."""
         ...
 
     def size(self, path: Path) -> int: ...

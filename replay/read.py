@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from adapters.ports import Fs
+from adapters.ports import ReadFs
 from adapters.runtime.journal_format import FIRST_SEQ
 from adapters.runtime.journal_read import JournalReader
 from engine.codec import decode_record, decode_records
@@ -16,7 +16,7 @@ from engine.state import State
 
 
 def read_records(
-    fs: Fs, directory: Path, until_seq: int | None = None, from_seq: int = FIRST_SEQ
+    fs: ReadFs, directory: Path, until_seq: int | None = None, from_seq: int = FIRST_SEQ
 ) -> Iterator[Record]:
     """Yield the records of a journal in order, from `from_seq` up to and including `until_seq`.
 
@@ -28,7 +28,7 @@ def read_records(
 
 
 def read_blocks(
-    fs: Fs, directory: Path, until_seq: int | None = None, from_seq: int = FIRST_SEQ
+    fs: ReadFs, directory: Path, until_seq: int | None = None, from_seq: int = FIRST_SEQ
 ) -> Iterator[list[Record]]:
     """Yield the same records in lists."""
     for first_seq, payloads in JournalReader(fs, directory).blocks(from_seq):

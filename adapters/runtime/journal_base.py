@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 from crc32c import crc32c
 
-from adapters.ports import Fs
+from adapters.ports import Fs, ReadFs
 from adapters.runtime.journal_format import FIRST_SEQ, NO_HASH
 from engine.errors import JournalError
 
@@ -49,7 +49,7 @@ class Base(msgspec.Struct, frozen=True, array_like=True):
         return self.first_seq == FIRST_SEQ
 
 
-def read_base(fs: Fs, directory: Path) -> Base:
+def read_base(fs: ReadFs, directory: Path) -> Base:
     """Return how the journal in a directory begins.
 
     Raises:

@@ -15,7 +15,7 @@ from typing import Self
 import msgspec
 from crc32c import crc32c
 
-from adapters.ports import Fs
+from adapters.ports import Fs, ReadFs
 from adapters.runtime.journal import SegmentWriter, taken_lock
 from adapters.runtime.journal_format import (
     FIRST_SEQ,
@@ -100,7 +100,7 @@ class RawWriter(SegmentWriter):
 class RawReader:
     """The raw bytes beside the events of a journal, in the order of their arrival."""
 
-    def __init__(self, fs: Fs, directory: Path) -> None:
+    def __init__(self, fs: ReadFs, directory: Path) -> None:
         self._fs = fs
         self._directory = directory / RAW_DIR
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from itertools import chain, pairwise
 from pathlib import Path
 
-from adapters.ports import Fs
+from adapters.ports import ReadFs
 from adapters.runtime.journal_base import read_base
 from adapters.runtime.journal_format import (
     FIRST_SEQ,
@@ -31,12 +31,12 @@ at every record. A hundredth of a second of work."""
 LOCK_NAME = "lock"
 
 
-def list_segments(fs: Fs, directory: Path) -> list[int]:
+def list_segments(fs: ReadFs, directory: Path) -> list[int]:
     """Numbers of the segments in a directory, ascending."""
     return list(segment_paths(fs, directory))
 
 
-def segment_paths(fs: Fs, directory: Path) -> dict[int, Path]:
+def segment_paths(fs: ReadFs, directory: Path) -> dict[int, Path]:
     """Return where each segment is, by ascending number.
 
     One that is there plain and compressed, since its compression was interrupted, is read plain.
@@ -44,7 +44,7 @@ def segment_paths(fs: Fs, directory: Path) -> dict[int, Path]:
     return paths_from(fs, directory, read_base(fs, directory).number)
 
 
-def paths_from(fs: Fs, directory: Path, first: int) -> dict[int, Path]:
+def paths_from(fs: ReadFs, directory: Path, first: int) -> dict[int, Path]:
     """Return where each segment is from a number on, wherever the journal begins."""
     paths: dict[int, Path] = {}
     with _readable(directory):
@@ -54,7 +54,7 @@ def paths_from(fs: Fs, directory: Path, first: int) -> dict[int, Path]:
     return paths
 
 
-def read_plain(fs: Fs, path: Path) -> bytes | Damage:
+def read_plain(fs: ReadFs, path: Path) -> bytes | Damage:
     """Read a segment, plain or compressed, or what is damaged of its compression."""
     with _readable(path):
         if not is_packed(path):
@@ -65,7 +65,7 @@ def read_plain(fs: Fs, path: Path) -> bytes | Damage:
         return unpack(fs.read(path))
 
 
-def load_segment(fs: Fs, path: Path) -> bytes:
+def load_segment(fs: ReadFs, path: Path) -> bytes:
     """Read a segment, plain or compressed; raises JournalError."""
     data = read_plain(fs, path)
     if isinstance(data, Damage):
@@ -73,7 +73,7 @@ def load_segment(fs: Fs, path: Path) -> bytes:
     return data
 
 
-def read_head(fs: Fs, path: Path) -> bytes:
+def read_head(fs: ReadFs, path: Path) -> bytes:
     """Read the header of a segment, and one byte that shows whether anything follows."""
     with _readable(path):
         return fs.read(path, HEADER_AT if is_packed(path) else 0, HEADER_SIZE + 1)
@@ -135,7 +135,7 @@ class SegmentFile:
 
 
 def read_segments(
-    fs: Fs, directory: Path, kind: Kind = Kind.EVENTS, from_seq: int = FIRST_SEQ
+    fs: ReadFs, directory: Path, kind: Kind = Kind.EVENTS, from_seq: int = FIRST_SEQ
 ) -> Iterator[SegmentFile]:
     """Read the segments of a journal one after the other, oldest first.
 
@@ -156,7 +156,7 @@ def read_segments(
             raise damage_error(path, header)
 
 
-def first_needed(fs: Fs, directory: Path, kind: Kind, from_seq: int) -> int:
+def first_needed(fs: ReadFs, directory: Path, kind: Kind, from_seq: int) -> int:
     """Number of the segment that `from_seq` is in, by the headers; else the first."""
     paths = segment_paths(fs, directory) if from_seq > FIRST_SEQ else {}
     for number in reversed(paths):
@@ -166,7 +166,7 @@ def first_needed(fs: Fs, directory: Path, kind: Kind, from_seq: int) -> int:
     return read_base(fs, directory).number
 
 
-def read_headers(fs: Fs, directory: Path, kind: Kind = Kind.EVENTS) -> Iterator[Header]:
+def read_headers(fs: ReadFs, directory: Path, kind: Kind = Kind.EVENTS) -> Iterator[Header]:
     """Read only the headers of the segments of a journal, oldest first; raises as above."""
     for path, number, is_last in _in_order(fs, directory):
         data = read_head(fs, path)
@@ -177,7 +177,7 @@ def read_headers(fs: Fs, directory: Path, kind: Kind = Kind.EVENTS) -> Iterator[
             raise damage_error(path, header)
 
 
-def _in_order(fs: Fs, directory: Path) -> Iterator[tuple[Path, int, bool]]:
+def _in_order(fs: ReadFs, directory: Path) -> Iterator[tuple[Path, int, bool]]:
     paths = segment_paths(fs, directory)
     if not paths:
         raise JournalError(f"{directory}: expected a journal with segments, found none")
@@ -199,7 +199,7 @@ def is_unborn(data: bytes, header: Header | Damage) -> bool:
 class JournalReader:
     """The events of a journal, in order of seq."""
 
-    def __init__(self, fs: Fs, directory: Path) -> None:
+    def __init__(self, fs: ReadFs, directory: Path) -> None:
         self._fs = fs
         self._directory = directory
 
