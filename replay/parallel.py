@@ -10,8 +10,10 @@ The processes are forks of this one: they run the code that this process has, as
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -29,6 +31,9 @@ from engine.snapshot import decode_state, encode_state
 from engine.state import State, fingerprint
 from replay.read import read_blocks
 from replay.verify import Proof, Verifier
+
+_PR_SET_PDEATHSIG = 1
+"""Of Linux: the kernel sends a signal when the parent is gone."""
 
 
 class Stretch(msgspec.Struct, frozen=True):
@@ -133,11 +138,32 @@ def processes(jobs: int) -> Iterator[Executor | None]:
         yield None
         return
     context = multiprocessing.get_context("fork")
-    executor = ProcessPoolExecutor(jobs, mp_context=context)
+    executor = ProcessPoolExecutor(
+        jobs, mp_context=context, initializer=end_with, initargs=(os.getpid(),)
+    )
     try:
         yield executor
+    except BaseException:
+        # Nobody wants what they are at, and it may take minutes.
+        for process in multiprocessing.active_children():
+            process.kill()
+        raise
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
+
+
+def end_with(parent: int) -> None:
+    """Let this process, a worker, end when its parent does, however that ends.
+
+    Ctrl-C reaches every process of a terminal; what to do about it is the parent's to say.
+
+    Args:
+        parent: Process id of the parent.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def cores() -> int:
