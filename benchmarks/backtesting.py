@@ -58,7 +58,7 @@ def measure_backtest(recording: Path | None, passes: int, *, quick: bool = False
         rate_row("market data messages", played.moves, times),
         rate_row("input events", played.events, times),
         rate_row("all records", played.state.seq, times),
-        _workers(fs, plan, passes),
+        _workers(plan, passes),
     ]
     notes = [
         f"{RECORDED_LABEL}; {recording.name}; from its compressed bytes to a journal on the disk of"
@@ -78,8 +78,8 @@ def ladder_plan(recording: Path) -> Plan:
     return make_plan(SystemFs(), one_market(), [str(recording)], LatencySpec(), "risk_averse", 1)
 
 
-def _workers(fs: SystemFs, plan: Plan, passes: int) -> Row:
-    tasks = tasks_of(fs, [("recording", [plan])], points_of(grid_of(GRID)))
+def _workers(plan: Plan, passes: int) -> Row:
+    tasks = tasks_of([("recording", [plan])], points_of(grid_of(GRID)))
     one: list[int] = []
     two: list[int] = []
     # So many tasks take long enough that fewer passes do.

@@ -119,7 +119,7 @@ def _in_turns(plan: Plan, passes: int, directory: Path, theirs: _Theirs) -> Sect
         rate_row("nautilus_trader, nothing kept: frames", messages, bare),
     ]
     notes = [
-        f"{RECORDED_LABEL}; {Path(*plan.files[MARKET]).name}; two levels a side; latency 5 ms;"
+        f"{RECORDED_LABEL}; {plan.files[MARKET][0].name}; two levels a side; latency 5 ms;"
         f" {passes} passes in turns, {len(recorded)} of those that stream. Above 1 time ours is"
         " faster.",
         "Ours: from compressed bytes to a journal on the disk of /tmp, every record encoded and"

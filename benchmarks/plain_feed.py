@@ -90,11 +90,13 @@ def write_plain(fs: Fs, recordings: list[Path], path: Path) -> int:
     """Write the recordings of one spot market, one after the other; returns the lines written.
 
     Raises:
-        ConfigError: one cannot be read.
+        ConfigError: one is none.
+        OSError: one cannot be read.
     """
+    files = ((str(each), fs.read(each)) for each in recordings)
     count = 0
     with path.open("wb") as file:
-        for line in _lines(read_moves(fs, recordings, 0, 2, 6)):
+        for line in _lines(read_moves(files, 0, 2, 6)):
             file.write(msgspec.json.encode(line) + b"\n")
             count += 1
     return count

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from adapters.ports import Fs
+from adapters.ports import Fs, ReadFs
 from adapters.runtime.journal_base import Base, read_base
 from adapters.runtime.journal_copy import JournalCopy
 from adapters.runtime.journal_format import SEGMENT_BYTES, Header, Kind
@@ -31,6 +31,7 @@ from engine.step import decide
 from engine.types import Market
 from replay.fields import Change, changes, named
 from replay.machine import Journal
+from replay.read import read_records
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -127,16 +128,12 @@ def _rebuilt(
             f"{journal.path}: expected the bytes as received in {RAW_DIR}/, found none: the run"
             " did not keep them ([journal] raw = false), or they were not copied along"
         )
-    reading = _Reading(journal)
+    reading = _Reading(journal.start)
     # What is before the state to start from cannot be told: not what its answers are to.
     first = journal.start.seq + 1
     yield from journal.records(until_seq=first - 1)
-    raws = RawReader(fs, journal.path).records(first)
-    raw = next(raws, None)
-    for record in journal.records(first):
-        while raw is not None and raw.seq < record.seq:
-            raw = next(raws, None)
-        if raw is not None and raw.seq == record.seq:
+    for record, raw in _paired(journal.records(first), RawReader(fs, journal.path).records(first)):
+        if raw is not None:
             found.compared += 1
             event = reading.event(record, raw)
             if event != record.event or type(event) is not type(record.event):
@@ -147,15 +144,40 @@ def _rebuilt(
         yield record
 
 
+def read_rebuilt(fs: ReadFs, directory: Path) -> Iterator[Record]:
+    """Yield the records of a journal, each event that has its bytes made from them anew.
+
+    Raises:
+        JournalError: journal or raw bytes are damaged, or there are none.
+    """
+    reading = _Reading(State())
+    raws = RawReader(fs, directory).records()
+    for record, raw in _paired(read_records(fs, directory), raws):
+        if raw is not None:
+            record = replace(record, event=reading.event(record, raw))
+        reading.take(record)
+        yield record
+
+
+def _paired(
+    records: Iterator[Record], raws: Iterator[RawRecord]
+) -> Iterator[tuple[Record, RawRecord | None]]:
+    # Each record with the bytes that it was made from, None where there are none.
+    raw = next(raws, None)
+    for record in records:
+        while raw is not None and raw.seq < record.seq:
+            raw = next(raws, None)
+        yield record, raw if raw is not None and raw.seq == record.seq else None
+
+
 class _Reading:
     """What the bytes of a run are read by: its markets, and what was asked."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, start: State) -> None:
         self._markets: dict[str, Market] = {}
         self._normaliser = Normaliser({})
         self._intents: tuple[Intent, ...] = ()
         self._asked: dict[int, Intent] = {}
-        start = journal.start
         if start.seq:
             # The run began before the records that are left.
             self._run({name: market.quoted.market for name, market in start.markets.items()})

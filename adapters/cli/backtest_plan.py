@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -12,14 +11,21 @@ from adapters.cli.durations import parse_duration
 from adapters.cli.own_code import part_hashes
 from adapters.paper.flow.source import recordings_of
 from adapters.ports import Fs
+from adapters.ports_urls import is_url, name_of, without_secrets
 from adapters.runtime.run import versions
 from engine.errors import ConfigError
 from engine.events import RunStarted
 from engine.types import Market, Product
 from replay.backtest.run import LatencySpec, Plan
+from replay.backtest.source import (
+    Source,
+    find_journal,
+    find_recording,
+    is_journal,
+    read_journal,
+)
 from replay.backtest.venue import known_markets, market_named
 from replay.queue_models import queue_model
-from replay.read import read_records
 
 _LATENCIES = ("constant", "measured", "sampled")
 
@@ -58,27 +64,29 @@ def make_plan(
         ConfigError: data that cannot be used, or no market of the configuration is in it.
     """
     queue_model(queue, 0)
-    journals = [text for text in data if "=" not in text and fs.list_dir(Path(text))]
-    files = [text for text in data if text not in journals]
-    if journals and files:
+    directories = [text for text in data if _split(text)[0] is None and is_journal(fs, text)]
+    files = [text for text in data if text not in directories]
+    if directories and files:
         raise ConfigError("--data: expected recordings or journals, found both")
-    markets = known_markets()
-    if journals:
-        markets = _recorded(fs, Path(journals[0]))
-        names = [name for name in config.market if name in markets]
-    else:
-        chosen = _chosen(files, tuple(config.market))
-        names = [name for name in config.market if name in chosen]
+    journals = tuple(find_journal(fs, text) for text in directories)
+    chosen = _chosen(files, tuple(config.market))
+    markets = _recorded(fs, journals[0]) if journals else known_markets()
+    names = [name for name in config.market if name in (markets if journals else chosen)]
     if not names:
         quoted = ", ".join(config.market)
         raise ConfigError(f"--data: expected market data of {quoted}, found none of them")
+    recordings = {
+        name: tuple(find_recording(fs, place) for place in chosen[name])
+        for name in names
+        if name in chosen
+    }
     listed = {name: _listed(config, market_named(markets, name)) for name in names}
     return Plan(
         quoted=tuple(to_quoted(config, listed[name]) for name in names),
         settings=to_settings(config),
         config=config_json(config),
-        files={} if journals else {name: chosen[name] for name in names},
-        journals=tuple(journals),
+        files=recordings,
+        journals=journals,
         latency=latency,
         queue=queue,
         seed=seed,
@@ -87,24 +95,40 @@ def make_plan(
     )
 
 
-def _chosen(files: Sequence[str], markets: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+def _split(text: str) -> tuple[str | None, str]:
+    # A URL may have an equals sign of its own.
+    market, equals, place = text.partition("=")
+    return (market, place) if equals and not is_url(market) else (None, text)
+
+
+def _chosen(files: Sequence[str], markets: tuple[str, ...]) -> dict[str, list[str]]:
+    # The places of recordings, by market.
+    found: dict[str, list[str]] = {}
+    known = (*markets, *known_markets())
     for text in files:
-        if "," in text:
-            raise ConfigError(f"--data {text}: expected one file, found a comma; give --data again")
-        known = (*markets, *known_markets())
-        for name, paths in recordings_of(text, known).items():
-            found[name] = (*found.get(name, ()), *(str(path) for path in paths))
+        market, place = _split(text)
+        if "," in place:
+            raise ConfigError(
+                f"--data {without_secrets(place)}: expected one file, found a comma; give --data"
+                " again"
+            )
+        name = name_of(place) if place else ""
+        (chosen,) = recordings_of(name if market is None else f"{market}={name}", known)
+        found.setdefault(chosen, []).append(place)
     return found
 
 
-def _recorded(fs: Fs, journal: Path) -> dict[str, Market]:
-    # The markets of its first run, as the venue listed them.
-    for record in read_records(fs, journal):
+def _recorded(fs: Fs, journal: Source) -> dict[str, Market]:
+    # The markets of its first run, as the venue listed them; frames alone do not tell.
+    if journal.alone:
+        return known_markets()
+    for record in read_journal(fs, journal, ()):
         if isinstance(record.event, RunStarted):
             return {quoted.market.name: quoted.market for quoted in record.event.quoted}
         break
-    raise ConfigError(f"--data {journal}: expected a journal that begins with a run, found none")
+    raise ConfigError(
+        f"--data {journal.shown}: expected a journal that begins with a run, found none"
+    )
 
 
 def _listed(config: Config, market: Market) -> Market:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+from itertools import chain
 
 import msgspec
 
@@ -58,11 +58,12 @@ def make_tasks(fs: Fs, config: Config, asked: Asked) -> Made:
                 f" {' and '.join(assets)}"
             )
         windows = windows_of(plan, folds, *span(fs, plan)) if folds else [plan]
-        name = ",".join(Path(part).name for part in text.split(","))
+        sources = [*plan.journals, *chain.from_iterable(plan.files.values())]
+        name = ",".join(source.name for source in sources)
         if any(name == other for other, _ in plans):
-            name = text
+            name = ",".join(source.shown for source in sources)
         plans.append((name, windows))
-    tasks = tasks_of(fs, plans, points_of(grid))
+    tasks = tasks_of(plans, points_of(grid))
     if len({task.name for task in tasks}) < len(tasks):
         raise ConfigError("--data: expected each set of data once, found one twice")
     digest = hashlib.sha256("".join(task.name for task in tasks).encode()).hexdigest()[:12]

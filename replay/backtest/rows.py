@@ -9,14 +9,12 @@ are played one after the other, the next one moved to where the last one ended.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
 import zstandard
 
-from adapters.ports import Fs
 from engine.errors import ConfigError
 from replay.backtest.moves import DEPTH, TOUCH, TRADE, Move
 
@@ -79,13 +77,12 @@ _DECODER: msgspec.json.Decoder[Row] = msgspec.json.Decoder(Row, strict=False)
 
 
 def read_moves(
-    fs: Fs, paths: Sequence[Path], market: int, price_decimals: int, qty_decimals: int
+    files: Iterable[tuple[str, bytes]], market: int, price_decimals: int, qty_decimals: int
 ) -> Iterator[Move]:
     """Yield what the files of one market say, from their first snapshot on.
 
     Args:
-        fs: Where the files are.
-        paths: One after the other.
+        files: One after the other: what messages call it, and its compressed bytes.
         market: Number that every move carries.
         price_decimals: Of the market.
         qty_decimals: Of the market.
@@ -94,26 +91,20 @@ def read_moves(
         ConfigError: a file cannot be used, with its name and line.
     """
     last_ns = sum2 = 0
-    for path in paths:
-        player = _File(str(path), market, price_decimals, qty_decimals, last_ns, sum2)
-        for rows in read_blocks(fs, path):
+    for name, data in files:
+        player = _File(name, market, price_decimals, qty_decimals, last_ns, sum2)
+        for rows in read_blocks(name, data):
             yield from player.moves(rows)
         player.check_begun()
         last_ns, sum2 = player.last_ns, player.sum2
 
 
-def read_blocks(fs: Fs, path: Path) -> Iterator[list[Row]]:
+def read_blocks(name: str, data: bytes) -> Iterator[list[Row]]:
     """Yield the rows of a file in blocks.
 
     Raises:
-        ConfigError: it cannot be read, with its name and line.
+        ConfigError: it is no recording, with its name and line.
     """
-    name = str(path)
-    try:
-        data = fs.read(path)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise ConfigError(f"{name}: expected a recording, found: {reason}; check --data") from error
     done, rest = 0, b""
     try:
         stream = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data))

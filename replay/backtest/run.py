@@ -30,6 +30,7 @@ from replay.backtest.engine import Journal
 from replay.backtest.latency import Constant, Latency, Measured, Sampled
 from replay.backtest.moves import Move, together, until
 from replay.backtest.rows import read_moves
+from replay.backtest.source import Source, read_journal, read_recording
 from replay.backtest.tape import journal_moves
 from replay.backtest.venue import BacktestVenue, funded
 from replay.backtest.world import Played, World, refused
@@ -62,9 +63,9 @@ class Plan(msgspec.Struct, frozen=True):
     settings: Settings
     config: str
     """The configuration as JSON, without secrets."""
-    files: dict[str, tuple[str, ...]] = {}
+    files: dict[str, tuple[Source, ...]] = {}
     """Market -> its recordings, one after the other."""
-    journals: tuple[str, ...] = ()
+    journals: tuple[Source, ...] = ()
     """Captured journals, one after the other."""
     latency: LatencySpec = LatencySpec()
     queue: str = "risk_averse"
@@ -112,7 +113,7 @@ def run_backtest(
         ConfigError: the plan cannot be played, or the journal is another one.
         JournalError: the disk refused.
     """
-    started = start_of(fs, plan)
+    started = start_of(plan)
     done = _found(fs, journal, started)
     if done is not None:
         return done
@@ -137,7 +138,7 @@ def play(fs: Fs, plan: Plan, journal: Journal | None = None, tell: Tell | None =
     Raises:
         ConfigError: the plan cannot be played.
     """
-    return _Stage(fs, plan).play(start_of(fs, plan), journal or _Nowhere(), tell)
+    return _Stage(fs, plan).play(start_of(plan), journal or _Nowhere(), tell)
 
 
 class _Nowhere:
@@ -197,15 +198,15 @@ def moves_of(fs: Fs, plan: Plan) -> tuple[Iterator[Move], int]:
     sources = []
     for number, quoted in enumerate(plan.quoted):
         market = quoted.market
-        paths = [Path(file) for file in plan.files.get(market.name, ())]
-        if paths and plan.journals:
+        recordings = plan.files.get(market.name, ())
+        if recordings and plan.journals:
             raise ConfigError("--data: expected recordings or journals, found both")
-        if paths:
+        if recordings:
+            files = ((each.shown, read_recording(fs, each)) for each in recordings)
             decimals = market.price_decimals, market.qty_decimals
-            sources.append(read_moves(fs, paths, number, *decimals))
+            sources.append(read_moves(files, number, *decimals))
         else:
-            journals = [Path(journal) for journal in plan.journals]
-            sources.append(journal_moves(fs, journals, market.name, number))
+            sources.append(journal_moves(fs, plan.journals, plan.quoted, number))
     return together(sources, names, to_the_last=plan.as_run)
 
 
@@ -220,32 +221,41 @@ def span(fs: Fs, plan: Plan) -> tuple[int, int]:
 
 def _survey(fs: Fs, plan: Plan) -> Survey:
     # What a journal's run was charged, it is charged again.
-    return survey(read_records(fs, Path(plan.journals[0]))) if plan.journals else Survey()
+    if not plan.journals:
+        return Survey()
+    return survey(read_journal(fs, plan.journals[0], plan.quoted))
 
 
 def _latency(fs: Fs, plan: Plan, told: Survey) -> Latency:
     spec = plan.latency
     if not spec.journal:
         return Constant(spec.constant_ns)
-    if spec.journal not in plan.journals[:1]:
+    if spec.journal not in [each.place for each in plan.journals[:1]]:
         told = survey(read_records(fs, Path(spec.journal)))
     legs = told.latencies
     return Sampled(legs, plan.seed) if spec.sampled else Measured(legs)
 
 
-def start_of(fs: Fs, plan: Plan) -> RunStarted:
+def start_of(plan: Plan) -> RunStarted:
     """Return the first record of a plan's journal, which tells the plan apart from every other.
 
+    Data is in it by name and digest, not by its place: the same gives the same journal everywhere.
+
     Raises:
-        ConfigError: data that cannot be read, or an account that cannot be modelled.
+        ConfigError: an account that cannot be modelled.
     """
     check_assets(plan.settings, plan.quoted)
     if any(quoted.hedged for quoted in plan.quoted):
         raise ConfigError("engine.hedge_mode: expected false, a backtest is of one-way accounts")
     told = {
         "label": plan.label,
-        "data": {name: [_digest(fs, f) for f in files] for name, files in plan.files.items()},
-        "journals": list(plan.journals),
+        "data": {
+            name: [{"file": each.name, "sha256": each.sha256} for each in files]
+            for name, files in plan.files.items()
+        },
+        "journals": [
+            {"journal": each.name, "sha256": each.sha256, "raw": each.raw} for each in plan.journals
+        ],
         "latency": msgspec.to_builtins(plan.latency),
         "queue": plan.queue,
         "seed": plan.seed,
@@ -267,19 +277,6 @@ def start_of(fs: Fs, plan: Plan) -> RunStarted:
         hedge_mode=False,
         code=plan.code,
     )
-
-
-def _digest(fs: Fs, file: str) -> dict[str, str]:
-    path = Path(file)
-    try:
-        data = fs.read(path)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise ConfigError(
-            f"--data {file}: expected a recording or a journal, found: {reason}"
-        ) from error
-    # Its name and not its place: the same data gives the same journal everywhere.
-    return {"file": path.name, "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def _found(fs: Fs, journal: Path, started: RunStarted) -> Played | None:

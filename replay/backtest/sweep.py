@@ -8,16 +8,21 @@ whole; a sweep that was killed goes on with what is missing.
 from __future__ import annotations
 
 import hashlib
+import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
-from itertools import product
+from functools import cache
+from itertools import chain, product
 from pathlib import Path
 
 import msgspec
 
+import engine
+
 # A worker elsewhere knows strategies by their names only once the package was imported.
 import strategies as _strategies  # noqa: F401
 from adapters.ports import Fs, SystemFs
+from adapters.runtime.journal_code import code_hash
 from engine.errors import ConfigError
 from engine.inventory import pnl
 from engine.money import ZERO, add, format_units, subtract
@@ -128,13 +133,10 @@ def points_of(grid: Sequence[tuple[str, tuple[str, ...]]]) -> list[Point]:
     ]
 
 
-def tasks_of(
-    fs: Fs, plans: Sequence[tuple[str, Sequence[Plan]]], points: Sequence[Point]
-) -> list[Task]:
+def tasks_of(plans: Sequence[tuple[str, Sequence[Plan]]], points: Sequence[Point]) -> list[Task]:
     """Return the tasks of a sweep.
 
     Args:
-        fs: Where the data is.
         plans: Sets of data by name, each with a plan for every stretch of its time.
         points: Of the grid.
 
@@ -146,7 +148,7 @@ def tasks_of(
         for window, plan in enumerate(windows):
             for point in points:
                 own = changed(plan, point)
-                digest = hashlib.sha256(msgspec.msgpack.encode(start_of(fs, own))).hexdigest()[:20]
+                digest = hashlib.sha256(msgspec.msgpack.encode(start_of(own))).hexdigest()[:20]
                 tasks.append(Task(digest, own, point, name, window))
     return tasks
 
@@ -154,6 +156,37 @@ def tasks_of(
 def do(task: Task) -> bytes:
     """Play one task; returns its result as it is stored. What a worker runs."""
     return do_in(SystemFs(), task)
+
+
+def do_alike(code: bytes, task: Task) -> bytes:
+    """As `do`, on another machine; `code` is the `program` of whoever asks.
+
+    Raises:
+        ConfigError: the program here is another one, whose results may be, too.
+    """
+    if code != program():
+        raise ConfigError(
+            f"worker on {platform.node()}: expected the program of whoever sweeps"
+            f" ({code.hex()[:12]}), found another ({program().hex()[:12]}): install the same"
+            " version of it, of Python and of msgspec there, and start the worker again"
+        )
+    return do(task)
+
+
+@cache
+def program() -> bytes:
+    """Return a hash of all code that a result depends on."""
+    fs = SystemFs()
+    root = Path(engine.__path__[0]).parent
+    packages = [root / name for name in ("engine", "strategies", "adapters", "replay")]
+    return code_hash(fs, chain.from_iterable(_directories(fs, each) for each in packages))
+
+
+def _directories(fs: Fs, root: Path) -> Iterator[Path]:
+    yield root
+    for name in fs.list_dir(root):
+        if "." not in name and name != "__pycache__":
+            yield from _directories(fs, root / name)
 
 
 def do_in(fs: Fs, task: Task) -> bytes:

@@ -16,6 +16,7 @@ from engine.codec import decode_records
 from engine.errors import ConfigError
 from engine.events import RunStarted
 from replay.backtest.run import LatencySpec, Plan, Tell, play, run_backtest
+from replay.backtest.source import Source, find_journal
 from replay.backtest.world import Played
 from replay.parity.compare import MarketParity, compare
 from replay.parity.fills import Fill
@@ -98,7 +99,7 @@ def parity(
         )
     live = Follower()
     _follow(fs, journal, live)
-    plan = _plan(journal, first.event, live, wanted)
+    plan = _plan(find_journal(fs, str(journal)), first.event, live, wanted)
     asked = sorted(live.fills, key=_when)
     backtest = Follower(questions_of(asked))
     if out is None:
@@ -122,12 +123,12 @@ def parity(
     )
 
 
-def _plan(journal: Path, started: RunStarted, live: Follower, wanted: Wanted) -> Plan:
+def _plan(journal: Source, started: RunStarted, live: Follower, wanted: Wanted) -> Plan:
     return Plan(
         quoted=started.quoted,
         settings=started.settings,
         config=_config(started),
-        journals=(str(journal),),
+        journals=(journal,),
         latency=wanted.latency,
         queue=wanted.queue,
         seed=wanted.seed,

@@ -15,6 +15,7 @@ from engine import intents as i
 from engine.types import Position
 from replay.backtest.moves import TRADE, Move, together
 from replay.backtest.run import LatencySpec, Plan, run_backtest
+from replay.backtest.source import find_journal
 from replay.backtest.venue import BacktestVenue, funded
 from replay.model.survey import Survey, survey
 from replay.read import read_records
@@ -111,7 +112,7 @@ def test_it_lives_through_what_the_run_did() -> None:
         quoted=first.event.quoted,
         settings=first.event.settings,
         config=first.event.config,
-        journals=(str(JOURNAL),),
+        journals=(find_journal(made.fs, str(JOURNAL)),),
         latency=LatencySpec(2 * MS),
         begin_ns=first.recv_ns,
         end_ns=stopped[0],

@@ -87,7 +87,7 @@ def best(moves: list[Move], until_us: int) -> tuple[int, int]:
 @pytest.mark.parametrize("away", [0, 5, 60], ids=["at the touch", "just behind", "behind"])
 def test_fills_are_those_of_a_core_with_everybody_in_it(tmp_path: Path, away: int) -> None:
     path, fs = write(tmp_path / "spot.zst", recorded(4_000)), SystemFs()
-    moves = list(read_moves(fs, [path], 0, 2, 6))
+    moves = list(read_moves([(path.name, path.read_bytes())], 0, 2, 6))
     start_us = moves[0][0] // 1000
     full, sparse = Venue(start_us), Sparse(start_us)
     recordings = {NAME: [(str(path), open_recording(fs, path))]}
@@ -125,7 +125,7 @@ def test_a_sweep_in_several_prints_reaches_us_behind_what_it_took() -> None:
 
 def test_the_deltas_tell_the_book_with_our_orders_in_it(tmp_path: Path) -> None:
     path = write(tmp_path / "spot.zst", recorded(800))
-    moves = list(read_moves(SystemFs(), [path], 0, 2, 6))
+    moves = list(read_moves([(path.name, path.read_bytes())], 0, 2, 6))
     venue = Sparse(moves[0][0] // 1000)
     venue.play(moves[0])
     first = venue.crowd.book(0, is_snapshot=True)

@@ -165,7 +165,7 @@ def test_the_feed_of_others_tells_the_book_that_ours_plays(tmp_path: Path) -> No
     path = write(tmp_path / "spot.zst", recorded(800))
     venue, book, told = Sparse(1), MergedBook(), 0
     shown: tuple[dict[int, int], dict[int, int]] = {}, {}
-    for move in read_moves(SystemFs(), [path], 0, 2, 6):
+    for move in read_moves([(path.name, path.read_bytes())], 0, 2, 6):
         venue.play(move)
         if move[2] not in (TOUCH, DEPTH):
             continue

@@ -11,10 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.cli.backtest_plan import parse_latency
 from adapters.cli.main import main
-from adapters.cli.sweep_plan import Asked, Made, make_tasks
-from adapters.ports import SystemFs
 from engine.errors import ConfigError
 from replay.backtest.heat import heat_maps, svg
 from replay.backtest.split import folds_of, totals, walk_forward
@@ -30,10 +27,8 @@ from replay.backtest.sweep import (
     sweep,
 )
 from replay.backtest.workers import cluster, local
-from tests.backtest.recordings import made_up, recorded, spot_config, write
-
-FS = SystemFs()
-GRID = ("half_spread_bps=0.3,2", "skew_bps=0,5")
+from tests.backtest.recordings import made_up, recorded, write
+from tests.backtest.sweeps import FS, GRID, files, made, nothing
 
 
 @pytest.fixture(scope="module")
@@ -43,20 +38,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         write(directory / "one.zst", recorded(900)),
         write(directory / "other.zst", made_up(5, rows=400)),
     ]
-
-
-def made(data: list[Path], split: str | None = None) -> Made:
-    texts = tuple(str(path) for path in data)
-    latency = parse_latency("constant:5ms")
-    return make_tasks(FS, spot_config(), Asked(GRID, texts, split, latency, "risk_averse", 1))
-
-
-def nothing(done: int, of: int) -> None:
-    pass
-
-
-def files(directory: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
 @pytest.mark.slow
