@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help run test analysis thirdparty queue-vectors fill-vectors nautilus sweep-extra
+.PHONY: help run test analysis thirdparty queue-vectors fill-vectors nautilus sweep-extra clusters
 .PHONY: lint bench cov soak venue-soak kills mutants
 .PHONY: charts lock clean
 
@@ -55,7 +55,12 @@ nautilus: .venv/nautilus.done  ## add nautilus_trader beside, which `make bench`
 charts: .venv/dev.done  ## draw the charts of docs/strategies anew, from the strategies
 	@exec $(BIN)/python -m tests.strategies.charts
 
-sweep-extra: .venv/sweep.done  ## install what `quotefold sweep --cluster` needs
+# In .venv, beside all else, with the versions of development where both have one.
+sweep-extra: .venv/sweep.done  ## add joblib, Dask and fsspec: clusters, and data at URLs
+
+clusters: .venv/dev.done .venv/sweep.done  ## run the tests that need them, on a real cluster
+	@exec $(BIN)/python -m pytest -n 0 $(addprefix tests/backtest/test_,cluster.py urls.py workers.py) \
+	    $(ARGS)
 
 lint: .venv/dev.done  ## check style, formatting and types
 	@$(BIN)/ruff check .
@@ -96,7 +101,7 @@ lock: .venv/core.done  ## write the lock files anew from pyproject.toml
 	@$(COMPILE) $(ARGS) --output-file requirements/core.lock pyproject.toml
 	@$(COMPILE) $(ARGS) --extra dev --constraint requirements/core.lock \
 	    --output-file requirements/dev.lock pyproject.toml
-	@$(COMPILE) $(ARGS) --extra sweep --constraint requirements/core.lock \
+	@$(COMPILE) $(ARGS) --extra sweep --constraint requirements/dev.lock \
 	    --output-file requirements/sweep.lock pyproject.toml
 	@$(COMPILE) $(ARGS) --all-build-deps --only-build-deps \
 	    --output-file requirements/build.lock pyproject.toml

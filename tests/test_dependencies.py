@@ -102,6 +102,15 @@ def test_the_mutation_tester_shares_the_versions_of_development() -> None:
     assert {name: mutants[name] for name in shared} == {n: development[n] for n in shared}
 
 
+def test_sweep_lock_adds_that_extra_to_the_versions_of_development() -> None:
+    core, development, sweep = pins("core"), pins("dev"), pins("sweep")
+    assert extra("sweep") | core.keys() <= sweep.keys()
+    shared = sweep.keys() & development.keys()
+    assert {name: sweep[name] for name in shared} == {n: development[n] for n in shared}
+    section = _text("docs/dependencies.md").partition("## Sweep\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^- `([^`]+)`: \S.{20,}$", section, re.MULTILINE) == sorted(extra("sweep"))
+
+
 def test_development_lock_holds_every_development_dependency() -> None:
     wanted = {_canonical(name) for name in project()["optional-dependencies"]["dev"]}
     assert wanted <= set(pins("dev"))

@@ -47,13 +47,24 @@ def results(directory: Path) -> dict[str, bytes]:
 def workers_of(process: int) -> list[int]:
     """The processes that another one started to work for it."""
     children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    return [int(child) for child in children if _works(child)]
+    own = _command(process)
+    # A fork has the command of its parent; joblib's have one that tells them from its trackers.
+    found = [(int(child), _command(child)) for child in children]
+    return [child for child, command in found if command == own or b"popen_loky" in command]
 
 
-def _works(child: str) -> bool:
-    # joblib's are told apart from the trackers of its files by their command; forks have ours.
-    command = Path(f"/proc/{child}/cmdline").read_bytes()
-    return b"resource_tracker" not in command
+def _command(process: int | str) -> bytes:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
+def is_ready(process: int) -> bool:
+    """Say whether a worker has come so far as to leave Ctrl-C to its parent."""
+    status = Path(f"/proc/{process}/status").read_text()
+    ignored = int(status.partition("SigIgn:")[2].split()[0], 16)
+    return bool(ignored & 1 << signal.SIGINT - 1)
 
 
 def is_there(process: int) -> bool:
