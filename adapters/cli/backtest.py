@@ -64,6 +64,7 @@ def backtest(
     from adapters.cli.config import default_config, load_config
     from adapters.cli.run import new_journal
     from adapters.ports import SystemClock, SystemFs, SystemIds
+    from replay.backtest.extent import extent
     from replay.backtest.run import run_backtest
 
     fs, clock = SystemFs(), SystemClock()
@@ -71,7 +72,7 @@ def backtest(
     plan = make_plan(fs, config, data, parse_latency(latency), queue, seed)
     directory = journal or new_journal(config, clock, SystemIds())
     began_ns = clock.now_ns()
-    with progress(as_json=as_json) as tell:
+    with progress(lambda: extent(fs, plan), as_json=as_json) as tell:
         played = run_backtest(fs, plan, directory, tell)
     took_ns = clock.now_ns() - began_ns
     print_played(played, plan, directory, took_ns, as_json=as_json)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.progress import TextColumn
 
+from adapters.cli.bars import progress_bar
 from adapters.cli.summary import summarize, summary_text
 from adapters.runtime.run import RunOutcome
 from adapters.runtime.sequencer import Counts
@@ -78,23 +80,21 @@ def print_played(played: Played, plan: Plan, journal: Path, took_ns: int, *, as_
 
 
 @contextmanager
-def progress(*, as_json: bool) -> Iterator[Tell | None]:
-    """Show on a terminal how far a backtest is."""
+def progress(ends: Callable[[], tuple[int, int]], *, as_json: bool) -> Iterator[Tell | None]:
+    """Show on a terminal how far a backtest is.
+
+    Args:
+        ends: Finds out when its data begins and ends, in ns; asked on a terminal alone.
+        as_json: Show nothing.
+    """
     if as_json or not sys.stderr.isatty():
         yield None
         return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    first_ns = 0
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading", total=None)
+    begin_ns, end_ns = ends()
+    with progress_bar(TextColumn("{task.fields[moves]:,} messages")) as bar:
+        task = bar.add_task("backtest", total=end_ns - begin_ns or None, moves=0)
 
         def tell(moves: int, at_ns: int) -> None:
-            nonlocal first_ns
-            first_ns = first_ns or at_ns
-            passed_s = (at_ns - first_ns) // NS_PER_S
-            bar.update(task, description=f"{passed_s:,} s of market, {moves:,} messages")
+            bar.update(task, completed=at_ns - begin_ns, moves=moves)
 
         yield tell

@@ -60,6 +60,7 @@ def parity(
     from adapters.ports import SystemFs
     from adapters.runtime.run import versions
     from engine.errors import ConfigError, JournalError
+    from replay.backtest.source import find_journal, journal_ends
     from replay.parity.run import Wanted
     from replay.parity.run import parity as compared
     from replay.queue_models import queue_model
@@ -67,9 +68,10 @@ def parity(
     fs = SystemFs()
     queue_model(queue, 0)
     try:
-        with progress(as_json=as_json) as tell:
-            legs = parse_latency(latency or f"measured:{journal}")
-            wanted = Wanted(legs, queue, seed, versions(), part_hashes(fs))
+        legs = parse_latency(latency or f"measured:{journal}")
+        wanted = Wanted(legs, queue, seed, versions(), part_hashes(fs))
+        source = find_journal(fs, str(journal))
+        with progress(lambda: journal_ends(fs, source), as_json=as_json) as tell:
             found = compared(fs, journal, wanted, out, tell)
     except JournalError as error:
         raise ConfigError(str(error)) from error

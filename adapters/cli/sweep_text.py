@@ -13,9 +13,11 @@ from typing import Any
 import click
 from rich import box
 from rich.console import Console
+from rich.progress import MofNCompleteColumn
 from rich.table import Table
 from rich.text import Text
 
+from adapters.cli.bars import progress_bar
 from adapters.cli.sweep_plan import Made
 from adapters.ports import Fs
 from engine.money import ZERO, add
@@ -196,12 +198,11 @@ def progress(*, as_json: bool) -> Iterator[Callable[[int, int], None]]:
     if as_json or not sys.stderr.isatty():
         yield lambda done, of: None
         return
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("backtests", total=None)
+    # A thread that draws would be there when workers are forked.
+    with progress_bar(MofNCompleteColumn(), auto_refresh=False) as bar:
+        task = bar.add_task("sweep", total=None)
 
         def tell(done: int, of: int) -> None:
-            bar.update(task, completed=done, total=of)
+            bar.update(task, completed=done, total=of, refresh=True)
 
         yield tell

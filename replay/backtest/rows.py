@@ -105,6 +105,27 @@ def read_blocks(name: str, data: bytes) -> Iterator[list[Row]]:
     Raises:
         ConfigError: it is no recording, with its name and line.
     """
+    for done, block in _blocks(name, data):
+        yield _decoded(block, name, done)
+
+
+def ends_of(name: str, data: bytes) -> tuple[int, int]:
+    """Return the times of the first and the last row of a file, in ns; both 0 for none.
+
+    Raises:
+        ConfigError: as `read_blocks`, but for what lies between them.
+    """
+    first, last = b"", b""
+    for _, block in _blocks(name, data):
+        first = first or block[: block.find(b"\n") + 1]
+        last = block[block.rfind(b"\n", 0, -1) + 1 :]
+    if not first:
+        return 0, 0
+    return _decoded(first, name, 0)[0].t, _decoded(last, name, 0)[0].t
+
+
+def _blocks(name: str, data: bytes) -> Iterator[tuple[int, bytes]]:
+    # Whole lines, some megabyte of them, and how many there were before.
     done, rest = 0, b""
     try:
         stream = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data))
@@ -113,7 +134,7 @@ def read_blocks(name: str, data: bytes) -> Iterator[list[Row]]:
             end = block.rfind(b"\n") + 1
             rest = block[end:]
             if end:
-                yield _decoded(block[:end], name, done)
+                yield done, block[:end]
                 done += block.count(b"\n", 0, end)
             elif len(rest) > _LINE_MAX:
                 raise ConfigError(f"{name}:{done + 1}: expected lines of at most 8 MiB")

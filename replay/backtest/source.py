@@ -15,7 +15,14 @@ from msgspec.structs import replace
 
 from adapters.ports import ReadFs
 from adapters.ports_urls import UrlFs, is_url, name_of, without_secrets
-from adapters.runtime.journal_read import RAW_DIR, load_segment, segment_paths
+from adapters.runtime.journal_read import (
+    RAW_DIR,
+    JournalReader,
+    load_segment,
+    read_headers,
+    segment_paths,
+)
+from engine.codec import decode_record
 from engine.errors import ConfigError
 from engine.events import Record
 from engine.types import Quoted
@@ -115,6 +122,26 @@ def read_journal(fs: ReadFs, source: Source, quoted: Sequence[Quoted]) -> Iterat
         yield from read_frames(where, path, quoted)
     else:
         yield from read_rebuilt(where, path) if source.raw else read_records(where, path)
+
+
+def journal_ends(fs: ReadFs, source: Source) -> tuple[int, int]:
+    """Return when the first and the last record of a journal were taken in, in ns.
+
+    Both are 0 where no events say.
+
+    Raises:
+        JournalError: a segment is damaged.
+    """
+    if source.alone:
+        return 0, 0
+    where, path = _opened(fs, source.place)
+    reader = JournalReader(where, path)
+    _, first = next(reader.payloads(), (0, b""))
+    header = max(read_headers(where, path), key=lambda header: header.number)
+    last = first
+    for _, payloads in reader.blocks(header.first_seq):
+        last = payloads[-1]
+    return (decode_record(first).recv_ns, decode_record(last).recv_ns) if first else (0, 0)
 
 
 def _opened(fs: ReadFs, place: str) -> tuple[ReadFs, Path]:
