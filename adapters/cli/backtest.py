@@ -16,8 +16,9 @@ DEFAULT_LATENCY = "constant:5ms"
     "--data",
     multiple=True,
     required=True,
-    metavar="FILE|JOURNAL",
-    help="A recording, or MARKET=FILE, or the directory of a journal. May be given again.",
+    metavar="FILE|JOURNAL|URL",
+    help="A recording, or MARKET=FILE, or the directory of a journal, with raw: in front to read"
+    " its bytes again; each at a path or a URL. May be given again.",
 )
 @click.option(
     "--journal",

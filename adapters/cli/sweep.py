@@ -23,7 +23,7 @@ EXIT_UNCLEAN = 1
     "--data",
     multiple=True,
     required=True,
-    metavar="FILE[,FILE]|JOURNAL",
+    metavar="FILE[,FILE]|JOURNAL|URL",
     help="A set of data, as of backtest; the files of a set are played together.",
 )
 @click.option(
@@ -65,7 +65,7 @@ def sweep(
     workers there are. With --split, a point is chosen on a stretch of time and judged on the next,
     which it was not chosen on. docs/backtest.md explains the tables.
 
-    Exit codes: 0 done, 1 an engine did not end clean, 2 refused.
+    Exit codes: 0 done, 1 an engine did not end clean or workers were lost, 2 refused.
     """
     from adapters.cli.backtest_plan import parse_latency
     from adapters.cli.config import default_config, load_config
