@@ -182,6 +182,7 @@ class Supervisor:
         self._tell = tell
         self._running: dict[str, trio.Process] = {}
         self._stopping = trio.Event()
+        self._received = 0
         self.ended: dict[str, Ended] = {}
 
     async def run(self) -> int:
@@ -200,6 +201,7 @@ class Supervisor:
         async for number in received:
             # A second one is passed on too: each engine leaves at once, its timer armed.
             self._stopping.set()
+            self._received = number
             for process in self._running.values():
                 process.send_signal(number)
 
@@ -227,6 +229,9 @@ class Supervisor:
             start_new_session=True,
         )
         self._running[name] = process
+        if self._stopping.is_set():
+            # It came while this one was being started, and could not be told.
+            process.send_signal(self._received)
         try:
             assert process.stdout is not None
             out = b"".join([part async for part in process.stdout])

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import trio
+import trio.testing
 
 from adapters.cli import supervise
 from adapters.cli.supervise import (
@@ -170,3 +174,22 @@ async def test_each_account_ends_as_it_ends(
         "fails": Ended(0, {"run_id": "a"}, 2),
     }
     assert "account.fails: ended with code 3, started again in 0.01 s" in told
+
+
+@pytest.mark.slow
+async def test_a_signal_reaches_an_engine_that_is_just_being_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start = trio.lowlevel.open_process
+
+    async def interrupted(*args: Any, **options: Any) -> trio.Process:
+        process = await start(*args, **options)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        return process
+
+    monkeypatch.setattr(trio.lowlevel, "open_process", interrupted)
+    supervisor = Supervisor({"one": [sys.executable, "-c", "import time; time.sleep(60)"]}, print)
+    with trio.fail_after(10):
+        assert await supervisor.run() == 1
+    assert supervisor.ended["one"] == Ended(-signal.SIGTERM, None, 1)
