@@ -72,6 +72,8 @@ class Chores:
         self._keeper = keeper
         self._trusted_seq = trusted_seq
         self._threaded = threaded
+        # A thread that works when the run ends looks up after each piece.
+        self._look_up = trio.from_thread.check_cancelled if threaded else _go_on
         self._compress = compress
         self._keep = keep
         self._now_ns = now_ns
@@ -83,7 +85,8 @@ class Chores:
             JournalError: one of them is damaged.
         """
         for directory, kind in self._directories:
-            await self._do(partial(prove_older, self._fs, directory, kind, self._trusted_seq))
+            older = partial(prove_older, self._fs, directory, kind, self._trusted_seq)
+            await self._do(partial(older, self._look_up))
 
     async def beside(self, tell: Callable[[AnyEvent], None]) -> None:
         """Prove the older segments, then compress and drop what is closed, until cancelled.
@@ -121,10 +124,8 @@ class Chores:
             await self._do(partial(carry_out, self._fs, self._journal, drop))
 
     def _compact(self, directory: Path, kind: Kind) -> None:
-        # A thread that works when the run ends looks up after each piece.
-        look_up = trio.from_thread.check_cancelled if self._threaded else _go_on
         for number in plain_segments(self._fs, directory):
-            compact_segment(self._fs, directory, kind, number, look_up)
+            compact_segment(self._fs, directory, kind, number, self._look_up)
 
     def is_due(self, vouched: State) -> bool:
         """Say whether it is time for a snapshot."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -94,18 +95,43 @@ def recover(fs: Fs, directory: Path, kind: Kind, trusted_seq: int = 0) -> Recove
     return msgspec.structs.replace(found, torn=found.torn or unborn)
 
 
-def prove_older(fs: Fs, directory: Path, kind: Kind, trusted_seq: int) -> None:
+def _nothing() -> None:
+    """Look up to nobody."""
+
+
+def prove_older(
+    fs: Fs,
+    directory: Path,
+    kind: Kind,
+    trusted_seq: int,
+    look_up: Callable[[], None] = _nothing,
+) -> None:
     """Check the chain of the segments that `recover` left out.
+
+    Args:
+        fs: Where the journal is.
+        directory: Of the segments.
+        kind: What they hold.
+        trusted_seq: As of `recover`.
+        look_up: Called between pieces of work; what it raises ends the work.
 
     Raises:
         JournalError: as `recover`.
     """
     last, base = first_needed(fs, directory, kind, trusted_seq), read_base(fs, directory)
     if last > base.number:
-        _prove(fs, segment_paths(fs, directory), kind, base, base.number, last)
+        _prove(fs, segment_paths(fs, directory), kind, base, base.number, last, look_up)
 
 
-def _prove(fs: Fs, paths: dict[int, Path], kind: Kind, base: Base, first: int, last: int) -> None:
+def _prove(
+    fs: Fs,
+    paths: dict[int, Path],
+    kind: Kind,
+    base: Base,
+    first: int,
+    last: int,
+    look_up: Callable[[], None] = _nothing,
+) -> None:
     # Each segment's header tells the hash of the one before.
     prev_hash = base.prev_hash if first == base.number else None
     for number in range(first, last + 1):
@@ -113,7 +139,7 @@ def _prove(fs: Fs, paths: dict[int, Path], kind: Kind, base: Base, first: int, l
         if prev_hash is not None and header.prev_hash != prev_hash:
             raise chain_error(fs, paths, kind, header, prev_hash)
         if number < last:
-            prev_hash = segment_hash(fs, paths[number])
+            prev_hash = segment_hash(fs, paths[number], look_up)
 
 
 def _header(fs: Fs, path: Path, number: int, kind: Kind) -> Header:
@@ -123,12 +149,18 @@ def _header(fs: Fs, path: Path, number: int, kind: Kind) -> Header:
     return header
 
 
-def segment_hash(fs: Fs, path: Path) -> bytes:
+def segment_hash(fs: Fs, path: Path, look_up: Callable[[], None] = _nothing) -> bytes:
     """Return the sha256 of a segment as it was written; of a compressed one, as its trail says.
+
+    Args:
+        fs: Where the journal is.
+        path: Of the segment.
+        look_up: As of `prove_older`.
 
     Raises:
         JournalError: if the compressed bytes are damaged.
     """
+    look_up()
     if is_packed(path):
         trail = read_trail(fs.read(path))
         if isinstance(trail, Damage):
@@ -140,6 +172,7 @@ def segment_hash(fs: Fs, path: Path) -> bytes:
     while piece := fs.read(path, at, HASH_PIECE):
         digest.update(piece)
         at += len(piece)
+        look_up()
     return digest.digest()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from adapters.runtime.journal import JournalWriter
 from adapters.runtime.journal_format import Kind, segment_name
 from adapters.runtime.journal_raw import RawWriter
 from adapters.runtime.journal_read import JournalReader, read_headers
-from adapters.runtime.journal_recovery import prove_older, recover
+from adapters.runtime.journal_recovery import HASH_PIECE, prove_older, recover
 from adapters.runtime.snapshots import SnapshotKeeper, list_snapshots
 from adapters.simulated import SimFs
 from engine.errors import JournalError
@@ -124,6 +125,33 @@ async def test_a_run_proves_what_it_took_on_trust(threaded: bool) -> None:
         damage(fs, directory / f"{name}.qfj")
         with pytest.raises(JournalError, match=name):
             await chores(fs, threaded=threaded).at_start()
+
+
+class SlowFs(ReadingFs):
+    """Reads a segment slowly: the first piece waits until it is told to go on."""
+
+    def __init__(self, like: SimFs) -> None:
+        super().__init__(like)
+        self.reads, self.go_on = trio.Event(), threading.Event()
+        self.hashed: set[str] = set()
+
+    def read(self, path: Path, start: int = 0, size: int = -1) -> bytes:
+        if size == HASH_PIECE:
+            self.hashed.add(path.name)
+            trio.from_thread.run_sync(self.reads.set)
+            assert self.go_on.wait(30)
+        return super().read(path, start, size)
+
+
+async def test_a_run_that_ends_waits_for_no_proof_of_a_long_journal() -> None:
+    fs = SlowFs(closed_journal())
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(chores(fs, threaded=True).at_start)
+            await fs.reads.wait()
+            nursery.cancel_scope.cancel()
+            fs.go_on.set()
+    assert fs.hashed == {segment_name(1)}
 
 
 async def beside(work: Chores, seconds: float) -> list[AnyEvent]:
