@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import trio
 
-from adapters.ports import NS_PER_S, Fs
+from adapters.ports import Fs
 from adapters.runtime.journal_compact import compact_segment, plain_segments
 from adapters.runtime.journal_format import Kind
 from adapters.runtime.journal_keep import EVERYTHING, Keep, carry_out, plan_drop, remove_leftovers
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 EVERY_S = 10.0
 """How often it is looked whether there is something to compress."""
-DROP_EVERY_NS = 600 * NS_PER_S
+DROP_EVERY_S = 600.0
 """How often it is looked whether something is too old, or too much."""
 FAILED_PAUSE_S = 600.0
 """Until what the disk refused is tried again."""
@@ -63,11 +63,11 @@ class Chores:
             threaded: Do it in threads.
             compress: Compress segments once others follow them.
             keep: What is kept of the journal.
-            now_ns: Tells the time, by which records are too old.
+            now_ns: Tells the time, by which records are too old; 0 while nobody knows.
         """
         self._fs = fs
         self._journal = journal
-        self._next_drop_ns = 0
+        self._next_drop_s = 0.0
         self._directories = ((journal, Kind.EVENTS), (journal / RAW_DIR, Kind.RAW))
         self._keeper = keeper
         self._trusted_seq = trusted_seq
@@ -113,11 +113,11 @@ class Chores:
 
     async def _drop(self, tell: Callable[[AnyEvent], None]) -> None:
         await self._do(partial(remove_leftovers, self._fs, self._journal))
-        now_ns = self._now_ns()
-        if now_ns < self._next_drop_ns:
+        if trio.current_time() < self._next_drop_s:
             return
-        self._next_drop_ns = now_ns + DROP_EVERY_NS
-        drop = await self._do(partial(plan_drop, self._fs, self._journal, self._keep, now_ns))
+        self._next_drop_s = trio.current_time() + DROP_EVERY_S
+        plan = partial(plan_drop, self._fs, self._journal, self._keep, self._now_ns())
+        drop = await self._do(plan)
         if drop is not None:
             tell(HistoryDropped(drop.base.first_seq, drop.segments, drop.size))
             await trio.sleep(EVERY_S)  # so that it is in the journal before it is so

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+from zstandard import ZstdError
 
 from adapters.ports import Fs
 from adapters.runtime.journal_base import Base, read_base, write_base
@@ -22,7 +23,7 @@ from adapters.runtime.journal_format import (
     decode_header,
     segment_number,
 )
-from adapters.runtime.journal_packed import unpack_head
+from adapters.runtime.journal_packed import LEAD_SIZE, unpack_head
 from adapters.runtime.journal_read import (
     RAW_DIR,
     damage_error,
@@ -66,8 +67,14 @@ class Drop(msgspec.Struct, frozen=True):
 def plan_drop(fs: Fs, journal: Path, keep: Keep, now_ns: int) -> Drop | None:
     """Say what has to go now; None if nothing has to, or nothing could start from what is left.
 
+    Args:
+        fs: Where the journal is.
+        journal: Its directory.
+        keep: What is kept.
+        now_ns: The time; 0 where it is not known, so that nothing is too old.
+
     Raises:
-        JournalError: a header is damaged.
+        JournalError: the beginning of a segment is damaged.
         OSError: something cannot be read.
     """
     events = _Segments(fs, journal, Kind.EVENTS)
@@ -103,7 +110,7 @@ def remove_leftovers(fs: Fs, journal: Path) -> None:
 
 
 class _Segments:
-    """Headers, sizes and first records of the segments in a directory."""
+    """Headers, sizes and first records of the segments in a directory, each read once."""
 
     def __init__(self, fs: Fs, directory: Path, kind: Kind) -> None:
         self._fs = fs
@@ -111,6 +118,8 @@ class _Segments:
         self._paths = segment_paths(fs, directory)
         self.first = min(self._paths, default=0)
         self.headers: dict[int, Header] = {}
+        self._sizes = {number: fs.size(path) for number, path in self._paths.items()}
+        self._first_records: dict[int, tuple[int, bytes] | None] = {}
         for number, path in self._paths.items():
             header = decode_header(read_head(fs, path), number, kind)
             if isinstance(header, Damage):
@@ -123,17 +132,26 @@ class _Segments:
 
     def before(self, number: int) -> Iterator[int]:
         """Sizes of the files before a segment."""
-        return (self._fs.size(path) for other, path in self._paths.items() if other < number)
+        return (size for other, size in self._sizes.items() if other < number)
 
     def total(self) -> int:
-        return sum(self._fs.size(path) for path in self._paths.values())
+        return sum(self._sizes.values())
 
     def first_record(self, number: int) -> tuple[int, bytes] | None:
         """Return a segment's first record, if it has one that is not very large."""
+        if number not in self._first_records:
+            self._first_records[number] = self._read_first(number)
+        return self._first_records[number]
+
+    def _read_first(self, number: int) -> tuple[int, bytes] | None:
         path = self._paths[number]
         data = self._fs.read(path, 0, HEAD_BYTES)
         if is_packed(path):
-            data = unpack_head(data, HEAD_BYTES)
+            try:
+                data = unpack_head(data, HEAD_BYTES)
+            except ZstdError as error:
+                damage = Damage(LEAD_SIZE, 0, "a Zstandard frame", str(error))
+                raise damage_error(path, damage) from error
         return next(Walk(data, self.headers[number], check_digest=False).records(), None)
 
     def first_with(self, seq: int) -> int:
@@ -150,11 +168,16 @@ class _Segments:
 def _by_age(events: _Segments, keep: Keep, now_ns: int) -> int:
     # Where a segment begins before the limit, all before it is older.
     wanted = events.first
-    if keep.for_ns is None:
+    if keep.for_ns is None or not now_ns:
         return wanted
     for number in events.after_first():
         record = events.first_record(number)
-        if record is None or decode_record(record[1]).recv_ns > now_ns - keep.for_ns:
+        if record is None:
+            break
+        recv_ns = decode_record(record[1]).recv_ns
+        if recv_ns > now_ns:
+            continue  # by a clock that was ahead, which says nothing
+        if recv_ns > now_ns - keep.for_ns:
             break
         wanted = number
     return wanted

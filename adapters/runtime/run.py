@@ -141,7 +141,7 @@ async def run_engine(
                 sequencer.take(TailCut(torn.segment, torn.offset, torn.bytes_cut))
             started_ns = clock.now_ns()
             sequencer.start(run_started)
-            chores = _chores(plan, fs, clock, opened.recovery.snapshot_seq)
+            chores = _chores(plan, fs, clock, sequencer, opened.recovery.snapshot_seq)
             loop = LiveLoop(
                 sequencer, rest, net, plan.ws_url, clock, ids, nonces, chores, quiet_gc, latch
             )
@@ -203,8 +203,13 @@ def _open(plan: RunPlan, fs: Fs, files: ExitStack) -> _Opened:
     return _Opened(journal, raw, found.torn, state, recovery)
 
 
-def _chores(plan: RunPlan, fs: Fs, clock: Clock, snapshot_seq: int) -> Chores:
+def _chores(plan: RunPlan, fs: Fs, clock: Clock, sequencer: Sequencer, snapshot_seq: int) -> Chores:
     keeper = SnapshotKeeper(fs, plan.journal, plan.code, snapshot_seq)
+
+    def now_ns() -> int:
+        # By a clock that is years ahead, all of the journal would be too old.
+        return 0 if sequencer.state.clock_fault else clock.now_ns()
+
     return Chores(
         fs,
         plan.journal,
@@ -213,7 +218,7 @@ def _chores(plan: RunPlan, fs: Fs, clock: Clock, snapshot_seq: int) -> Chores:
         threaded=plan.threaded,
         compress=plan.compress,
         keep=plan.keep,
-        now_ns=clock.now_ns,
+        now_ns=now_ns,
     )
 
 

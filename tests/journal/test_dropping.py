@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from adapters.runtime.journal_base import Base, read_base
-from adapters.runtime.journal_format import HEADER_SIZE, Kind
-from adapters.runtime.journal_keep import Drop, Keep, plan_drop
+from adapters.runtime.journal_format import HEADER_SIZE, Kind, encode_record_frame
+from adapters.runtime.journal_keep import HEAD_BYTES, Drop, Keep, plan_drop
 from adapters.runtime.journal_read import read_headers, segment_paths
 from adapters.runtime.snapshots import list_snapshots
 from adapters.simulated import SimFs
+from engine.codec import encode_record
+from engine.events import Record, TimerFired
 from tests.journal.helpers import JOURNAL, RAW
 from tests.journal.test_keep import HOUR_NS, NOW_NS, RECORDS, SEGMENT, kept_journal
 
@@ -92,3 +96,44 @@ def test_a_journal_without_raw_bytes_begins_late_alone() -> None:
     assert drop.raw is None
     assert drop.size == sum(size_before(fs, JOURNAL, drop.base.number))
     assert read_base(fs, JOURNAL).is_whole
+
+
+class OnceFs(SimFs):
+    """Counts how often each file is looked at."""
+
+    def __init__(self, like: SimFs) -> None:
+        super().__init__()
+        self.__dict__.update(like.__dict__)
+        self.heads: Counter[Path] = Counter()
+        self.sizes: Counter[Path] = Counter()
+
+    def read(self, path: Path, start: int = 0, size: int = -1) -> bytes:
+        self.heads[path] += size == HEAD_BYTES
+        return super().read(path, start, size)
+
+    def size(self, path: Path) -> int:
+        self.sizes[path] += 1
+        return super().size(path)
+
+
+def test_a_long_journal_is_looked_at_once_however_much_of_it_goes() -> None:
+    fs = OnceFs(kept_journal(segment_bytes=400)[0])
+    drop = plan_drop(fs, JOURNAL, Keep(for_ns=HOUR_NS, bytes_max=2_000), NOW_NS)
+    assert drop is not None
+    assert drop.segments > 50
+    assert max(fs.heads.values()) == max(fs.sizes.values()) == 1
+
+
+def test_a_segment_of_a_clock_that_was_ahead_is_as_old_as_those_around_it() -> None:
+    fs, paths = kept_journal()[0], segment_paths(kept_journal()[0], JOURNAL)
+    number = list(paths)[2]
+    header = list(read_headers(fs, JOURNAL))[2]
+    ahead = Record(header.first_seq, 2 * NOW_NS, 0, TimerFired())
+    data = fs.read(paths[number])
+    frame = encode_record_frame(header.first_seq, encode_record(ahead))
+    fs.remove(paths[number])
+    with closing(fs.open_new(paths[number])) as file:
+        file.write(data[:HEADER_SIZE] + frame)
+    drop = plan_drop(fs, JOURNAL, Keep(for_ns=HOUR_NS), NOW_NS)
+    assert drop is not None
+    assert drop.base.number > number

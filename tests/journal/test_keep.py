@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
-from adapters.runtime.chores import DROP_EVERY_NS, EVERY_S, Chores
+from adapters.runtime.chores import DROP_EVERY_S, EVERY_S, Chores
 from adapters.runtime.journal import JournalWriter
 from adapters.runtime.journal_base import BASE_NAME, Base, read_base, write_base
 from adapters.runtime.journal_compact import compact_journal
 from adapters.runtime.journal_keep import Drop, Keep, carry_out, plan_drop, remove_leftovers
+from adapters.runtime.journal_packed import LEAD_SIZE
 from adapters.runtime.journal_raw import RawReader, RawWriter
 from adapters.runtime.journal_read import JournalReader, read_headers, segment_paths
 from adapters.runtime.journal_start import start_state
@@ -145,6 +148,19 @@ def test_a_damaged_header_is_refused() -> None:
         plan_drop(fs, JOURNAL, Keep(for_ns=HOUR_NS), NOW_NS)
 
 
+def test_a_beginning_that_cannot_be_decompressed_is_refused() -> None:
+    fs, _ = kept_journal()
+    compact_journal(fs, JOURNAL)
+    path = segment_paths(fs, JOURNAL)[2]
+    data = bytearray(fs.read(path))
+    data[LEAD_SIZE : LEAD_SIZE + 8] = bytes(8)
+    fs.remove(path)
+    with closing(fs.open_new(path)) as file:
+        file.write(bytes(data))
+    with pytest.raises(JournalError, match=r"00000002.*a Zstandard frame"):
+        plan_drop(fs, JOURNAL, Keep(for_ns=60 * HOUR_NS), NOW_NS)
+
+
 def test_a_start_without_a_snapshot_folds_from_the_beginning_that_is_left() -> None:
     fs, last = kept_journal()
     drop = planned(fs, Keep(for_ns=60 * HOUR_NS))
@@ -210,11 +226,9 @@ def test_any_call_may_fail_while_dropping(kind: Any) -> None:
 # --- beside a run -------------------------------------------------------------------------------
 
 
-def chores(fs: SimFs, keep: Keep) -> Chores:
+def chores(fs: SimFs, keep: Keep, now_ns: Callable[[], int] = lambda: NOW_NS) -> Chores:
     keeper = SnapshotKeeper(fs, JOURNAL, b"code", 0)
-    return Chores(
-        fs, JOURNAL, keeper, 0, threaded=False, compress=False, keep=keep, now_ns=lambda: NOW_NS
-    )
+    return Chores(fs, JOURNAL, keeper, 0, threaded=False, compress=False, keep=keep, now_ns=now_ns)
 
 
 async def beside(work: Chores, seconds: float) -> list[AnyEvent]:
@@ -234,7 +248,16 @@ async def test_it_is_told_before_it_is_done(autojump_clock: Any) -> None:
     assert again == dropped
     assert read_base(fs, JOURNAL).first_seq == dropped.first_seq
     assert_whole(fs, last, dropped.first_seq)
-    assert DROP_EVERY_NS > EVERY_S * 30 * 10**9
+    assert DROP_EVERY_S > EVERY_S * 30
+
+
+async def test_nothing_is_too_old_while_nobody_knows_the_time(autojump_clock: Any) -> None:
+    fs, _ = kept_journal()
+    times = [0, NOW_NS]
+    work = chores(fs, Keep(for_ns=60 * HOUR_NS), lambda: times.pop(0))
+    assert await beside(work, DROP_EVERY_S) == []
+    (dropped,) = await beside(work, EVERY_S * 3)
+    assert isinstance(dropped, HistoryDropped)
 
 
 async def test_nothing_is_told_where_nothing_goes(autojump_clock: Any) -> None:
