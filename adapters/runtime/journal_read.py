@@ -181,10 +181,11 @@ def _in_order(fs: ReadFs, directory: Path) -> Iterator[tuple[Path, int, bool]]:
     paths = segment_paths(fs, directory)
     if not paths:
         raise JournalError(f"{directory}: expected a journal with segments, found none")
+    last = max(paths)
     for expected, (number, path) in enumerate(paths.items(), read_base(fs, directory).number):
         if number != expected:
             raise missing_segment(directory, expected, path)
-        yield path, number, number == max(paths)
+        yield path, number, number == last
 
 
 def missing_segment(directory: Path, number: int, found: Path) -> JournalError:

@@ -7,6 +7,7 @@ else it is passed over, with a note that says why.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,14 @@ import msgspec
 from crc32c import crc32c
 
 from adapters.ports import Fs
-from adapters.runtime.journal_read import JournalReader, read_headers
+from adapters.runtime.journal_format import Damage, Kind, decode_header
+from adapters.runtime.journal_read import (
+    JournalReader,
+    damage_error,
+    is_unborn,
+    read_head,
+    segment_paths,
+)
 from adapters.runtime.journal_start import start_state, vouched_state
 from engine.codec import decode_record
 from engine.errors import JournalError
@@ -147,6 +155,7 @@ class SnapshotKeeper:
         self._journal = journal
         self._code = code
         self._last_seq = self._good_seq = last_seq
+        self._first_seqs: dict[int, int] = {}
 
     def is_due(self, state: State, every: int = EVERY) -> bool:
         """Say whether a state is worth a snapshot: `every` records on from the last one."""
@@ -178,6 +187,22 @@ class SnapshotKeeper:
 
     def _around_beginnings(self, seqs: list[int]) -> Iterator[int]:
         # The fingerprint that vouches for a snapshot is the record behind it.
-        for header in read_headers(self._fs, self._journal):
-            yield from [seq for seq in seqs if seq + 1 >= header.first_seq][:1]
-            yield from [seq for seq in seqs if seq + 1 < header.first_seq][-1:]
+        for first_seq in self._beginnings():
+            at = bisect_left(seqs, first_seq - 1)
+            yield from seqs[max(0, at - 1) : at + 1]
+
+    def _beginnings(self) -> list[int]:
+        # Of a segment that was seen, nothing has to be read again: there may be thousands.
+        known, self._first_seqs = self._first_seqs, {}
+        for number, path in segment_paths(self._fs, self._journal).items():
+            first_seq = known.get(number)
+            if first_seq is None:
+                head = read_head(self._fs, path)
+                header = decode_header(head, number, Kind.EVENTS)
+                if isinstance(header, Damage):
+                    if is_unborn(head, header):
+                        continue
+                    raise damage_error(path, header)
+                first_seq = header.first_seq
+            self._first_seqs[number] = first_seq
+        return list(self._first_seqs.values())

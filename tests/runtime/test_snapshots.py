@@ -14,7 +14,7 @@ from adapters.runtime.journal import JournalWriter
 from adapters.runtime.journal_base import Base
 from adapters.runtime.journal_code import code_hash
 from adapters.runtime.journal_copy import JournalCopy
-from adapters.runtime.journal_format import Header, Kind
+from adapters.runtime.journal_format import HEADER_SIZE, Header, Kind, segment_name
 from adapters.runtime.snapshots import (
     CRC_SIZE,
     EVERY,
@@ -209,6 +209,35 @@ def test_those_around_the_beginning_of_each_segment_are_kept() -> None:
         fs.open_new(JOURNAL / snapshot_name(seq)).close()
     SnapshotKeeper(fs, JOURNAL, CODE, 22).keep(State(seq=30))
     assert list_snapshots(fs, JOURNAL) == [4, 9, 10, 19, 20, 22, 30]
+
+
+class HeadsFs(SimFs):
+    """Notes whose headers are read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads: list[str] = []
+
+    def read(self, path: Path, start: int = 0, size: int = -1) -> bytes:
+        if size == HEADER_SIZE + 1:
+            self.heads.append(path.name)
+        return super().read(path, start, size)
+
+
+def test_the_header_of_a_segment_is_read_once_in_a_run() -> None:
+    fs = HeadsFs()
+    keeper = SnapshotKeeper(fs, JOURNAL, CODE, 0)
+    for run in range(1, 4):
+        JournalWriter.open(fs, JOURNAL, bytes(32), bytes(32))[0].close()
+        fs.heads.clear()
+        keeper.keep(State(seq=run))
+        assert fs.heads == [segment_name(run)]
+    damaged = JOURNAL / segment_name(4)
+    file = fs.open_new(damaged)
+    keeper.keep(State(seq=4))
+    file.write(bytes(2 * HEADER_SIZE))
+    keeper.keep(State(seq=5))
+    assert list_snapshots(fs, JOURNAL)[-1] == 4, "none beside a segment that is no segment"
 
 
 def test_one_that_did_not_fit_goes_even_if_it_claims_to_be_newer() -> None:
