@@ -21,7 +21,6 @@ from adapters.cli.config import MetricsConfig
 from adapters.cli.display import Display
 from adapters.cli.log_sinks import FileSink, Sink, StreamSink
 from adapters.ports import Clock, Net, SystemDatagrams, SystemFs
-from adapters.runtime.journal_read import RAW_DIR
 from adapters.runtime.sequencer import Observer
 from adapters.runtime.service import Service, service_manager
 from adapters.whitebit.signing import Secret
@@ -125,12 +124,14 @@ class Watchers:
         config = self._plan.metrics
         if config.port is not None:
             # Slow to import, and few runs need them.
+            from adapters.runtime.journal_size import JournalSize
             from adapters.runtime.metrics import Metrics
             from adapters.runtime.metrics_server import MetricsServer
 
             metrics = Metrics()
             self._observers.append(metrics.observe)
-            server = MetricsServer(metrics, self._clock.now_ns, self._journal_bytes)
+            size = JournalSize(self._fs, self._plan.journal)
+            server = MetricsServer(metrics, self._clock.now_ns, size)
             await nursery.start(server.serve, net, config.host, config.port)
         if self._plan.screen or self._log is not None:
             nursery.start_soon(self._refresh)
@@ -163,17 +164,6 @@ class Watchers:
             socket = SystemDatagrams(manager.address)
             self._files.callback(socket.close)
             self._observers.append(Service(socket.send, manager.timeout_ns).observe)
-
-    def _journal_bytes(self) -> int:
-        total = 0
-        for directory in (self._plan.journal, self._plan.journal / RAW_DIR):
-            for name in self._fs.list_dir(directory):
-                try:
-                    total += self._fs.size(directory / name)
-                except FileNotFoundError:
-                    # Retention has just removed it.
-                    continue
-        return total
 
 
 def _words(error: BaseException) -> dict[str, str]:

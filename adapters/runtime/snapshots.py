@@ -70,14 +70,18 @@ def snapshot_name(seq: int) -> str:
     return f"{_PREFIX}{seq:016d}{_SUFFIX}"
 
 
+def snapshot_seq(name: str) -> int | None:
+    """Return after which record a snapshot of this name is; None if it is another kind of file."""
+    stem = name.removeprefix(_PREFIX).removesuffix(_SUFFIX)
+    if len(name) != len(_PREFIX) + len(stem) + len(_SUFFIX):
+        return None
+    return int(stem) if stem.isascii() and stem.isdigit() else None
+
+
 def list_snapshots(fs: Fs, journal: Path) -> list[int]:
     """Return after which records there are snapshots, oldest first."""
-    stems = [
-        name.removeprefix(_PREFIX).removesuffix(_SUFFIX)
-        for name in fs.list_dir(journal)
-        if name.startswith(_PREFIX) and name.endswith(_SUFFIX)
-    ]
-    return sorted(int(stem) for stem in stems if stem.isascii() and stem.isdigit())
+    seqs = map(snapshot_seq, fs.list_dir(journal))
+    return sorted(seq for seq in seqs if seq is not None)
 
 
 def from_snapshot(fs: Fs, journal: Path, code: bytes, at_most: int | None = None) -> Recovery:
