@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from engine import events as e
 from engine import intents as i
 from engine.backoff import Group
+from engine.gates import closed_gate
 from engine.orders import CLOSED, IDLE, Order
 from engine.state import ReconStage
 from engine.stopping import Shutdown
@@ -29,6 +30,7 @@ from tests.engine.builders import (
 )
 from tests.engine.changes import fold, next_at
 from tests.engine.test_gates import in_market
+from tests.engine.test_kill_switch import arm, armed, timer, wanted
 
 CID = "r1-1"
 
@@ -291,3 +293,24 @@ def test_a_refusal_of_the_market_halts_it_and_a_list_may_lift_that(code: int, li
     seq = run.push(e.RequestRefused(Refusal(422, code, "market", "No such market.")), place(run))
     assert run.market.halted == f"the venue refused the market: {code} No such market."
     assert run.market.halted_seq == (seq if lifts else 0)
+
+
+@pytest.mark.parametrize("arrived_first", [True, False])
+def test_an_answer_that_comes_long_after_that_of_a_later_refresh_takes_no_time_away(
+    arrived_first: bool,
+) -> None:
+    run, _ = quoting()
+    first = arm(run)
+    run.wait(3.1)
+    second = arm(run)
+    run.push(armed(run), second)
+    later = timer(run)
+    run.wait(7)
+    # Whichever the venue took last is what it counts from.
+    expiry_s = later.expiry_s - 3 if arrived_first else later.expiry_s + 1
+    run.push(armed(run, expiry_s), first)
+    assert timer(run) == replace(
+        later, expiry_s=max(expiry_s, later.expiry_s), answered_seq=run.state.seq
+    )
+    assert closed_gate(run.state, run.market) == ""
+    assert wanted(run, i.CancelAll) == []

@@ -142,27 +142,6 @@ def test_an_answer_that_comes_after_the_next_refresh_left_does_not_hide_that_one
     assert timer(run).request_seq == 0
 
 
-@pytest.mark.parametrize("arrived_first", [True, False])
-def test_an_answer_that_comes_long_after_that_of_a_later_refresh_takes_no_time_away(
-    arrived_first: bool,
-) -> None:
-    run, _ = quoting()
-    first = arm(run)
-    run.wait(3.1)
-    second = arm(run)
-    run.push(armed(run), second)
-    later = timer(run)
-    run.wait(7)
-    # Whichever the venue took last is what it counts from.
-    expiry_s = later.expiry_s - 3 if arrived_first else later.expiry_s + 1
-    run.push(armed(run, expiry_s), first)
-    assert timer(run) == replace(
-        later, expiry_s=max(expiry_s, later.expiry_s), answered_seq=run.state.seq
-    )
-    assert closed_gate(run.state, run.market) == ""
-    assert wanted(run, i.CancelAll) == []
-
-
 def test_a_failure_that_comes_after_the_next_refresh_left_does_not_hide_that_one() -> None:
     run = started()
     first = arm(run)

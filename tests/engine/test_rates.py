@@ -213,19 +213,6 @@ def test_what_an_earlier_run_sent_still_counts() -> None:
     assert (again.state.spent, again.state.used) == (spent, used)
 
 
-def test_a_clock_that_was_set_back_since_leaves_buckets_empty_at_the_most() -> None:
-    before = replace(started().state, spent={SIGNED: T0 + 3_600 * S, "/api/v4/orders": T0 + S})
-    run = Run(state=replace(before, now_ns=T0))
-    run.push(e.RunStarted("r2", "paper", (), "{}", Settings(), (quoted(),)), after_ns=0)
-    signed = bucket_of(SIGNED, 80)
-    assert run.state.spent == {
-        SIGNED: T0 + signed.depth * signed.each_ns,
-        "/api/v4/orders": T0 + S,
-    }
-    assert room(replace(run.state, used={}), SIGNED) == 0
-    assert room(replace(run.state, used={}, now_ns=T0 + signed.each_ns), SIGNED) == 1
-
-
 # --- growing back -------------------------------------------------------------------------------
 
 

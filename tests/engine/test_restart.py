@@ -9,6 +9,7 @@ from engine import events as e
 from engine import intents as i
 from engine.gates import closed_gate
 from engine.orders import Pending, Status
+from engine.rates import SIGNED, bucket_of, room
 from engine.reconcile import LEFT
 from engine.reduce import reduce
 from engine.reduce_limits import own_room
@@ -364,3 +365,16 @@ def test_each_market_that_is_left_with_orders_is_an_anomaly() -> None:
 def test_time_goes_on_by_a_record_where_nothing_else_does() -> None:
     after = reduce(State(seq=7), e.Record(8, T0, 0, e.TimerFired()))
     assert (after.seq, after.now_ns, after.attention_seq) == (8, T0, 8)
+
+
+def test_a_clock_that_was_set_back_since_leaves_buckets_empty_at_the_most() -> None:
+    before = replace(started().state, spent={SIGNED: T0 + 3_600 * S, "/api/v4/orders": T0 + S})
+    run = Run(state=replace(before, now_ns=T0))
+    run.push(e.RunStarted("r2", "paper", (), "{}", Settings(), (quoted(),)), after_ns=0)
+    signed = bucket_of(SIGNED, 80)
+    assert run.state.spent == {
+        SIGNED: T0 + signed.depth * signed.each_ns,
+        "/api/v4/orders": T0 + S,
+    }
+    assert room(replace(run.state, used={}), SIGNED) == 0
+    assert room(replace(run.state, used={}, now_ns=T0 + signed.each_ns), SIGNED) == 1
