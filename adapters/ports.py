@@ -16,7 +16,7 @@ import stat
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol
 
@@ -162,14 +162,19 @@ class Fs(ReadFs, Protocol):
         ...
 
 
+# Unlike CLOCK_MONOTONIC it counts what a machine has slept: an engine that wakes up would else be
+# behind the venue for ever, and find no stall. A partial, since it is read at every frame.
+_since_boot_ns = partial(time.clock_gettime_ns, time.CLOCK_BOOTTIME)
+
+
 class SystemClock:
-    """Wall time read once, then carried by the monotonic clock, so it never steps back."""
+    """Wall time read once, then carried by the time since boot, so it never steps back."""
 
     def __init__(self) -> None:
-        self._offset_ns = time.time_ns() - time.monotonic_ns()
+        self._offset_ns = time.time_ns() - _since_boot_ns()
 
     def now_ns(self) -> int:
-        return self._offset_ns + time.monotonic_ns()
+        return self._offset_ns + _since_boot_ns()
 
 
 class SystemIds:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 import trio
 
+from adapters import ports
 from adapters.ports import Fs, SystemClock, SystemFs, SystemIds, SystemNet
 from adapters.simulated import SimFs
 
@@ -133,3 +135,16 @@ async def test_system_net_connects_to_what_it_serves() -> None:
         assert await stream.receive_some() == b"HELLO"
         await stream.aclose()
         nursery.cancel_scope.cancel()
+
+
+def test_the_clock_goes_on_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ports._since_boot_ns.args == (time.CLOCK_BOOTTIME,)
+    boot_ns, wall_ns = 5_000, 1_700_000_000_000_000_000
+    monkeypatch.setattr(ports, "_since_boot_ns", lambda: boot_ns)
+    monkeypatch.setattr(time, "time_ns", lambda: wall_ns)
+    clock = SystemClock()
+    assert clock.now_ns() == wall_ns
+    # An hour of sleep; the wall clock, which may be set, is not asked again.
+    boot_ns += 3_600_000_000_000
+    wall_ns = 0
+    assert clock.now_ns() == 1_700_003_600_000_000_000
