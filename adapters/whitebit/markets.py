@@ -16,6 +16,8 @@ _PRODUCTS: Mapping[str, Product] = {
     "tradfiFutures": Product.PERPETUAL,
 }
 _DECIMALS_MAX = 18
+_WHOLE_MAX = 40
+"""Digits before the point of a limit, which may mean that there is none."""
 _UNIX_S_MAX = 1 << 33
 """Year 2242; its nanoseconds still fit 64 bits."""
 
@@ -58,7 +60,7 @@ def _decimals(text: str) -> int:
 
 
 def _units(value: Decimal, decimals: int, rounding: str) -> int:
-    scaled = amount(value).scaleb(decimals, context=money.EXACT)
+    scaled = amount(value, _WHOLE_MAX).scaleb(decimals, context=money.EXACT)
     if scaled < 0:
         raise ValueError(f"expected a limit of at least 0, found {value}")
     return int(scaled.to_integral_value(rounding, context=money.EXACT))

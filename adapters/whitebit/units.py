@@ -24,7 +24,10 @@ _SECONDS_MAX = 1e11
 _POWERS: tuple[int, ...] = tuple([10**exponent for exponent in range(19)])
 
 _DIGITS_MAX = 40
-"""Digits of an amount, and the size of its exponent; money.EXACT holds products of them."""
+"""Digits of an amount, those behind the point too."""
+
+_WHOLE_MAX = 18
+"""Digits before the point: with 40 behind it, money.EXACT still holds sums of amounts."""
 
 
 class Units(dict[str, int]):
@@ -81,13 +84,21 @@ def micros(seconds: float) -> int:
     return int(seconds * 1e6 + 0.5)
 
 
-def amount(value: Decimal) -> Decimal:
-    """Return a decoded amount in canonical form; raises ValueError unless finite and of use."""
+def amount(value: Decimal, whole_max: int = _WHOLE_MAX) -> Decimal:
+    """Return a decoded amount in canonical form; raises ValueError unless finite and of use.
+
+    Args:
+        value: As decoded.
+        whole_max: Most digits before the point.
+    """
     if not value.is_finite():
         raise ValueError(f"expected a finite amount, found {value}")
     _, digits, exponent = value.as_tuple()
-    if len(digits) > _DIGITS_MAX or abs(int(exponent)) > _DIGITS_MAX:
-        raise ValueError(f"expected an amount of at most {_DIGITS_MAX} digits")
+    whole = len(digits) + int(exponent) if value else 0
+    if max(len(digits), -int(exponent)) > _DIGITS_MAX or whole > whole_max:
+        raise ValueError(
+            f"expected an amount of at most {_DIGITS_MAX} digits, {whole_max} before the point"
+        )
     return money.canonical(value)
 
 

@@ -24,7 +24,7 @@ JSON_VALUES = st.recursive(
     | st.integers(-5, 2**70)
     | st.floats()
     | st.text(max_size=6)
-    | st.sampled_from(["BTC_PERP", "0", "1.5", "pong", "success"]),
+    | st.sampled_from(["BTC_PERP", "0", "1.5", "pong", "success", "1" * 40 + "E+40", "1E-40"]),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner),
     max_leaves=6,
 )

@@ -36,7 +36,8 @@ def test_before_the_first_there_is_none() -> None:
 
 REFUSED = (
     ("86167.8", "-1", "a mark price"),
-    ("86167.8", "9" * 30, "a mark price"),
+    ("86167.8", "9" * 18, "a mark price"),
+    ("86167.8", "9" * 30, "18 before the point"),
     ("86167.8", "NaN", "finite"),
     ("BTC_PERP", "XRP_PERP", "of this run"),
     ("1790121600000,", "", "length 6"),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.whitebit.units import UNITS_MAX, Units, amount, micros, parse_units, ratio
-from engine.money import format_units
+from engine.money import add, format_units
 from tests.whitebit.venue import steady
 
 DECIMALS = st.integers(0, 18)
@@ -121,16 +121,33 @@ def test_time_that_is_not_in_seconds(seconds: float) -> None:
 
 @pytest.mark.parametrize(
     ("value", "canonical"),
-    [("0.10", "0.1"), ("-0", "0"), ("1E+2", "100"), ("-0.5", "-0.5"), ("28.43739825", None)],
+    [
+        ("0.10", "0.1"),
+        ("-0", "0"),
+        ("0E+40", "0"),
+        ("1E+2", "100"),
+        ("1E+17", "1" + "0" * 17),
+        ("-0.5", "-0.5"),
+        ("28.43739825", None),
+    ],
 )
 def test_amounts_are_canonical(value: str, canonical: str | None) -> None:
     assert str(amount(Decimal(value))) == (canonical or value)
 
 
-@pytest.mark.parametrize("value", ["NaN", "sNaN", "Infinity", "1E+999999999", "0." + "1" * 41])
+@pytest.mark.parametrize(
+    "value",
+    ["NaN", "sNaN", "Infinity", "1E+999999999", "0." + "1" * 41, "1" * 40 + "E+40", "1E+18"],
+)
 def test_amount_of_no_use(value: str) -> None:
     with pytest.raises(ValueError, match="expected"):
         amount(Decimal(value))
+
+
+def test_sums_of_the_largest_and_the_longest_amounts_are_exact() -> None:
+    largest, longest = amount(Decimal("9" * 18)), amount(Decimal("0." + "9" * 40))
+    total = add(add(largest, longest), add(largest, longest))
+    assert str(total) == "1" + "9" * 18 + "." + "9" * 39 + "8"
 
 
 def test_percent_becomes_a_ratio() -> None:
