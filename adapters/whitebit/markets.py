@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from adapters.whitebit.units import UNITS_MAX, amount, clip, ratio
+from adapters.whitebit.units import UNITS_MAX, UNIX_S_MAX, amount, clip, ratio
 from adapters.whitebit.wire import MarketItem
 from engine import money
 from engine.types import Market, Product
@@ -18,8 +18,6 @@ _PRODUCTS: Mapping[str, Product] = {
 _DECIMALS_MAX = 18
 _WHOLE_MAX = 40
 """Digits before the point of a limit, which may mean that there is none."""
-_UNIX_S_MAX = 1 << 33
-"""Year 2242; its nanoseconds still fit 64 bits."""
 
 
 def read_market(item: MarketItem) -> Market:
@@ -75,6 +73,6 @@ def _fitting(units: int) -> int:
 def _unix_s(time_s: int | None) -> int:
     if time_s is None:
         return 0
-    if not 0 <= time_s < _UNIX_S_MAX:
+    if not 0 <= time_s < UNIX_S_MAX:
         raise ValueError(f"expected a time in seconds, found {time_s}")
     return time_s

@@ -23,7 +23,7 @@ from adapters.whitebit.orders import (
     signed_lots,
 )
 from adapters.whitebit.requests import PAGE_LIMIT
-from adapters.whitebit.units import amount, clip, parse_units, ratio
+from adapters.whitebit.units import UNIX_S_MAX, amount, clip, parse_units, ratio
 from engine import events, intents
 from engine.money import ZERO
 from engine.types import (
@@ -305,7 +305,10 @@ def _funding(intent: intents.QueryFunding, body: bytes) -> events.FundingListed:
 def _seconds(text: str) -> int:
     # Documented in seconds, and captured in milliseconds too.
     time = parse_units(text, 0)
-    return time // 1000 if time >= _MILLISECONDS else time
+    time_s = time // 1000 if time >= _MILLISECONDS else time
+    if time_s >= UNIX_S_MAX:
+        raise ValueError(f"expected a time in seconds, found {text}")
+    return time_s
 
 
 def _timer(item: wire.TimerItem) -> KillSwitchTimer:

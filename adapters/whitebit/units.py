@@ -21,6 +21,9 @@ _TEXT_MAX = 40
 _SECONDS_MAX = 1e11
 """A time above this is not in seconds (it may be milliseconds)."""
 
+UNIX_S_MAX = 1 << 33
+"""A time in seconds stays below this, the year 2242; its nanoseconds still fit 64 bits."""
+
 _POWERS: tuple[int, ...] = tuple([10**exponent for exponent in range(19)])
 
 _DIGITS_MAX = 40

@@ -14,7 +14,10 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from adapters.whitebit.units import UNIX_S_MAX
+
 Id = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+UnixS = Annotated[int, Meta(ge=0, lt=UNIX_S_MAX)]
 Levels = list[tuple[str, str]]
 
 
@@ -257,8 +260,8 @@ class TimerItem(Struct):
     """A kill-switch timer (5.6), whole seconds."""
 
     market: str
-    startTime: Id  # noqa: N815
-    cancellationTime: Id  # noqa: N815
+    startTime: UnixS  # noqa: N815
+    cancellationTime: UnixS  # noqa: N815
 
 
 class FeePair(Struct):
@@ -304,7 +307,7 @@ class MarketItem(Struct):
 
 
 class ServerTime(Struct):
-    time: Id
+    time: UnixS
 
 
 class TokenAnswer(Struct):

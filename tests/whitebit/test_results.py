@@ -349,6 +349,33 @@ def test_number_or_word_that_does_not_fit(
     assert reason in event.reason
 
 
+@pytest.mark.parametrize(
+    ("intent", "body"),
+    [
+        (intents.QueryTime(), {"time": 1790112989000}),
+        (
+            intents.ArmKillSwitch(SPOT, 15),
+            {"market": SPOT, "startTime": 1790112989, "cancellationTime": 1790113004000},
+        ),
+        (
+            intents.QueryKillSwitch(""),
+            [{"market": SPOT, "startTime": 1790112989000, "cancellationTime": 1790113004000}],
+        ),
+        (
+            intents.QueryFunding("BTC_PERP", 0),
+            {
+                "records": [{**FUNDING, "fundingTime": "1790112989000000"}],
+                "limit": 100,
+                "offset": 0,
+            },
+        ),
+    ],
+    ids=["the time", "a timer that is armed", "a timer that is listed", "a payment"],
+)
+def test_a_time_that_is_not_in_seconds_proves_nothing(intent: intents.Intent, body: object) -> None:
+    assert isinstance(answer(intent, 200, body), events.OutcomeUnknown)
+
+
 def test_only_the_markets_asked_for_must_fit() -> None:
     body = json.dumps([MARKET, {**MARKET, "name": "X", "type": "bond"}]).encode()
     listed = normalise_response(intents.QueryMarkets(), None, 200, body, MARKETS, {SPOT})
