@@ -43,6 +43,8 @@ TICK_S = 0.1
 """The timer's period: freshness, deadlines and the kill-switch are checked this often."""
 OVERTAKEN_S = 1.0
 """A cancel-all may overtake a place on its way: it is repeated after so long."""
+ABANDON_S = 10.0
+"""How long a venue that does not answer to that is waited for; the kill-switch does the rest."""
 STALL_NS = 600_000_000
 """The loop runs at least every tick; 500 ms beyond that is a stall (DESIGN "Safety")."""
 
@@ -143,9 +145,11 @@ class LiveLoop:
     async def run(self) -> tuple[RunEnded, bytes]:
         """Run until a stop is asked for and done; returns how it ended and the last fingerprint.
 
+        Whatever ends it otherwise, every market is asked first to cancel all its orders, and the
+        kill-switch stays armed.
+
         Raises:
-            JournalError: the journal cannot be written. Every market was asked to cancel all its
-                orders first, and the kill-switch stays armed.
+            JournalError: the journal cannot be written.
         """
         try:
             ended = await self._run()
@@ -157,6 +161,10 @@ class LiveLoop:
             await self._abandon()
             error = _first(group)
             raise JournalError(f"{error}; {self._left()}") from error
+        except* Exception:
+            # A bug: of a strategy, mostly. What rests would rest until the kill-switch fires.
+            await self._abandon()
+            raise
         return ended, digest
 
     async def _abandon(self) -> None:
@@ -164,12 +172,13 @@ class LiveLoop:
         state = self._sequencer.state
         if state.mode == "observe":
             return
-        for pause_s in (0, OVERTAKEN_S):
-            await trio.sleep(pause_s)
-            async with trio.open_nursery() as nursery:
-                for name in state.markets:
-                    request = encode(CancelAll(name), None, self._nonces.draw())
-                    nursery.start_soon(self._rest.send, request)
+        with trio.move_on_after(ABANDON_S):
+            for pause_s in (0, OVERTAKEN_S):
+                await trio.sleep(pause_s)
+                async with trio.open_nursery() as nursery:
+                    for name in state.markets:
+                        request = encode(CancelAll(name), None, self._nonces.draw())
+                        nursery.start_soon(self._rest.send, request)
 
     def _left(self) -> str:
         if self._sequencer.state.mode == "observe":

@@ -13,7 +13,7 @@ TORN_BYTES = 40
 """Less than any record has with its frame."""
 
 
-class Crash(Exception):
+class Crash(BaseException):
     """The machine stopped in the middle of a call."""
 
 
