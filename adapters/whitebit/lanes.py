@@ -25,7 +25,9 @@ CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 60.0
 """Far above any deadline of the engine: it only ends calls that would never end."""
 
-_ANSWER_MAX = 16 << 20
+ANSWER_MAX = 8 << 20
+"""Bytes of an answer: far above the largest seen (the market list, about 1 MiB), and what the raw
+capture beside a journal takes in one record."""
 _READ_BYTES = 65_536
 
 Headers = list[tuple[bytes, bytes]]
@@ -169,8 +171,8 @@ class _Lane:
                 status = event.status_code
             elif isinstance(event, h11.Data):
                 received += event.data
-                if len(received) > _ANSWER_MAX:
-                    raise h11.RemoteProtocolError(f"an answer of more than {_ANSWER_MAX} bytes")
+                if len(received) > ANSWER_MAX:
+                    raise h11.RemoteProtocolError(f"an answer of more than {ANSWER_MAX} bytes")
             elif isinstance(event, h11.EndOfMessage):
                 return status, bytes(received)
             elif not isinstance(event, h11.InformationalResponse):

@@ -145,6 +145,8 @@ class RestClient:
         except _NETWORK_ERRORS as error:
             # The name alone: texts of these errors can quote headers, and so the key.
             return RestFailure(f"no answer: {type(error).__name__}")
+        if len(response.content) > lanes.ANSWER_MAX:
+            return RestFailure(f"an answer of more than {lanes.ANSWER_MAX} bytes")
         return RestAnswer(response.status_code, response.content)
 
     async def token(self, nonce: int) -> Secret | RestFailure:

@@ -11,6 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from adapters.runtime.journal_format import PAYLOAD_MAX
 from adapters.simulated import SimNet
 from adapters.whitebit import lanes
 from adapters.whitebit.http_backend import make_http_client
@@ -183,11 +184,12 @@ async def test_what_is_no_answer_is_an_error_and_ends_the_connection(
 async def test_an_endless_answer_is_given_up(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes, "_ANSWER_MAX", 10)
+    monkeypatch.setattr(lanes, "ANSWER_MAX", 10)
     long = b"HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n" + b"x" * 11
     async with serving(lambda number: long) as (opened, _):
         with pytest.raises(h11.RemoteProtocolError, match="more than 10 bytes"):
             await post(opened)
+    assert 1_000 + lanes.ANSWER_MAX <= PAYLOAD_MAX, "with the name of its stream"
 
 
 async def test_silence_ends_in_time_and_frees_the_turn(

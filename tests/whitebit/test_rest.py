@@ -102,6 +102,15 @@ async def test_public_request_carries_no_key(autojump_clock: MockClock) -> None:
     assert not [name for name, _ in head.headers if name.startswith(b"x-txc")]
 
 
+async def test_public_data_that_no_journal_would_take_is_no_answer(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.whitebit.lanes.ANSWER_MAX", 10)
+    async with client(lambda head, body: (200, b"x" * 11)) as (rest, _):
+        failure = await rest.send(encode(QueryTime(), None, 0))
+    assert failure == RestFailure("an answer of more than 10 bytes")
+
+
 async def test_lost_connection_is_a_failure_without_secrets(autojump_clock: MockClock) -> None:
     request = encode(QuerySpotBalances(), None, 1)
     async with client(lambda head, body: None) as (rest, _):
