@@ -46,8 +46,8 @@ class Key(msgspec.Struct, frozen=True):
     high: int
 
 
-_MOST = 10**30
-"""No limit but what the venue's own numbers can be."""
+_MOST = NO_LIMIT - 1
+"""No limit but what a configuration can say, and a state hold."""
 
 # Fields of `Limits`, by their names in the configuration.
 LIMITS: Mapping[str, Key] = {
@@ -156,6 +156,8 @@ def _with_number(quoted: Quoted, key: str, text: str) -> Quoted:
         value = to_units(parse(text), decimals)
     except ValueError as error:
         raise ConfigError(f"{key}: expected {_expected(rule, decimals)}: {error}") from error
+    if value > _MOST:
+        raise ConfigError(f"{key}: expected fewer than 2^62 units, found {text}")
     if not rule.low <= value <= rule.high:
         raise ConfigError(f"{key}: expected {_expected(rule, decimals)}, found {text}")
     field = key.rpartition(".")[2]

@@ -12,9 +12,11 @@ import strategies as _strategies  # noqa: F401 - registers the strategy that is 
 from engine.errors import ConfigError
 from engine.inventory import Inventory
 from engine.live_changes import CHANGES_MAX, SAFE, UNSAFE, changed, current, parse_changes
-from engine.state import MarketState
+from engine.money import from_units
+from engine.snapshot import decode_state, encode_state
+from engine.state import MarketState, State
 from engine.types import Limits
-from tests.engine.builders import MARKET, PERPETUAL, Run, limits, quoted
+from tests.engine.builders import MARKET, NAME, PERPETUAL, Run, limits, quoted
 
 PARAMETERS = (
     '{"ladder":[{"qty":"0.005","stp":"cn"},{"qty":"0.01","stp":"cn","offset_bps":1.0}],'
@@ -59,6 +61,12 @@ def test_a_limit_is_changed_to_the_last_digit_and_no_other(key: str, text: str, 
     assert getattr(found, name) == value
     assert replace(found, **{name: getattr(before.quoted.limits, name)}) == before.quoted.limits
     assert current(changed(before, {key: text}))[key] == text
+
+
+def test_a_state_can_hold_the_largest_number_that_may_be_set() -> None:
+    most = str(from_units((1 << 62) - 1, MARKET.qty_decimals))
+    found = after(position_max=most, inventory_target=most)
+    assert decode_state(encode_state(State(markets={NAME: found}))).markets[NAME] == found
 
 
 def test_every_safe_key_is_tried_here() -> None:
@@ -127,6 +135,8 @@ def test_a_perpetual_has_no_target_to_change() -> None:
 REFUSALS = [
     ("finer than a lot", "position_max", "0.0001", "position_max: expected 0.001 or more"),
     ("finer than a tick", "price_tolerance", "0.001", "price_tolerance: expected 0 or more"),
+    ("no 64 bits", "position_max", str(1 << 62), "position_max: expected fewer than 2^62 units"),
+    ("far beyond", "collar_bps", "1e30", "collar_bps: expected fewer than 2^62 units"),
     ("nothing", "position_max", "0", "expected 0.001 or more (base asset, 3 decimals at most)"),
     ("negative", "price_tolerance", "-1", "found -1"),
     ("no number", "position_max", "much", "expected a decimal number, found 'much'"),
