@@ -63,9 +63,8 @@ class Tracer:
         finished: Trails that are whole and wait to be taken, oldest first.
         state: After the last record.
         own: Totals of our fills, by market.
-        foreign: Totals of deals of the account on our markets that are not ours; as those of `own`
-            they begin anew where a market's units change.
-        strangers: How many of these there were in all, by market.
+        foreign: Totals of deals of the account on our markets that are not ours.
+        strangers: How many these were, by market; the totals begin anew where its units change.
         parameters: Every set that a decision was made by, by index from 1.
     """
 
@@ -145,9 +144,8 @@ class Tracer:
         self._frames[name] = record
         stays = self._resting.get(name)
         if stays and market.feed.book_ok:
-            bids, asks = event.bids, event.asks
             for stay in stays:
-                if touches(stay.leg, bids, asks):
+                if touches(stay.leg, event.bids, event.asks):
                     self._look(stay, stays, record, market, after)
 
     def _book_snapshot(
@@ -194,7 +192,7 @@ class Tracer:
         for name, market in before.markets.items():
             now = after.markets.get(name)
             if now is not None and not same_units(market.quoted.market, now.quoted.market):
-                # The inventory counts anew, too; and what was known of orders is in other units.
+                # The inventory counts anew, too, and orders are known in other units.
                 self.own.pop(name, None)
                 self.foreign.pop(name, None)
                 left.add(name)

@@ -170,14 +170,13 @@ def _check_market(tracer: Tracer, name: str) -> None:
 def _trails(fs: Fs, journal: Path, tracer: Tracer, *, progress: bool) -> Iterator[FillTrail]:
     from itertools import chain
 
+    from adapters.cli.places import check_journal
     from adapters.runtime.journal_start import start_state
-    from engine.errors import ConfigError
     from replay.progress import blocks_with_progress
     from replay.read import read_blocks
     from replay.tracer import trails
 
-    if not fs.list_dir(journal):
-        raise ConfigError(f"{journal}: expected a journal directory, found none or an empty one")
+    check_journal(fs, journal)
     start = start_state(fs, journal)
     blocks = blocks_with_progress(
         read_blocks(fs, journal, from_seq=start.seq + 1), enabled=progress

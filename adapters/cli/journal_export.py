@@ -103,11 +103,11 @@ def export(
     from functools import partial
 
     from adapters.cli.export_files import clear, new_path, prepared
+    from adapters.cli.places import check_journal
     from adapters.runtime.journal_start import start_state
     from engine.errors import ConfigError, JournalError
 
-    if not fs.list_dir(journal):
-        raise ConfigError(f"{journal}: expected a journal directory, found none or an empty one")
+    check_journal(fs, journal)
     if kind == "parquet":
         from adapters.cli.export_parquet import require_duckdb
 

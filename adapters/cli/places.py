@@ -12,6 +12,7 @@ from adapters.cli.durations import NS_PER_S, parse_duration
 from engine.errors import ConfigError
 
 if TYPE_CHECKING:
+    from adapters.ports import Fs
     from replay.machine import Journal
 
 SEQ_MAX = 10**15
@@ -26,6 +27,16 @@ EXPECTED = (
 
 journal_argument = click.argument("journal", type=click.Path(path_type=Path))
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+def check_journal(fs: Fs, path: Path) -> None:
+    """Refuse what is no journal, before it is read.
+
+    Raises:
+        ConfigError: there is no directory, or nothing in it.
+    """
+    if not fs.list_dir(path):
+        raise ConfigError(f"{path}: expected a journal directory, found none or an empty one")
 
 
 def open_journal(path: Path, *, as_json: bool) -> Journal:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from adapters.cli.own_code import core_hash, made_now
+from adapters.cli.places import check_journal
 from adapters.ports import Fs
 from adapters.runtime.journal_start import start_state
 from adapters.runtime.snapshots import Recovery, from_snapshot, kept_state
@@ -59,8 +60,7 @@ def begin(fs: Fs, journal: Path, at_most: int | None = 0) -> tuple[Proven, State
         ConfigError: there is no journal.
         JournalError: it is damaged, or cannot be folded from anywhere.
     """
-    if not fs.list_dir(journal):
-        raise ConfigError(f"{journal}: expected a journal directory, found none or an empty one")
+    check_journal(fs, journal)
     manifests = tuple(read_manifests(fs, journal))
     found = Recovery(State())
     if at_most == 0:

@@ -75,14 +75,14 @@ def read(fs: Fs, journal: Path, window: Window, *, progress: bool) -> Report:
     """
     from itertools import chain
 
+    from adapters.cli.places import check_journal
     from adapters.runtime.journal_start import start_state
     from engine.errors import ConfigError, JournalError
     from replay.progress import blocks_with_progress
     from replay.read import read_blocks
     from replay.report.fold import Report
 
-    if not fs.list_dir(journal):
-        raise ConfigError(f"{journal}: expected a journal directory, found none or an empty one")
+    check_journal(fs, journal)
     found = Report(window)
     try:
         start = start_state(fs, journal)

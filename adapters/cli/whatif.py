@@ -11,6 +11,7 @@ import click
 if TYPE_CHECKING:
     from adapters.ports import Fs
     from engine.state import State
+    from replay.changes import Changes
 
 EXIT_STOPPED = 1
 
@@ -86,24 +87,23 @@ def run_what_if(
         return _estimate(journal, until, as_json=as_json, **asked)
     if asked["queue"] is not None or asked["seed"] is not None:
         raise click.UsageError("--queue and --seed are about a model: expected --fills model")
+    from adapters.cli.places import check_journal
     from adapters.cli.proving import check_until
     from adapters.cli.whatif_text import Lister, print_json, print_text
     from adapters.ports import SystemFs
     from adapters.runtime.journal_start import start_state
     from engine.errors import ConfigError, JournalError
-    from replay.changes import parse_changes
     from replay.progress import with_progress
     from replay.read import read_records
     from replay.whatif import what_if
 
     fs = SystemFs()
-    if not fs.list_dir(journal):
-        raise ConfigError(f"{journal}: expected a journal directory, found none or an empty one")
+    check_journal(fs, journal)
     lister = Lister(as_json=as_json) if asked["listed"] else None
     try:
         start = start_state(fs, journal)
         check_until(until, start)
-        changes = parse_changes(asked["settings"], asked["strategy"], _names(fs, journal, start))
+        changes = _changes(fs, journal, start, asked)
         found = read_records(fs, journal, until, start.seq + 1)
         records = with_progress(found, enabled=not as_json)
         result = what_if(records, changes, start=start, tell=lister)
@@ -116,18 +116,19 @@ def run_what_if(
     return EXIT_STOPPED if result.stopped_seq else 0
 
 
-def _names(fs: Fs, journal: Path, start: State) -> dict[str, None]:
-    # Every market that any run of a journal quotes.
+def _changes(fs: Fs, journal: Path, start: State, asked: dict[str, Any]) -> Changes:
+    # A key may be about a market that only some of the runs quote.
+    from replay.changes import parse_changes
     from replay.manifest import read_manifests
 
-    names = dict.fromkeys(start.markets)
-    for run in read_manifests(fs, journal):
-        names |= dict.fromkeys(run.markets)
-    return names
+    runs = read_manifests(fs, journal)
+    names = [*start.markets, *[name for run in runs for name in run.markets]]
+    return parse_changes(asked["settings"], asked["strategy"], names)
 
 
 def _estimate(journal: Path, until: int | None, *, as_json: bool, **asked: Any) -> int:
     from adapters.cli.estimate_text import print_estimate, print_estimate_json
+    from adapters.cli.places import check_journal
     from adapters.ports import SystemFs
     from engine.errors import ConfigError, JournalError
     from replay.changes import parse_changes
@@ -136,8 +137,7 @@ def _estimate(journal: Path, until: int | None, *, as_json: bool, **asked: Any) 
     from replay.read import read_records
 
     fs = SystemFs()
-    if not fs.list_dir(journal):
-        raise ConfigError(f"{journal}: expected a journal directory, found none or an empty one")
+    check_journal(fs, journal)
     changes = parse_changes(asked["settings"], asked["strategy"])
     try:
         found = estimate(

@@ -80,3 +80,8 @@ def quoting_story(*, bid: int = 990, ask: int = 1010) -> Story:
 def names(story: Story) -> tuple[str, str]:
     """Client order ids of the bid and of the ask."""
     return story.market.bids[0].client_order_id, story.market.asks[0].client_order_id
+
+
+def restarted(story: Story, run_id: str, *markets: Quoted) -> None:
+    """A run begins that goes on with the journal."""
+    story.push(e.RunStarted(run_id, "paper", (), "{}", story.state.settings, markets))

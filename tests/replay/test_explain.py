@@ -168,15 +168,6 @@ def test_a_clock_that_was_set_back_ends_what_is_shown() -> None:
     assert "deal 1" in text(story)
 
 
-def test_a_market_whose_units_changed_ends_what_is_shown() -> None:
-    one = test_trails.bought_story()
-    before = told(one, 1)
-    test_trails.finer(one)
-    story = told(one, 1)
-    assert story.mids == before.mids
-    assert "99.2" not in text(story)
-
-
 def test_an_order_older_than_the_journal_has_what_there_is() -> None:
     """Of an order whose beginning was dropped only its state is known, of others nothing."""
     one = test_trails.bought_story()

@@ -29,7 +29,7 @@ from tests.engine.builders import (
     venue_order,
 )
 from tests.paper.exchange_kit import ALICE, NOW_US, SPOT, exchange, order, placed
-from tests.replay.story import Story, names, quoting_story
+from tests.replay.story import Story, names, quoting_story, restarted
 
 TICKS = 10_000
 """100.00 in ticks of the venue's spot market; a lot there is 0.000001 BTC."""
@@ -261,8 +261,9 @@ def test_a_journal_from_the_middle_of_a_run_is_refused() -> None:
         survey(iter(quoting_story().records[1:]))
 
 
-def restarted(story: Story, *markets: Quoted) -> Story:
-    story.push(e.RunStarted("r2", "paper", (), "{}", story.state.settings, markets))
+def another_run(*markets: Quoted) -> Story:
+    story = quoting_story()
+    restarted(story, "r2", *markets)
     return story
 
 
@@ -270,9 +271,9 @@ def restarted(story: Story, *markets: Quoted) -> Story:
     ("story", "words"),
     [
         (Story(replace(quoted(PERPETUAL), hedged=True)), "BTC_PERP: expected a one-way account"),
-        (restarted(quoting_story()), "BTC_USDT: expected every run to quote it, found r2"),
+        (another_run(), "BTC_USDT: expected every run to quote it, found r2"),
         (
-            restarted(quoting_story(), quoted(replace(MARKET, qty_decimals=4))),
+            another_run(quoted(replace(MARKET, qty_decimals=4))),
             "BTC_USDT: expected the same precision in every run",
         ),
     ],

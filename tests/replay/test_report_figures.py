@@ -18,19 +18,16 @@ from engine.money import ZERO
 from engine.reduce import reduce
 from engine.stages import Hold, Stage, StageChange
 from engine.state import State
-from engine.types import BUY, Product, Quoted, Role, Side, Stp, VenueFill
+from engine.types import BUY, Product, Role, Side, Stp, VenueFill
 from replay.money import Parts, Sampler, parts_of
 from replay.report.fold import Report, Window
 from tests.engine.builders import (
     MARKET,
     MS,
     NAME,
-    PERPETUAL,
-    UNAUTHORISED,
     WOULD_TAKE,
     S,
     fill,
-    new_order,
     quoted,
 )
 from tests.replay.story import Story, names, quoting_story
@@ -171,19 +168,6 @@ def test_a_window_counts_what_lies_in_it() -> None:
     assert before["pnl"]["markets"][NAME]["inventory"] == "-0.0002"
 
 
-def test_deals_that_are_not_ours_count_where_they_lie() -> None:
-    story = quoting_story()
-    story.push(e.Filled(fill(1, qty=1, price=990, client_order_id="by hand")))
-    at = story.state.seq
-    story.push(e.Filled(fill(2, qty=1, price=990, client_order_id="by hand")))
-    story.push(e.Filled(fill(3, qty=1, price=990, client_order_id="by hand")))
-    finer = quoted(replace(MARKET, price_decimals=3))
-    for window, count in ((Window(), 3), (Window(until_seq=at), 1), (Window(since_seq=at + 1), 2)):
-        assert reported(story, window).figures()["foreign_fills"] == {NAME: count}
-    restarted(story, "r2", finer)
-    assert reported(story).figures()["foreign_fills"] == {NAME: 3}
-
-
 def test_a_window_that_ends_before_it_begins_holds_nothing() -> None:
     figures = reported(traded_story(), Window(since_seq=20, until_seq=10)).figures()
     assert figures["window"] == {"from_seq": 0, "until_seq": 0, "from_ns": 0, "until_ns": 0}
@@ -228,26 +212,6 @@ def test_money_of_a_market_goes_on_through_runs_and_precisions() -> None:
     assert runs[1]["versions"] == {"quotefold": "2"}
 
 
-def restarted(story: Story, run_id: str, *markets: Quoted) -> None:
-    story.push(e.RunStarted(run_id, "paper", (), "{}", State().settings, markets))
-
-
-def test_quantities_are_those_of_a_market_that_later_runs_leave_out() -> None:
-    story = traded_story()
-    restarted(story, "r2", quoted(PERPETUAL))
-    row = reported(story).figures()["orders"][NAME]
-    assert (row["placed_qty"], row["filled_qty"]) == ("0.02", "0.014")
-
-
-def test_quantities_add_up_over_runs_of_another_precision() -> None:
-    story = traded_story()
-    restarted(story, "r2", quoted(replace(MARKET, qty_decimals=4)))
-    story.ask(i.PlaceOrders(NAME, (new_order("r2-1-0-0", qty=15),)))
-    row = reported(story).figures()["orders"][NAME]
-    assert (row["places"], row["fills"], row["filled_quotes"]) == (3, 2, 2)
-    assert (row["placed_qty"], row["filled_qty"]) == ("0.0215", "0.014")
-
-
 def troubled_story() -> Story:
     """Two refusals by risk, one by the venue, a stage, a gap, a stall, a lost stream."""
     story = quoting_story()
@@ -288,39 +252,6 @@ def test_trouble_is_counted_by_its_kind() -> None:
     assert figures["incidents"]["stalled_ns"] == 2 * S
     stream = figures["streams"][NAME]
     assert (stream["closed"], stream["longest_outage_ns"]) == (1, 3 * S)
-
-
-def listed(story: Story) -> list[tuple[str, str, str]]:
-    """What stopped quoting, or is doubted: kind, market, reason."""
-    kinds = ("halted", "doubt", "break")
-    incidents = reported(story).figures()["incidents"]["listed"]
-    return [(one.kind, one.where, one.text) for one in incidents if one.kind in kinds]
-
-
-def test_a_market_that_any_record_halted_is_told_of_once() -> None:
-    story = quoting_story()
-    story.push(e.FrameRefused(NAME, NAME, "no such side"))
-    story.wait(0.1)
-    story.wait(0.1)
-    assert listed(story) == [("halted", NAME, "a frame was refused: no such side")]
-
-
-def test_a_key_that_was_refused_is_told_of_without_a_timer() -> None:
-    story = quoting_story()
-    seq = story.ask(i.CancelOrder(NAME, names(story)[0]))[0]
-    story.push(e.RequestRefused(UNAUTHORISED), seq)
-    reason = "the venue refused the key: 401 Unauthorized request."
-    assert listed(story) == [("halted", "", reason)]
-
-
-def test_what_a_restart_takes_along_is_not_told_again() -> None:
-    story = quoting_story()
-    story.push(e.FrameRefused(NAME, NAME, "no such side"))
-    story.wait(0.1)
-    restarted(story, "r2", quoted())
-    story.push(e.LoopStalled(2 * S))
-    story.wait(0.1)
-    assert [kind for kind, _, _ in listed(story)] == ["halted", "doubt"]
 
 
 @pytest.mark.parametrize("product", [Product.SPOT, Product.PERPETUAL, Product.MARGIN])

@@ -364,36 +364,6 @@ def test_a_market_that_is_quoted_no_more_has_no_markouts() -> None:
     assert {markout.missing for markout in trail.markouts} == {"not quoted"}
 
 
-def finer(story: Story) -> None:
-    """A run begins, with a decimal more in each price; its book says 9.92 to 10.12."""
-    story.push(e.RunStarted("r2", "paper", (), "{}", State().settings, (quoted(FINER),)))
-    story.push(e.StreamReady(NAME))
-    story.snapshot(9920, 10120)
-
-
-FINER = replace(MARKET, price_decimals=3)
-
-
-def test_a_mid_in_other_units_is_no_markout() -> None:
-    story = bought_story()
-    finer(story)
-    story.wait(1)
-    (trail,) = story.trails()[0]
-    assert [markout.missing for markout in trail.markouts][:3] == ["other units"] * 2 + ["not yet"]
-    assert trail.markout(0) is None
-
-
-def test_an_order_filled_in_other_units_than_it_was_placed_in_has_no_beginning() -> None:
-    story = bought_story()
-    bid, _ = names(story)
-    finer(story)
-    story.settle()
-    story.push(e.Filled(fill(2, qty=6, price=9900, client_order_id=bid)))
-    own = story.trails()[0][1]
-    assert own.leg is not None
-    assert (own.leg.number, own.leg.price, own.leg.decided) == (-1, 9900, None)
-
-
 def test_what_the_journal_does_not_hold_is_not_made_up() -> None:
     """A journal whose oldest records are gone begins with the state before the rest."""
     story = bought_story()
@@ -406,16 +376,6 @@ def test_what_the_journal_does_not_hold_is_not_made_up() -> None:
     assert trail.age_ns is None
     assert trail.queue == ()
     assert trail.spread2 == 80
-
-
-def test_an_order_of_the_run_that_a_journal_begins_in_is_ours() -> None:
-    """Though neither its beginning nor that of its run is left, and the engine forgot it."""
-    story = bought_story()
-    state = fold(iter(story.records))
-    at = len(story.records)
-    story.push(e.Filled(fill(2, qty=1, price=990, client_order_id="r1-9-0-0")))
-    (trail,) = trails(iter(story.records[at:]), state)
-    assert (trail.fill.deal_id, trail.leg) == (2, None)
 
 
 def test_a_level_follows_the_ladder() -> None:

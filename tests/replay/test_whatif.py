@@ -22,7 +22,7 @@ from replay.changes import Changes, parse_changes
 from replay.outcomes import Difference, Kind, Stand
 from replay.whatif import EDGES_BPS, Differences, Part, what_if
 from tests.engine.builders import MARKET, NAME, PERPETUAL, fill, fixed, quoted
-from tests.replay.story import JOURNAL, Story, names, quoting_story
+from tests.replay.story import JOURNAL, Story, names, quoting_story, restarted
 
 
 class OneBid(Strategy, frozen=True, forbid_unknown_fields=True):
@@ -184,7 +184,7 @@ def test_a_market_of_another_run_can_be_meant() -> None:
     told = story()
     named = parse_changes(["BTC_PERP.price_tolerance=0.05"], markets=("BTC_PERP",))
     assert what_if(iter(told.records), named).differing == 0
-    told.push(e.RunStarted("r2", "paper", (), "{}", told.state.settings, (quoted(PERPETUAL),)))
+    restarted(told, "r2", quoted(PERPETUAL))
     assert what_if(iter(told.records), named).stopped == ""
 
 
@@ -276,7 +276,7 @@ def test_the_command_knows_the_markets_of_every_run(
     journal: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = story()
-    told.push(e.RunStarted("r2", "paper", (), "{}", told.state.settings, (quoted(PERPETUAL),)))
+    restarted(told, "r2", quoted(PERPETUAL))
     writer, _ = JournalWriter.open(SystemFs(), journal, schema_hash(), bytes(32))
     with writer:
         writer.append(told.state.seq, encode_record(told.records[-1]))

@@ -1,0 +1,92 @@
+"""Runs that differ in markets and units, or are there in part: figures are still what they say."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from engine import events as e
+from engine import intents as i
+from replay.read import fold
+from replay.report.fold import Window
+from replay.tracer import trails
+from tests.engine.builders import MARKET, NAME, PERPETUAL, fill, new_order, quoted
+from tests.replay.explained import text, told
+from tests.replay.story import Story, names, quoting_story, restarted
+from tests.replay.test_report_figures import reported, traded_story
+from tests.replay.test_trails import bought_story
+
+FINER = replace(MARKET, price_decimals=3)
+
+
+def finer(story: Story) -> None:
+    """A run begins, with a decimal more in each price; its book says 9.92 to 10.12."""
+    restarted(story, "r2", quoted(FINER))
+    story.push(e.StreamReady(NAME))
+    story.snapshot(9920, 10120)
+
+
+def test_a_mid_in_other_units_is_no_markout() -> None:
+    story = bought_story()
+    finer(story)
+    story.wait(1)
+    (trail,) = story.trails()[0]
+    assert [markout.missing for markout in trail.markouts][:3] == ["other units"] * 2 + ["not yet"]
+    assert trail.markout(0) is None
+
+
+def test_an_order_filled_in_other_units_than_it_was_placed_in_has_no_beginning() -> None:
+    story = bought_story()
+    bid, _ = names(story)
+    finer(story)
+    story.settle()
+    story.push(e.Filled(fill(2, qty=6, price=9900, client_order_id=bid)))
+    own = story.trails()[0][1]
+    assert own.leg is not None
+    assert (own.leg.number, own.leg.price, own.leg.decided) == (-1, 9900, None)
+
+
+def test_a_market_whose_units_changed_ends_what_is_shown() -> None:
+    one = bought_story()
+    before = told(one, 1)
+    finer(one)
+    story = told(one, 1)
+    assert story.mids == before.mids
+    assert "99.2" not in text(story)
+
+
+def test_quantities_are_those_of_a_market_that_later_runs_leave_out() -> None:
+    story = traded_story()
+    restarted(story, "r2", quoted(PERPETUAL))
+    row = reported(story).figures()["orders"][NAME]
+    assert (row["placed_qty"], row["filled_qty"]) == ("0.02", "0.014")
+
+
+def test_quantities_add_up_over_runs_of_another_precision() -> None:
+    story = traded_story()
+    restarted(story, "r2", quoted(replace(MARKET, qty_decimals=4)))
+    story.ask(i.PlaceOrders(NAME, (new_order("r2-1-0-0", qty=15),)))
+    row = reported(story).figures()["orders"][NAME]
+    assert (row["places"], row["fills"], row["filled_quotes"]) == (3, 2, 2)
+    assert (row["placed_qty"], row["filled_qty"]) == ("0.0215", "0.014")
+
+
+def test_deals_that_are_not_ours_count_where_they_lie() -> None:
+    story = quoting_story()
+    story.push(e.Filled(fill(1, qty=1, price=990, client_order_id="by hand")))
+    at = story.state.seq
+    story.push(e.Filled(fill(2, qty=1, price=990, client_order_id="by hand")))
+    story.push(e.Filled(fill(3, qty=1, price=990, client_order_id="by hand")))
+    for window, count in ((Window(), 3), (Window(until_seq=at), 1), (Window(since_seq=at + 1), 2)):
+        assert reported(story, window).figures()["foreign_fills"] == {NAME: count}
+    restarted(story, "r2", quoted(FINER))
+    assert reported(story).figures()["foreign_fills"] == {NAME: 3}
+
+
+def test_an_order_of_the_run_that_a_journal_begins_in_is_ours() -> None:
+    """Though neither its beginning nor that of its run is left, and the engine forgot it."""
+    story = bought_story()
+    state = fold(iter(story.records))
+    at = len(story.records)
+    story.push(e.Filled(fill(2, qty=1, price=990, client_order_id="r1-9-0-0")))
+    (trail,) = trails(iter(story.records[at:]), state)
+    assert (trail.fill.deal_id, trail.leg) == (2, None)
