@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from adapters.cli.journal_cut import cut_command
 from adapters.cli.journal_export import export_command
 from adapters.cli.journal_renormalize import renormalize_command
+from adapters.cli.places import json_option, print_json
+from engine.errors import ConfigError, JournalError
 
 if TYPE_CHECKING:
     from adapters.ports import SystemFs
@@ -23,10 +25,8 @@ if TYPE_CHECKING:
     from engine.events import Record
 
 _DAMAGED = 1
-_COULD_NOT_RUN = 2
 
 _directory = click.argument("directory", metavar="JOURNAL", type=click.Path(path_type=Path))
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 @click.group()
@@ -41,21 +41,16 @@ journal.add_command(renormalize_command)
 
 @journal.command("ls")
 @_directory
-@_as_json
+@json_option
 def list_command(directory: Path, as_json: bool) -> None:
     """List runs and segments with their sizes, records, seqs and times (UTC)."""
-    from engine.errors import JournalError
-
-    _require_journal(directory, as_json)
-    try:
-        segments = list(_segment_rows(directory))
-    except JournalError as error:
-        _fail(str(error), _DAMAGED, as_json)
+    _require_journal(directory)
+    segments = list(_segment_rows(directory))
     if as_json:
         runs = segments[-1]["run"] if segments else 0
         records = sum(row["records"] for row in segments)
         found = {"journal": str(directory), "runs": runs, "records": records}
-        _print_json({**found, "segments": segments})
+        print_json({**found, "segments": segments})
         return
     click.echo(
         "run  segment               bytes    on disk    records  seqs                   "
@@ -72,19 +67,18 @@ def list_command(directory: Path, as_json: bool) -> None:
 
 @journal.command("verify")
 @_directory
-@_as_json
+@json_option
 def verify_command(directory: Path, as_json: bool) -> None:
     """Check every byte of a journal and of its raw capture."""
     from adapters.ports import SystemFs
     from adapters.runtime.journal_verify import verify_journal
-    from engine.errors import JournalError
 
     try:
         report = verify_journal(SystemFs(), directory)
     except JournalError as error:
-        _fail(str(error), _COULD_NOT_RUN, as_json)
+        raise ConfigError(str(error)) from error
     if as_json:
-        _print_json(_report_object(report))
+        print_json(_report_object(report))
     else:
         _print_report(report)
     if report.all_problems:
@@ -96,33 +90,29 @@ def verify_command(directory: Path, as_json: bool) -> None:
 @click.option("--from", "from_seq", type=click.IntRange(min=0), default=1, metavar="SEQ")
 @click.option("--until", "until_seq", type=click.IntRange(min=0), metavar="SEQ", help="Included.")
 @click.option("--tag", "tags", multiple=True, help="Only these: a tag (bd) or a name (BookDelta).")
-@_as_json
+@json_option
 def cat_command(
     directory: Path, from_seq: int, until_seq: int | None, tags: tuple[str, ...], as_json: bool
 ) -> None:
     """Print records as JSON, one on a line; with --json as one object."""
-    from engine.errors import JournalError
-
-    _require_journal(directory, as_json)
+    _check_tags(tags)
+    _require_journal(directory)
     collected = []
-    try:
-        for record in _records(directory, from_seq, until_seq):
-            shown = _record_object(record)
-            if tags and shown["tag"] not in tags and shown["type"] not in tags:
-                continue
-            if as_json:
-                collected.append(shown)
-            else:
-                _print_json(shown)
-    except JournalError as error:
-        _fail(str(error), _DAMAGED, as_json)
+    for record in _records(directory, from_seq, until_seq):
+        shown = _record_object(record)
+        if tags and shown["tag"] not in tags and shown["type"] not in tags:
+            continue
+        if as_json:
+            collected.append(shown)
+        else:
+            print_json(shown)
     if as_json:
-        _print_json({"journal": str(directory), "records": collected})
+        print_json({"journal": str(directory), "records": collected})
 
 
 @journal.command("compact")
 @_directory
-@_as_json
+@json_option
 def compact_command(directory: Path, as_json: bool) -> None:
     """Compress the closed segments of a journal that no engine is writing.
 
@@ -130,17 +120,13 @@ def compact_command(directory: Path, as_json: bool) -> None:
     the journal reads, verifies and replays as before; `zstd -d` gives back the plain file.
     """
     from adapters.ports import SystemFs
-    from engine.errors import JournalError
 
-    _require_journal(directory, as_json)
-    try:
-        done = _compact(SystemFs(), directory)
-    except JournalError as error:
-        _fail(str(error), _DAMAGED, as_json)
+    _require_journal(directory)
+    done = _compact(SystemFs(), directory)
     plain, packed = sum(one.plain for one in done), sum(one.packed for one in done)
     if as_json:
         counts = {"segments": len(done), "bytes": plain, "stored": packed}
-        _print_json({"journal": str(directory), **counts})
+        print_json({"journal": str(directory), **counts})
     else:
         click.echo(f"{directory}: {len(done)} segments compressed, {plain} to {packed} bytes")
 
@@ -158,7 +144,7 @@ def _compact(fs: SystemFs, directory: Path) -> list[Compacted]:
 @journal.command("salvage")
 @_directory
 @click.argument("target", metavar="NEW", type=click.Path(path_type=Path))
-@_as_json
+@json_option
 def salvage_command(directory: Path, target: Path, as_json: bool) -> None:
     """Copy what is whole of a damaged journal to NEW, and name what is lost.
 
@@ -169,17 +155,16 @@ def salvage_command(directory: Path, target: Path, as_json: bool) -> None:
     """
     from adapters.ports import SystemFs
     from adapters.runtime.journal_salvage import salvage
-    from engine.errors import JournalError
 
-    _require_journal(directory, as_json)
+    _require_journal(directory)
     try:
         found = salvage(SystemFs(), directory, target)
     except (JournalError, OSError) as error:
-        _fail(str(error), _COULD_NOT_RUN, as_json)
+        raise ConfigError(str(error)) from error
     if as_json:
         import msgspec
 
-        _print_json({"journal": str(directory), **msgspec.to_builtins(found)})
+        print_json({"journal": str(directory), **msgspec.to_builtins(found)})
     else:
         for stretch in found.stretches:
             click.echo(f"{stretch.directory}: seq {stretch.first_seq} to {stretch.last_seq}")
@@ -189,13 +174,25 @@ def salvage_command(directory: Path, target: Path, as_json: bool) -> None:
         click.get_current_context().exit(_DAMAGED)
 
 
-def _require_journal(directory: Path, as_json: bool) -> None:
+def _require_journal(directory: Path) -> None:
     from adapters.ports import SystemFs
     from adapters.runtime.journal_read import list_segments
 
     if not list_segments(SystemFs(), directory):
-        message = f"{directory}: expected a journal with segments, found none"
-        _fail(message, _COULD_NOT_RUN, as_json)
+        raise ConfigError(f"{directory}: expected a journal with segments, found none")
+
+
+def _check_tags(tags: tuple[str, ...]) -> None:
+    from engine.events import AnyEvent
+
+    known = {str(kind.__struct_config__.tag) for kind in AnyEvent.__args__}
+    known |= {kind.__name__ for kind in AnyEvent.__args__}
+    for tag in tags:
+        if tag not in known:
+            raise ConfigError(
+                f"--tag: expected an event's tag such as bd or its name such as BookDelta, found"
+                f" {tag!r}; all are in engine/events.py"
+            )
 
 
 def _records(directory: Path, from_seq: int, until_seq: int | None) -> Iterator[Record]:
@@ -210,6 +207,7 @@ def _records(directory: Path, from_seq: int, until_seq: int | None) -> Iterator[
 
 
 def _segment_rows(directory: Path) -> Iterator[dict[str, Any]]:
+    from adapters.cli.moments import format_moment
     from adapters.ports import SystemFs
     from adapters.runtime.journal_read import read_segments
     from engine.codec import decode_record
@@ -229,19 +227,11 @@ def _segment_rows(directory: Path) -> Iterator[dict[str, Any]]:
             "records": segment.walk.count,
             "first_seq": first[0] if first else 0,
             "last_seq": last[0] if last else 0,
-            "first_time": _utc(decode_record(first[1]).recv_ns) if first else None,
-            "last_time": _utc(decode_record(last[1]).recv_ns) if last else None,
+            "first_time": format_moment(decode_record(first[1]).recv_ns) if first else None,
+            "last_time": format_moment(decode_record(last[1]).recv_ns) if last else None,
             "schema_hash": segment.header.schema_hash.hex(),
             "config_hash": segment.header.config_hash.hex(),
         }
-
-
-def _utc(time_ns: int) -> str:
-    from datetime import UTC, datetime
-
-    seconds, rest_ns = divmod(time_ns, 1_000_000_000)
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest_ns // 1000:06d}Z"
 
 
 def _report_object(report: Report) -> dict[str, Any]:
@@ -302,17 +292,3 @@ def _named(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode() if value.isascii() and value[:1] == b"{" else value.hex()
     return value
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    import msgspec
-
-    click.echo(msgspec.json.encode(value))
-
-
-def _fail(message: str, code: int, as_json: bool) -> NoReturn:
-    if as_json:
-        _print_json({"error": message})
-    else:
-        click.echo(message, err=True)
-    click.get_current_context().exit(code)
