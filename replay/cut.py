@@ -60,6 +60,8 @@ def cut(
         JournalError: it is damaged there, or this code does not come to the state it recorded.
         OSError: the disk refused.
     """
+    if from_seq < FIRST_SEQ:
+        from_seq = journal.start.seq
     if not from_seq < until_seq <= journal.last_seq:
         raise ConfigError(
             f"{journal.path}: expected --from below --to, and that at most {journal.last_seq},"

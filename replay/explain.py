@@ -129,11 +129,18 @@ def find_fill(
     """
     records = journal.records(journal.start.seq + 1)
     nearest: list[int] = []
+    elsewhere = ""
     for trail in trails(with_progress(records, enabled=progress), journal.start, Tracer()):
-        if trail.fill.deal_id == deal_id and market in ("", trail.fill.market):
-            return trail
+        if trail.fill.deal_id == deal_id:
+            if market in ("", trail.fill.market):
+                return trail
+            elsewhere = trail.fill.market
         nearest = sorted({*nearest, trail.fill.deal_id}, key=lambda known: abs(known - deal_id))
         del nearest[NEAREST:]
+    if elsewhere:
+        raise ConfigError(
+            f"{journal.path}: deal {deal_id}: expected one on {market}, found it on {elsewhere}"
+        )
     raise ConfigError(f"{journal.path}: deal {deal_id}: {_unknown(journal, deal_id, nearest)}")
 
 

@@ -153,18 +153,23 @@ def find(
                     found.fills.append(trail)
                     found.totals.add(trail)
                     write(trail)
-            _check_market(found.tracer, wanted.market)
+            _check_market(fs, journal, found.tracer, wanted.market)
     except JournalError as error:
         raise ConfigError(str(error)) from error
     return found
 
 
-def _check_market(tracer: Tracer, name: str) -> None:
+def _check_market(fs: Fs, journal: Path, tracer: Tracer, name: str) -> None:
     from engine.errors import ConfigError
+    from replay.manifest import read_manifests
 
-    known = sorted({*tracer.state.markets, *tracer.own})
-    if name and name not in known:
-        raise ConfigError(f"--market: expected one of {', '.join(known) or 'none'}, found {name!r}")
+    known = {*tracer.state.markets, *tracer.own}
+    if not name or name in known:
+        return
+    known.update(*[run.markets for run in read_manifests(fs, journal)])
+    if name not in known:
+        names = ", ".join(sorted(known)) or "none"
+        raise ConfigError(f"--market: expected one of {names}, found {name!r}")
 
 
 def _trails(fs: Fs, journal: Path, tracer: Tracer, *, progress: bool) -> Iterator[FillTrail]:

@@ -15,6 +15,7 @@ from adapters.cli.places import (
     json_option,
     open_journal,
     print_json,
+    problem_of,
     seq_of,
     tell_notes,
 )
@@ -58,7 +59,7 @@ def inspect(journal: Path, place: str, market: str, path: str | None, as_json: b
         else:
             doubts = {
                 "left_seq": opened.left_seq,
-                "problem": None if opened.problem is None else str(opened.problem),
+                "problem": problem_of(opened),
             }
             print_json({**head, **_object(state, market), **doubts})
         return

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from adapters.cli.places import json_option, open_journal, print_json, seq_of
+from adapters.cli.places import json_option, open_journal, print_json, seq_of, tell_notes
 
 
 @click.command("cut")
@@ -53,6 +53,7 @@ def cut_command(
     if as_json:
         print_json({"journal": str(directory), **msgspec.to_builtins(done)})
         return
+    tell_notes(opened)
     came = f", {done.raw} raw records" if done.raw else ""
     click.echo(
         f"{done.directory}: seq {done.first_seq} to {done.last_seq}{came}, {done.stored} bytes and"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from adapters.cli.places import SEQ_MAX
 from engine.errors import ConfigError
 
 EXPECTED = "expected a seq, or a time in UTC such as 2026-11-22T02:15:30.250Z"
@@ -25,7 +26,10 @@ def parse_moment(option: str, text: str | None) -> tuple[int, int]:
     if text is None:
         return 0, 0
     if text.isascii() and text.isdigit():
-        return int(text), 0
+        number = int(text)
+        if not number:
+            raise ConfigError(f"{option}: {EXPECTED}, found {text!r}: seqs begin with 1")
+        return (number, 0) if number < SEQ_MAX else (0, number)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:

@@ -110,6 +110,8 @@ def _of_day_ns(of_day: str, text: str) -> int:
     if match is None:
         raise ConfigError(f"{EXPECTED}, found {text!r}")
     hours, minutes, seconds = int(match[1]), int(match[2]), int(match[3] or 0)
+    if hours > 23 or minutes > 59 or seconds > 59:
+        raise ConfigError(f"{EXPECTED}, found {text!r}")
     part_ns = int((match[4] or "").ljust(9, "0"))
     return ((hours * 60 + minutes) * 60 + seconds) * NS_PER_S + part_ns
 
@@ -118,6 +120,11 @@ def print_json(value: dict[str, Any]) -> None:
     import msgspec
 
     click.echo(msgspec.json.encode(value))
+
+
+def problem_of(journal: Journal) -> str | None:
+    """Say what is damaged behind the last record that can be read; None where nothing is."""
+    return None if journal.problem is None else str(journal.problem)
 
 
 def tell_notes(journal: Journal) -> None:

@@ -13,6 +13,7 @@ from adapters.cli.places import (
     json_option,
     open_journal,
     print_json,
+    problem_of,
     seq_of,
     tell_notes,
 )
@@ -102,7 +103,8 @@ def _found(
         else:
             click.echo(record_line(record, before))
     if as_json:
-        print_json({"journal": str(journal.path), "records": shown, "more": more})
+        found = {"journal": str(journal.path), "records": shown, "more": more}
+        print_json({**found, "problem": problem_of(journal)})
     else:
         tell_notes(journal)
         if more:
@@ -165,8 +167,10 @@ def _breach(journal: Journal, first: int, last: int, *, as_json: bool) -> int:
     found = first_breach(journal, first, last)
     if as_json:
         breach = None if found is None else {"seq": found.seq, "invariant": found.invariant}
-        print_json({"journal": str(journal.path), "breach": breach})
-    elif found is None:
+        print_json({"journal": str(journal.path), "breach": breach, "problem": problem_of(journal)})
+        return 0 if found is None else EXIT_NOTHING
+    tell_notes(journal)
+    if found is None:
         click.echo(f"every invariant holds after every record from seq {first} to {last}")
     else:
         click.echo(f"BREACH at seq {found.seq}: {found.invariant}")

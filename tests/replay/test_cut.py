@@ -22,6 +22,7 @@ from engine.events import Fingerprint, RunStarted
 from engine.snapshot import encode_state
 from engine.state import fingerprint
 from replay.cut import Cut, cut
+from replay.machine import Journal
 from replay.read import read_records
 from replay.verify import verify
 from tests.replay.cuts import load_cut
@@ -117,6 +118,16 @@ def test_a_place_behind_which_the_code_left_is_refused() -> None:
     cut(opened(made.fs), made.fs, other, 60, 100, anyway=True)
     assert start_state(made.fs, other) == made.states[60]
     assert "by code that left the recording at seq 40" in read_base(made.fs, other).why
+
+
+def test_the_beginning_of_a_cut_is_where_it_begins() -> None:
+    fs, _ = cut_out(500, 900)
+    again = Path("/again")
+    done = cut(Journal(NEW, fs=fs), fs, again, 0, 600)
+    assert (done.first_seq, done.last_seq) == (501, 600)
+    assert start_state(fs, again) == recorded().states[500]
+    proof, state = verify(read_records(fs, again), start=start_state(fs, again))
+    assert (proof.divergences, state) == (0, recorded().states[600])
 
 
 def test_something_in_the_way_is_refused() -> None:

@@ -212,6 +212,8 @@ def test_unknown_deals_name_the_nearest() -> None:
     journal = Journal(stories.JOURNAL, fs=fs)
     with pytest.raises(ConfigError, match="deal 9: found none; the nearest are 7, 8"):
         explain(journal, 9)
+    with pytest.raises(ConfigError, match="deal 7: expected one on BTC_PERP, found it on BTC_USDT"):
+        explain(journal, 7, "BTC_PERP")
     with pytest.raises(ConfigError, match=r"a deal of the account \(seq 42\) that it did not make"):
         explain(journal, 90)
     with pytest.raises(ConfigError, match="deal 7: "):

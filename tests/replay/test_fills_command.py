@@ -22,8 +22,8 @@ from engine.errors import ConfigError
 from engine.types import Side
 from replay.fill_rows import COLUMNS
 from replay.fill_totals import Wanted
-from tests.engine.builders import MS, NAME, T0, S, fill, snapshot
-from tests.replay.story import JOURNAL, Story, names, quoting_story
+from tests.engine.builders import MS, NAME, PERPETUAL, T0, S, fill, quoted, snapshot
+from tests.replay.story import JOURNAL, Story, names, quoting_story, restarted
 
 FILLED_NS = T0 + 100 * MS
 
@@ -55,8 +55,12 @@ def story() -> Story:
 @pytest.fixture
 def journal(tmp_path: Path) -> Path:
     """The story, as the journal's writer wrote it."""
-    fs, path = SimFs(), tmp_path / "journal"
-    story().write(fs)
+    return on_disk(story(), tmp_path)
+
+
+def on_disk(told: Story, root: Path) -> Path:
+    fs, path = SimFs(), root / "journal"
+    told.write(fs)
     path.mkdir()
     for name in fs.list_dir(JOURNAL):
         (path / name).write_bytes(fs.read(JOURNAL / name))
@@ -281,6 +285,31 @@ def test_a_loss_stands_out_in_colour_and_in_text(width: int, hidden: bool) -> No
         assert "-50.51!" in text
         assert ("\x1b[1;31m-50.51!" in text) is terminal
         assert ("not shown for want of width" in text) is (terminal and hidden)
+
+
+def test_a_market_without_fills_that_only_an_earlier_run_quoted_is_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = quoting_story()
+    restarted(told, "r2", quoted(PERPETUAL))
+    assert "no fills" in run(capsys, on_disk(told, tmp_path), "--market", NAME)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--until", "0"), "found '0': seqs begin with 1"),
+        (("--since", "2026-13-01"), "--since: expected a seq, or a time"),
+    ],
+)
+def test_a_place_that_is_none_is_refused(
+    given: tuple[str, ...], said: str, journal: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said in run(capsys, journal, *given, code=2)
+
+
+def test_a_place_may_be_in_nanoseconds(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "1 fills" in run(capsys, journal, "--until", FILLED_NS)
 
 
 def test_foreign_deals_are_left_out_and_named(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,9 @@ def test_inspect_prints_one_part(run: Any, journal: Path) -> None:
     [
         (("inspect", "--at", "99999"), "expected a seq from 1 to"),
         (("inspect", "--at", "noon"), "expected a seq such as 1204, a time such as"),
+        (("inspect", "--at", "25:10"), "found '25:10'"),
+        (("inspect", "--at", "10:60"), "found '10:60'"),
+        (("inspect", "--at", "2026-11-27T10:10:61Z"), "found '2026-11-27T10:10:61Z'"),
         (("inspect", "--at", "2026-13-01T00:00:00"), "expected a seq such as"),
         (("inspect", "--at", "2020-01-01T00:00:00"), "expected a time from"),
         (("inspect", "--market", "ETH_USDT"), "expected one of BTC_USDT, BTC_PERP"),
@@ -231,6 +235,24 @@ def test_search_checks_every_invariant(run: Any, journal: Path) -> None:
     assert "every invariant holds" in run("search", journal, "--breach", "--until", 400)
     shown = msgspec.json.decode(run("search", journal, "--breach", "--until", 50, "--json"))
     assert shown["breach"] is None
+
+
+@pytest.mark.slow
+def test_damage_is_never_passed_over_in_silence(
+    run: Any, journal: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = Path(shutil.copytree(journal, tmp_path / "damaged"))
+    file = damaged / "00000002.qfj"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    for arguments in (["--breach"], ["--kind", "Filled"]):
+        shown = msgspec.json.decode(run("search", damaged, *arguments, "--json"))
+        assert "expected frame crc" in shown["problem"]
+        assert main(["search", str(damaged), *arguments]) == 0
+        assert "note: damaged behind seq" in capsys.readouterr().err
+    assert main(["journal", "cut", str(damaged), str(tmp_path / "new"), "--from", "0"]) == 0
+    assert "note: damaged behind seq" in capsys.readouterr().err
 
 
 @pytest.mark.slow
