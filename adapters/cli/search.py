@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec.structs import replace
 
 from adapters.cli.places import (
     journal_argument,
@@ -73,18 +73,28 @@ def search(
     last = seq_of(opened, until_place) if until_place else opened.last_seq
     if breach:
         return _breach(opened, first, last, as_json=as_json)
-    ticks = None if price is None else _ticks(opened, market, price, first)
-    wanted = Wanted(order, ticks, market, check_kinds(kinds), text)
-    if wanted == Wanted():
+    wanted = Wanted(order, None, market, check_kinds(kinds), text)
+    if price is None and wanted == Wanted():
         raise ConfigError(
             "search: expected --order, --price, --market, --kind, --text or --breach, found none"
         )
-    return _found(opened, wanted, first, last, limit, as_json=as_json)
+    parts = [(wanted, first, last)]
+    if price is not None:
+        parts = _parts(opened, wanted, price, first, last)
+    return _found(opened, parts, first, last, limit, as_json=as_json)
 
 
 def _found(
-    journal: Journal, wanted: Wanted, first: int, last: int, limit: int, *, as_json: bool
+    journal: Journal,
+    parts: list[tuple[Wanted, int, int]],
+    first: int,
+    last: int,
+    limit: int,
+    *,
+    as_json: bool,
 ) -> int:
+    from itertools import chain
+
     from adapters.cli.step import record_line
     from replay.fields import named
     from replay.search import search as find
@@ -92,7 +102,8 @@ def _found(
     shown: list[dict[str, Any]] = []
     more = False
     count = 0
-    for record, before in _with_markets(journal, find(journal, wanted, first, last), first):
+    records = chain.from_iterable(find(journal, *part) for part in parts)
+    for record, before in _with_markets(journal, records):
         if count == limit:
             more = True
             break
@@ -114,12 +125,8 @@ def _found(
     return 0 if count else EXIT_NOTHING
 
 
-def _with_markets(
-    journal: Journal, records: Iterator[Record], first: int
-) -> Iterator[tuple[Record, State]]:
+def _with_markets(journal: Journal, records: Iterator[Record]) -> Iterator[tuple[Record, State]]:
     # The words of a record need to know the markets, which the runs' first records tell.
-    from msgspec.structs import replace
-
     starts = _starts(journal)
     for record in records:
         known = max((seq for seq in starts if seq <= record.seq), default=min(starts, default=0))
@@ -142,22 +149,40 @@ def _starts(journal: Journal) -> dict[int, State]:
     return starts
 
 
-def _ticks(journal: Journal, market: str, text: str, first: int) -> int:
+def _parts(
+    journal: Journal, wanted: Wanted, text: str, first: int, last: int
+) -> list[tuple[Wanted, int, int]]:
+    # What to look for from where to where: a price is so many ticks in each run's own units.
     from engine.money import parse, to_units
 
-    if not market:
+    if not wanted.market:
         raise ConfigError("--price: expected --market with it, found none")
-    quoted = None
-    for state in _starts(journal).values():
-        found = state.markets.get(market)
-        quoted = quoted if found is None else found.quoted.market
-    if quoted is None:
-        raise ConfigError(f"--market: expected one that the journal quotes, found {market!r}")
-    try:
-        price: Decimal = parse(text)
-        return to_units(price, quoted.price_decimals)
-    except ValueError as error:
-        raise ConfigError(f"--price: {error}") from error
+    parts: list[tuple[Wanted, int, int]] = []
+    starts, problem = _starts(journal), ""
+    is_quoted = False
+    for seq, until in zip(starts, [*list(starts)[1:], last + 1], strict=True):
+        found = starts[seq].markets.get(wanted.market)
+        if found is None:
+            continue
+        is_quoted = True
+        try:
+            ticks = to_units(parse(text), found.quoted.market.price_decimals)
+        except ValueError as error:
+            problem = str(error)
+            continue
+        # What is left from before the state that the fold begins with is of its run, too.
+        at, end = first if seq == journal.start.seq else max(seq, first), min(until - 1, last)
+        if parts and (parts[-1][0].price, parts[-1][2]) == (ticks, at - 1):
+            parts[-1] = (parts[-1][0], parts[-1][1], end)
+        elif at <= end:
+            parts.append((replace(wanted, price=ticks), at, end))
+    if not is_quoted:
+        raise ConfigError(
+            f"--market: expected one that the journal quotes, found {wanted.market!r}"
+        )
+    if problem and not parts:
+        raise ConfigError(f"--price: {problem}")
+    return parts
 
 
 def _breach(journal: Journal, first: int, last: int, *, as_json: bool) -> int:

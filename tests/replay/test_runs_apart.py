@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import pytest
 from msgspec.structs import replace
 
+from adapters.cli.main import main
 from engine import events as e
 from engine import intents as i
+from engine.types import Side
 from replay.read import fold
 from replay.report.fold import Window
 from replay.tracer import trails
 from tests.engine.builders import MARKET, NAME, PERPETUAL, fill, new_order, quoted
 from tests.replay.explained import text, told
 from tests.replay.story import Story, names, quoting_story, restarted
+from tests.replay.test_fills_command import on_disk
 from tests.replay.test_report_figures import reported, traded_story
 from tests.replay.test_trails import bought_story
 
@@ -90,3 +97,25 @@ def test_an_order_of_the_run_that_a_journal_begins_in_is_ours() -> None:
     story.push(e.Filled(fill(2, qty=1, price=990, client_order_id="r1-9-0-0")))
     (trail,) = trails(iter(story.records[at:]), state)
     assert (trail.fill.deal_id, trail.leg) == (2, None)
+
+
+def test_a_price_is_looked_for_in_the_units_of_each_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    story = bought_story()
+    finer(story)
+    story.trade(3, 9900, 1, Side.SELL)
+    # As many ticks as 9.9 were.
+    story.trade(4, 990, 1, Side.SELL)
+    journal = on_disk(story, tmp_path)
+    given = ["search", str(journal), "--market", NAME, "--kind", "PublicTrades", "--json"]
+
+    def found(price: str) -> list[int]:
+        main([*given, "--price", price])
+        return [one["seq"] for one in json.loads(capsys.readouterr().out)["records"]]
+
+    last = story.state.seq
+    assert found("9.9") == [32, last - 1]
+    assert found("0.990") == [last]
+    assert main([*given, "--price", "0.9901"]) == 2
+    assert "has more than 3 decimals" in json.loads(capsys.readouterr().out)["error"]
