@@ -105,6 +105,7 @@ def _waited(records: Records, record: Record) -> str:
     for offset in range(len(payloads) - 1, -1, -1):
         event = decode_record(payloads[offset]).event
         if isinstance(event, Decided | RequestSent | Fingerprint):
-            since = first + offset + 1
+            # Counted from the end: at the beginning records may be gone.
+            since = record.seq - len(payloads) + offset + 1
             return f" (on what came since seq {since})" if since < record.seq - 1 else ""
     return ""

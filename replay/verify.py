@@ -18,6 +18,7 @@ from engine.events import Decided, Fingerprint, Record, RequestSent, RunStarted
 from engine.reduce import HANDLERS
 from engine.state import State, fingerprint
 from engine.step import decide
+from engine.types import Market
 from replay.diff import differences
 from replay.record_words import markets_in, specs_of, state_words
 from replay.uncollected import uncollected
@@ -44,6 +45,8 @@ class Divergence(msgspec.Struct, frozen=True):
     """The last fingerprint before it that came out the same; 0 when there was none."""
     state: tuple[str, ...] = ()
     """The recomputed state of the markets it concerns, in words."""
+    markets: dict[str, Market] = {}
+    """As its run has them, by name."""
 
 
 class StateDifference(msgspec.Struct, frozen=True):
@@ -266,6 +269,7 @@ class Verifier:
                 tuple(found),
                 proof.agreed_seq,
                 lines,
+                self._markets,
             )
 
 

@@ -10,7 +10,6 @@ import click
 from adapters.cli.proving import Proven
 from adapters.ports import Fs
 from replay.cause import Records, chain
-from replay.record_words import specs_of
 from replay.verify import Divergence, Proof
 
 EXIT_PROVED = 0
@@ -179,7 +178,7 @@ def _section(title: str, lines: list[str]) -> None:
 def _chain(fs: Fs, one: Proven) -> list[str]:
     first = one.proof.first
     assert first is not None
-    return chain(Records(fs, one.journal), first.seq, specs_of(one.state))
+    return chain(Records(fs, one.journal), first.seq, first.markets)
 
 
 def _sides(proof: Proof, first: Divergence) -> list[str]:

@@ -9,15 +9,22 @@ import pytest
 from msgspec.structs import replace
 
 from adapters.cli.main import main
+from adapters.ports import SystemFs
+from adapters.simulated_fs import SimFs
 from engine import events as e
 from engine import intents as i
+from engine.money import format_units
 from engine.types import Side
+from replay.cause import Records, chain
+from replay.cut import cut
+from replay.machine import Journal
 from replay.read import fold
 from replay.report.fold import Window
 from replay.tracer import trails
 from tests.engine.builders import MARKET, NAME, PERPETUAL, fill, new_order, quoted
 from tests.replay.explained import text, told
-from tests.replay.story import Story, names, quoting_story, restarted
+from tests.replay.journals import SYNTHETIC, journal, write
+from tests.replay.story import JOURNAL, Story, names, quoting_story, restarted
 from tests.replay.test_fills_command import on_disk
 from tests.replay.test_report_figures import reported, traded_story
 from tests.replay.test_trails import bought_story
@@ -107,8 +114,15 @@ def test_a_price_is_looked_for_in_the_units_of_each_run(
     story.trade(3, 9900, 1, Side.SELL)
     # As many ticks as 9.9 were.
     story.trade(4, 990, 1, Side.SELL)
-    journal = on_disk(story, tmp_path)
-    given = ["search", str(journal), "--market", NAME, "--kind", "PublicTrades", "--json"]
+    given = [
+        "search",
+        str(on_disk(story, tmp_path)),
+        "--market",
+        NAME,
+        "--kind",
+        "PublicTrades",
+        "--json",
+    ]
 
     def found(price: str) -> list[int]:
         main([*given, "--price", price])
@@ -119,3 +133,43 @@ def test_a_price_is_looked_for_in_the_units_of_each_run(
     assert found("0.990") == [last]
     assert main([*given, "--price", "0.9901"]) == 2
     assert "has more than 3 decimals" in json.loads(capsys.readouterr().out)["error"]
+
+
+@pytest.mark.slow
+def test_what_led_to_a_divergence_is_told_in_the_units_of_its_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = list(journal(SYNTHETIC).records)
+    started, last = records[0].event, records[-1]
+    assert isinstance(started, e.RunStarted)
+    at, intent = next(
+        (at, record.event.intents[0])
+        for at, record in enumerate(records)
+        if isinstance(record.event, e.Decided)
+        and record.event.intents
+        and isinstance(record.event.intents[0], i.ModifyOrder)
+    )
+    edited = replace(intent, price=intent.price + 1)
+    records[at] = replace(records[at], event=replace(records[at].event, intents=(edited,)))
+    (one, *rest) = started.quoted
+    one = replace(one, market=replace(one.market, price_decimals=one.market.price_decimals + 1))
+    again = replace(started, quoted=(one, *rest))
+    records.append(e.Record(last.seq + 1, last.recv_ns, 0, again))
+    write(SystemFs(), tmp_path / "journal", records)
+    assert main(["replay", str(tmp_path / "journal"), "--verify", "--json"]) == 1
+    first = json.loads(capsys.readouterr().out)["first"]
+    assert (first["seq"], intent.market) == (at + 1, one.market.name)
+    assert f" at {format_units(edited.price, 2)}" in first["chain"][0]
+
+
+def test_what_was_waited_for_is_told_where_the_beginning_is_gone() -> None:
+    story = bought_story()
+    story.push(e.TimerFired())
+    story.push(e.TimerFired())
+    seq = story.push(e.Decided((), ()))
+    fs = SimFs()
+    story.write(fs)
+    part = JOURNAL.with_name("part")
+    cut(Journal(JOURNAL, fs=fs), fs, part, 20, seq)
+    (whole,), (rest,) = [chain(Records(fs, path), seq, {}) for path in (JOURNAL, part)]
+    assert whole == rest == f"seq {seq} decision: nothing to do (on what came since seq 31)"
