@@ -371,7 +371,7 @@ class Tracer:
             self.foreign.setdefault(fill.market, Sums()).add(fill, counted.spread2)
             return
         self.own.setdefault(fill.market, Sums()).add(fill, counted.spread2)
-        market, leg, level = before.markets[fill.market], None, 0
+        market, leg, level = before.markets[fill.market], None, LEFT_LEVEL
         path: tuple[QueuePoint, ...] = ()
         if tracked is not None:
             self._follow(tracked, after.markets[fill.market])
@@ -386,7 +386,7 @@ class Tracer:
             fill=fill,
             spec=market.quoted.market,
             leg=leg,
-            level=level,
+            level=level if level < LEFT_LEVEL else None,
             filled=moment_of(market, record),
             told_by=told_by,
             is_late=told_by == "history" and _is_late(after, record, fill),

@@ -131,8 +131,8 @@ class FillTrail(msgspec.Struct, frozen=True):
     spec: Market
     leg: Leg | None
     """None if the journal does not hold the order."""
-    level: int
-    """In the ladder when it was filled."""
+    level: int | None
+    """In the ladder when it was filled; None where that is not known."""
     filled: Moment
     """Before the record that counted it was folded."""
     told_by: str

@@ -14,6 +14,7 @@ import msgspec
 from engine import events as e
 from engine.guards import stage_changes, with_stages
 from engine.intents import CancelAll, CancelOrder, ModifyOrder
+from engine.stages import FLATTEN_LEVEL
 from engine.state import MarketState, State
 from engine.top import mid2
 from replay.deals import same_units
@@ -201,7 +202,7 @@ class Watch:
 
     def _may_leave(self, state: State, market: MarketState, record: e.Record) -> None:
         trail = self._trail
-        if trail.is_late:
+        if trail.is_late or trail.level is None or trail.level >= FLATTEN_LEVEL:
             return
         quote = quote_holding(state, market, trail.position_before)
         want = level_of(quote, trail.fill.side, trail.level)

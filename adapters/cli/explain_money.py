@@ -68,11 +68,14 @@ def _how_long(story: Story) -> Iterator[str]:
     trail = story.trail
     kept = sum(looks.count for looks in story.looks if looks.kind is Kind.KEPT)
     every = sum(looks.count for looks in story.looks)
-    rested = "it was filled before anything showed it resting"
-    if trail.age_ns is not None and trail.leg is not None and trail.leg.acknowledged is not None:
-        rested = f"it had rested for {span_of(trail.age_ns)}"
+    leg = trail.leg
     looked = f"; {kept} of {every} decisions in between kept it" if every else ""
-    if trail.leg is not None:
+    if leg is not None:
+        rested = "it was filled before anything showed it resting"
+        if leg.acknowledged is not None and trail.age_ns is not None:
+            rested = f"it had rested for {span_of(trail.age_ns)}"
+        elif leg.sent is None:
+            rested = "since when it rested the journal does not hold"
         yield f"Why then: {rested}{looked}."
     last = story.scenes[-1] if story.scenes else None
     if last is not None and last.verdict.eager and last.want is not None:

@@ -199,11 +199,12 @@ def _queue(story: Story, signs: Signs) -> Iterator[str]:
     spec, points = story.trail.spec, story.queue
     if not points:
         leg = story.trail.leg
-        yield "no estimate: " + (
-            "an RPI order is not in the book"
-            if leg is not None and leg.rpi
-            else "it was never seen to rest within the depth window"
-        )
+        why = "it was never seen to rest within the depth window"
+        if leg is not None and leg.rpi:
+            why = "an RPI order is not in the book"
+        elif leg is None or leg.sent is None:
+            why = "the journal does not hold how it came to rest"
+        yield f"no estimate: {why}"
         return
     ahead = [(at_ns, max(point.ahead, 0)) for at_ns, point in points]
     until_ns = story.trail.filled.at_ns

@@ -121,7 +121,7 @@ def _fill_cells(trail: FillTrail) -> Row:
         "maker" if fill.role is Role.MAKER else "TAKER",
         f"{fill.fee:f} {fill.fee_asset}",
         _flags(trail),
-        str(trail.level) if leg is not None else UNKNOWN,
+        UNKNOWN if trail.level is None else str(trail.level),
         UNKNOWN if parameters is None else str(parameters.index),
         _duration(trail.age_ns),
         UNKNOWN if ahead is None or ahead < 0 else format_units(ahead, spec.qty_decimals),

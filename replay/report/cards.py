@@ -193,13 +193,14 @@ def markout_card(report: Report, figures: Figures, drawn: Charts) -> Markup:
     for market in dict.fromkeys(row["market"] for row in figures["markouts"]):
         grouped = report.fills.grouped
 
-        def of_side(name: str, side: str, level: int, rpi: Any, market: str = market) -> Any:
+        def of_side(name: str, side: str, level: Any, rpi: Any, market: str = market) -> Any:
             return f"{side}s" if name == market else None
 
-        def of_level(name: str, side: str, level: int, rpi: Any, market: str = market) -> Any:
-            return f"level {level}" if name == market else None
+        def of_level(name: str, side: str, level: Any, rpi: Any, market: str = market) -> Any:
+            words = "level not known" if level is None else f"level {level}"
+            return words if name == market else None
 
-        def of_rpi(name: str, side: str, level: int, rpi: Any, market: str = market) -> Any:
+        def of_rpi(name: str, side: str, level: Any, rpi: Any, market: str = market) -> Any:
             return (
                 {True: "RPI", False: "not RPI", None: "not known"}[rpi] if name == market else None
             )

@@ -24,8 +24,8 @@ FILLED_QUOTES = 10_000
 """Quotes whose deals are known to belong together; a quote's come within its own life."""
 LEGS = ("frame_to_decision_ns", "decision_to_sent_ns", "sent_to_acknowledged_ns", "age_ns")
 
-Key = tuple[str, str, int, bool | None]
-"""Market, side, level, RPI (None where the order is not known)."""
+Key = tuple[str, str, int | None, bool | None]
+"""Market, side, level, RPI (both None where that is not known)."""
 
 
 class Curve(msgspec.Struct):
@@ -176,4 +176,4 @@ class Fills:
 
 def _key(key: Key) -> tuple[str, str, int, int]:
     market, side, level, rpi = key
-    return market, side, level, -1 if rpi is None else int(rpi)
+    return market, side, -1 if level is None else level, -1 if rpi is None else int(rpi)

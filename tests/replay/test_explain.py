@@ -180,6 +180,9 @@ def test_an_order_older_than_the_journal_has_what_there_is() -> None:
     assert (story.priced, story.swept) == (None, None)
     lines = text(story)
     assert "Why we were there the journal does not hold" in lines
+    assert "Why then: since when it rested the journal does not hold" in lines
+    assert "no estimate: the journal does not hold how it came to rest" in lines
+    assert "before anything showed it resting" not in lines
     assert "the journal does not hold the decision" in lines
     assert "no parameter to try" in lines
     assert picture(story)

@@ -14,12 +14,14 @@ from adapters.simulated_fs import SimFs
 from engine import events as e
 from engine import intents as i
 from engine.money import format_units
-from engine.types import Side
+from engine.types import Side, Stp
 from replay.cause import Records, chain
 from replay.cut import cut
+from replay.fill_rows import fill_row
 from replay.machine import Journal
 from replay.read import fold
 from replay.report.fold import Window
+from replay.report.page import page
 from replay.tracer import trails
 from tests.engine.builders import MARKET, NAME, PERPETUAL, fill, new_order, quoted
 from tests.replay.explained import text, told
@@ -104,6 +106,25 @@ def test_an_order_of_the_run_that_a_journal_begins_in_is_ours() -> None:
     story.push(e.Filled(fill(2, qty=1, price=990, client_order_id="r1-9-0-0")))
     (trail,) = trails(iter(story.records[at:]), state)
     assert (trail.fill.deal_id, trail.leg) == (2, None)
+    # Neither is its place in the ladder known, which is not the best.
+    assert fill_row(trail)["level"] is None
+    report = reported(story)
+    assert {row["level"] for row in report.figures()["markouts"]} == {0, None}
+    assert b'"level not known"' in page(report, "journal", "1")
+
+
+def test_an_order_that_another_run_left_without_a_level_has_none() -> None:
+    story = quoting_story()
+    bid, _ = names(story)
+    story.ask(i.ModifyOrder(NAME, bid, 985, 10, Stp.CANCEL_NEW))
+    restarted(story, "r2", quoted())
+    at = len(story.records)
+    state = story.state
+    story.settle()
+    story.push(e.Filled(fill(2, qty=1, price=990, client_order_id=bid)))
+    (trail,) = trails(iter(story.records[at:]), state)
+    assert trail.leg is not None
+    assert (trail.leg.number, trail.level) == (-1, None)
 
 
 def test_a_price_is_looked_for_in_the_units_of_each_run(
