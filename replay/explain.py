@@ -48,9 +48,9 @@ class Race(msgspec.Struct, frozen=True):
 
     happened_ns: int
     """When the venue matched, by its own clock turned into ours; when it was told where the venue
-    tells no time."""
-    clock_error_ns: int
-    """How far that may be off; 0 where the venue tells no time."""
+    tells no time, or the clocks were not compared."""
+    clock_error_ns: int | None
+    """How far that may be off; None where it is when it was told."""
     move: Move | None
     """The request that was to take the order away, on its way when the fill came."""
     due: Place | None
@@ -317,8 +317,9 @@ def _race(
     journal: Journal, trail: FillTrail, watch: Watch, scenes: list[Scene], state: State
 ) -> Race:
     fill = trail.fill
-    happened_ns, error_ns = trail.filled.at_ns, 0
-    if fill.venue_us:
+    happened_ns: int = trail.filled.at_ns
+    error_ns: int | None = None
+    if fill.venue_us and state.measured:
         happened_ns = fill.venue_us * 1000 - state.clock_offset_ns
         error_ns = state.offset_high_ns - state.offset_low_ns
     move = next(iter(watch.moves.values()), None)

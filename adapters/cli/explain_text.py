@@ -184,7 +184,7 @@ def _chain(story: Story) -> Iterator[str]:
         ("request to acknowledgement", trail.sent_to_acknowledged_ns),
         ("acknowledgement to fill" if _shown(story) else "request to fill", trail.age_ns),
     ]
-    if trail.fill.venue_us:
+    if story.race.clock_error_ns is not None:
         legs.append(("match to its news", trail.filled.at_ns - story.race.happened_ns))
     known = [[name, span_of(ns)] for name, ns in legs if ns is not None]
     yield from table(known or [["the journal does not hold the way to the venue"]])
@@ -334,7 +334,7 @@ def _parameters(priced: Priced | None, spec: Market) -> Iterator[str]:
 def race(race: Race, story: Story) -> Iterator[str]:
     """Say how fast a move away would have had to be."""
     spec, filled_ns = story.trail.spec, story.trail.filled.at_ns
-    error = f" (clocks agree within {span_of(race.clock_error_ns)})" if race.clock_error_ns else ""
+    error = _clock_error(race)
     move, late_ns = race.move, race.late_ns
     if move is not None and late_ns is not None:
         what = f"modify to {price_of(spec, move.price)}" if move.price else "cancel"
@@ -371,13 +371,18 @@ def race(race: Race, story: Story) -> Iterator[str]:
         )
 
 
+def _clock_error(race: Race) -> str:
+    if race.clock_error_ns is None:
+        return " (by when it was told: the clocks were not compared)"
+    return f" (clocks agree within {span_of(race.clock_error_ns)})"
+
+
 def _due(race: Race, at_ns: int) -> str:
     # By the venue's own clock where the record has its time: that needs no comparison of clocks.
     if race.due_after_us is not None:
         after_ns, verb, error = race.due_after_us * 1000, "was sent", ""
     else:
-        after_ns, verb = at_ns - race.happened_ns, "came"
-        error = f" (clocks agree within {span_of(race.clock_error_ns)})"
+        after_ns, verb, error = at_ns - race.happened_ns, "came", _clock_error(race)
     if after_ns > 0:
         when = f"{verb} {span_of(after_ns)} after the venue had matched{error}"
         return f"{when}: too late at any speed of ours"

@@ -154,6 +154,20 @@ def test_an_order_of_an_earlier_run_keeps_its_story() -> None:
     assert "deal 2" in text(second)
 
 
+def test_clocks_that_were_not_compared_tell_no_time_of_the_match() -> None:
+    """As right after a restart, when an old order fills before the venue's time was asked for."""
+    one = test_trails.bought_story()
+    bid, _ = stories.names(one)
+    stories.restarted(one, "r2", *[market.quoted for market in one.state.markets.values()])
+    at_us = one.now_ns // 1000 - 400_000
+    deal = replace(fill(2, qty=6, price=990, client_order_id=bid), venue_us=at_us)
+    seq = one.push(e.Filled(deal))
+    story = told(one, 2)
+    assert (story.race.happened_ns, story.race.clock_error_ns) == (one.now_ns, None)
+    assert seq == story.trail.seq
+    assert "match to its news" not in text(story)
+
+
 def test_a_clock_that_was_set_back_ends_what_is_shown() -> None:
     """Between two runs: a mid of the second one would stand before the fill, and is not shown."""
     one = test_trails.bought_story()
