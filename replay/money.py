@@ -14,7 +14,7 @@ import msgspec
 
 from engine.events import Filled, FillsListed, Record, RunStarted, TimerFired
 from engine.inventory import Inventory, pnl
-from engine.money import ZERO, add, multiply, subtract
+from engine.money import ZERO, add, from_units, subtract
 from engine.state import MarketState, State
 from engine.top import mark2_of
 from engine.types import Market
@@ -81,10 +81,10 @@ def parts_of(inventory: Inventory, market: Market, mark2: int) -> Parts:
     return parts
 
 
-def mark_of(market: MarketState) -> Decimal:
-    """Return the mark, quote asset."""
-    spec = market.quoted.market
-    return multiply(Decimal(mark2_of(market)), Decimal(5).scaleb(-spec.price_decimals - 1))
+def mark_of(market: MarketState) -> Decimal | None:
+    """Return the mark, quote asset; None before the first."""
+    mark2 = mark2_of(market)
+    return from_units(5 * mark2, market.quoted.market.price_decimals + 1) if mark2 else None
 
 
 class Purse:
@@ -134,6 +134,11 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
     at_ns: int
     market: MarketState
     parts: Parts
+
+    @property
+    def position(self) -> int | None:
+        """Inventory against its target, lots; None before the venue has told what is held."""
+        return None if self.market.inventory.baseline is None else self.market.position
 
 
 class Sampler:

@@ -169,7 +169,7 @@ def _nobody(row: Row) -> None:
 
 def pnl_row(sample: Sample) -> Row:
     """Return a row of `tables.PNL`."""
-    market, parts = sample.market, sample.parts
+    market, parts, position = sample.market, sample.parts, sample.position
     spec = market.quoted.market
     return (
         sample.seq,
@@ -177,10 +177,10 @@ def pnl_row(sample: Sample) -> Row:
         spec.name,
         spec.quote_asset,
         plain(mark_of(market)),
-        format_units(market.position, spec.qty_decimals),
+        None if position is None else format_units(position, spec.qty_decimals),
         plain(parts.total),
         *[plain(getattr(parts, name)) for name in PARTS],
         market.inventory.fills,
-        mark2_of(market),
-        market.position,
+        mark2_of(market) or None,
+        position,
     )

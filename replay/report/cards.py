@@ -107,7 +107,7 @@ def inventory_card(report: Report, figures: Figures, drawn: Charts) -> Markup:
             continue
         base = found["base_asset"]
         rows.append(
-            [name, f"{found['position']} {base}", f"{found['mark']} {found['quote_asset']}"]
+            [name, _amount(found["position"], base), _amount(found["mark"], found["quote_asset"])]
         )
         chart = charts.lines(series.get(name, []), {POSITION: "held"}, base, step=True)
         pieces += [heading(f"{name}, {base}"), drawn.place(f"Inventory of {name}", chart)]
@@ -118,6 +118,10 @@ def inventory_card(report: Report, figures: Figures, drawn: Charts) -> Markup:
         *pieces,
         note="Against the target on spot, the signed position on a perpetual.",
     )
+
+
+def _amount(value: str | None, asset: str) -> Cell:
+    return None if value is None else f"{value} {asset}"
 
 
 def quoting_card(report: Report, figures: Figures, drawn: Charts) -> Markup:

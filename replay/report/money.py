@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from engine.events import Record
-from engine.money import ZERO, from_units, subtract
+from engine.money import ZERO, format_units, from_units, subtract
 from engine.state import State
 from replay.fill_rows import plain
 from replay.money import PARTS, Parts, Sample, Sampler, mark_of
@@ -58,9 +58,11 @@ class Money:
         name, parts, total = spec.name, sample.parts, sample.parts.total
         self._assets[name] = spec.quote_asset
         self._last[name] = sample
-        position = from_units(sample.market.position, spec.qty_decimals)
+        if sample.position is None and name not in self._series:
+            return
+        position = from_units(sample.position or 0, spec.qty_decimals)
         each = [getattr(parts, part) for part in PARTS]
-        self._add(name, sample.at_ns, (total, *each, position, mark_of(sample.market)))
+        self._add(name, sample.at_ns, (total, *each, position, mark_of(sample.market) or ZERO))
         markets = [key for key, asset in self._assets.items() if asset == spec.quote_asset]
         if len(markets) > 1:
             whole = self._whole(markets)
@@ -108,12 +110,12 @@ class Money:
         sample = self._last.get(name)
         if sample is not None:
             spec, inventory = sample.market.quoted.market, sample.market.inventory
-            position = from_units(sample.market.position, spec.qty_decimals)
+            position = sample.position
             funding = inventory.funding
             found |= {
                 "base_asset": spec.base_asset,
                 "product": spec.product.value,
-                "position": plain(position),
+                "position": None if position is None else format_units(position, spec.qty_decimals),
                 "mark": plain(mark_of(sample.market)),
                 "unknown_funding_s": funding.settled_s if funding.unknown else None,
                 "unknown_fees": {asset: plain(fee) for asset, fee in inventory.other_fees},

@@ -1,4 +1,5 @@
-"""Runs that differ in markets and units, or are there in part: figures are still what they say."""
+"""Runs that differ in markets and units, or are there in part: figures are still what they say,
+and what is not known is not zero."""
 
 from __future__ import annotations
 
@@ -17,9 +18,14 @@ from engine.money import format_units
 from engine.types import Side, Stp
 from replay.cause import Records, chain
 from replay.cut import cut
+from replay.export.fold import pnl_row
+from replay.export.tables import PNL
 from replay.fill_rows import fill_row
 from replay.machine import Journal
+from replay.money import Sampler
 from replay.read import fold
+from replay.report.cards import inventory_card
+from replay.report.charts import Charts
 from replay.report.fold import Window
 from replay.report.page import page
 from replay.tracer import trails
@@ -194,3 +200,17 @@ def test_what_was_waited_for_is_told_where_the_beginning_is_gone() -> None:
     cut(Journal(JOURNAL, fs=fs), fs, part, 20, seq)
     (whole,), (rest,) = [chain(Records(fs, path), seq, {}) for path in (JOURNAL, part)]
     assert whole == rest == f"seq {seq} decision: nothing to do (on what came since seq 31)"
+
+
+def test_what_is_held_is_not_known_before_the_venue_has_told() -> None:
+    story = Story(quoted(PERPETUAL))
+    story.wait(1)
+    story.wait(1)
+    report = reported(story)
+    assert report.figures()["pnl"]["markets"]["BTC_PERP"]["position"] is None
+    assert inventory_card(report, report.figures(), Charts()).count("<td class=n>–</td>") == 2
+    assert not report.money.charts()
+    (sample, *_) = Sampler(story.state).look(story.records[-1], story.state)
+    row = dict(zip(PNL.names, pnl_row(sample), strict=True))
+    assert (row["position"], row["position_lots"], row["total"]) == (None, None, "0")
+    assert (row["mark"], row["mark_half_ticks"]) == (None, None)
