@@ -13,15 +13,15 @@ from adapters.ports import Fs
 from adapters.runtime.journal_format import (
     HEADER_SIZE,
     NO_HASH,
-    PACKED_SUFFIX,
     Header,
     Kind,
     Walk,
     decode_header,
 )
 from adapters.runtime.journal_packed import unpack_head
-from adapters.runtime.journal_read import damage_error, is_packed, segment_paths
+from adapters.runtime.journal_read import damage_error, is_packed, packed_path, segment_paths
 from engine.codec import decode_record
+from engine.errors import JournalError
 from engine.events import RunStarted
 
 Pairs = tuple[tuple[str, str], ...]
@@ -72,7 +72,7 @@ def read_manifests(fs: Fs, journal: Path) -> Iterator[RunManifest]:
     """Yield the manifest of each run in a journal, oldest first, from the heads of its segments.
 
     Raises:
-        JournalError: a header is damaged, or there is no journal.
+        JournalError: a header is damaged or cannot be read.
     """
     paths = segment_paths(fs, journal)
     for number, path in paths.items():
@@ -88,10 +88,13 @@ def read_manifests(fs: Fs, journal: Path) -> Iterator[RunManifest]:
 
 def _head(fs: Fs, path: Path) -> bytes:
     try:
-        data = fs.read(path, 0, HEAD_BYTES)
-    except FileNotFoundError:
-        path = path.with_name(path.name + PACKED_SUFFIX)  # compressed this very moment
-        data = fs.read(path, 0, HEAD_BYTES)
+        try:
+            data = fs.read(path, 0, HEAD_BYTES)
+        except FileNotFoundError:
+            path = packed_path(path)  # compressed this very moment
+            data = fs.read(path, 0, HEAD_BYTES)
+    except OSError as error:
+        raise JournalError(f"{path}: cannot read: {error}") from error
     return unpack_head(data, HEAD_BYTES) if is_packed(path) else data
 
 

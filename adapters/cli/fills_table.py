@@ -58,15 +58,16 @@ FILL_COLUMNS = (
     Column("edge", 1),
     *(Column(name, 10 if name == "0.1s" else 1) for name in HORIZON_NAMES),
 )
+_KEPT_TOTALS = {"5s": 0, "60s": 1, "1s": 2, "30s": 3, "0.1s": 7}
 TOTAL_COLUMNS = (
     Column("market", 0, is_left=True),
     Column("side", 0, is_left=True),
     Column("fills", 0),
-    Column("qty", 1),
-    Column("notional", 2),
-    Column("fees", 1),
+    Column("qty", 4),
+    Column("notional", 6),
+    Column("fees", 5),
     Column("edge", 0),
-    *(Column(name, 3 if name == "0.1s" else 0) for name in HORIZON_NAMES),
+    *(Column(name, _KEPT_TOTALS[name]) for name in HORIZON_NAMES),
 )
 
 Row = list[str]

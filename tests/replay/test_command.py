@@ -180,6 +180,16 @@ def test_a_damaged_journal_is_not_one_that_diverged(
         assert "expected frame crc" in answer(capsys)["error"]
 
 
+@pytest.mark.parametrize("more", [("--verify",), ("--follow",), ("--what-if",)])
+def test_a_segment_that_cannot_be_read_is_named(
+    good: Path, tmp_path: Path, more: tuple[str, ...], capsys: Shown
+) -> None:
+    path = Path(shutil.copytree(good, tmp_path / "journal"))
+    (path / "00000002.qfj").mkdir()
+    assert main(["replay", str(path), "--json", *more]) == 2
+    assert f"{path}/00000002.qfj: cannot read: " in answer(capsys)["error"]
+
+
 @pytest.mark.parametrize(
     ("given", "why"),
     [

@@ -287,6 +287,21 @@ def test_a_loss_stands_out_in_colour_and_in_text(width: int, hidden: bool) -> No
         assert ("not shown for want of width" in text) is (terminal and hidden)
 
 
+def test_no_figure_is_cut_in_the_width_of_a_terminal() -> None:
+    told = story()
+    for _ in range(6):
+        told.wait(10)
+        told.snapshot(985, 995)
+    fs = SimFs()
+    told.write(fs)
+    found = find(fs, JOURNAL, Wanted(), LIMIT, None, progress=False)
+    for width in (60, 80, 100):
+        text = io.StringIO()
+        console = Console(file=text, width=width, force_terminal=True, color_system=None)
+        print_fills(found.fills, found.totals, JOURNAL, [], console)
+        assert "\N{HORIZONTAL ELLIPSIS}" not in text.getvalue(), width
+
+
 def test_a_market_without_fills_that_only_an_earlier_run_quoted_is_known(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
