@@ -19,7 +19,7 @@ from engine.intents import ModifyOrder, PlaceOrders
 from engine.orders import OPEN
 from engine.reduce import HANDLERS
 from engine.state import MarketState, State
-from engine.types import OrderStatus, Role, VenueFill, VenueOrder
+from engine.types import OrderStatus, Role, VenueOrder
 from engine.working import LEFT_LEVEL
 from replay.aftermath import Aftermath
 from replay.deals import Counted, counted_deals, same_units
@@ -382,6 +382,7 @@ class Tracer:
                 level = order.level
             if fill.role is Role.MAKER and leg.acknowledged is not None and not leg.rpi:
                 stay.queue.met(record.seq)
+        age_ns = record.recv_ns + after.clock_offset_ns - fill.venue_us * 1000
         trail = FillTrail(
             fill=fill,
             spec=market.quoted.market,
@@ -389,7 +390,7 @@ class Tracer:
             level=level if level < LEFT_LEVEL else None,
             filled=moment_of(market, record),
             told_by=told_by,
-            is_late=told_by == "history" and _is_late(after, record, fill),
+            is_late=told_by == "history" and age_ns > LATE_NS,
             spread2=counted.spread2,
             position_before=counted.position_before,
             position_after=counted.position_after,
@@ -397,8 +398,3 @@ class Tracer:
             markouts=(),
         )
         self._aftermath.add(trail)
-
-
-def _is_late(state: State, record: e.Record, fill: VenueFill) -> bool:
-    age_ns = record.recv_ns + state.clock_offset_ns - fill.venue_us * 1000
-    return age_ns > LATE_NS
