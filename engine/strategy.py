@@ -7,7 +7,7 @@ so the same view gives the same quote, live, in a replay and in a test:
     quote = strategy.quote(view)
 
 It may say why, as a value: `strategy.reason(view)` is worked out again whenever somebody asks, and
-never while quoting.
+never while quoting; `strategy.follow(view, reasoning)` is the quote that this comes to.
 """
 
 from __future__ import annotations
@@ -66,13 +66,18 @@ class View(msgspec.Struct, frozen=True, gc=False):
         return self.market.taker_fee_rate if self.fees is None else self.fees.taker_fee_rate
 
 
+UNITS = ("ticks", "lots", "orders", "bps", "per bps", "s", "per s", "ratio")
+"""What figures are measured in: prices in `ticks`, sizes in `lots` or in `orders` of a strategy's
+own size; `bps` of price, or what decays `per bps`; seconds, or what comes `per s`."""
+
+
 class Figure(msgspec.Struct, frozen=True, gc=False):
     """One figure that a strategy came to on its way to a quote."""
 
     name: str
     value: float
     unit: str
-    """`ticks`, `lots`, `bps` or `ratio`."""
+    """One of `UNITS`."""
     words: str
     """What it is, in a few words."""
 
@@ -126,10 +131,17 @@ class Strategy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def reason(self, view: View) -> Reasoning:
         """Return how `quote` comes to its prices in a view. Pure; optional.
 
-        Nothing is stored of it: whoever explains a run works it out again. What it says must be
-        what `quote` does, so a strategy that implements it should assert that its quote follows.
+        Nothing is stored of it: whoever explains a run works it out again. So it must say what
+        `quote` does, which `follow` lets others see.
         """
         return Reasoning()
+
+    def follow(self, view: View, reasoning: Reasoning) -> TwoSidedQuote:
+        """Return the quote that the figures of a reasoning come to, in the same view. Pure.
+
+        It belongs to `reason`: the law `reasons` and `quotefold explain` hold it against `quote`.
+        """
+        return self.quote(view)
 
 
 _registry: dict[str, type[Strategy]] = {}

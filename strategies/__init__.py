@@ -1,6 +1,7 @@
 """Strategies: one pure strategy a file, registered here under the name configurations use.
 
-`ladder` and `volatility` are what they share.
+`ladder`, `reasons` and `volatility` are what they share; `arrivals`, `beside` and `turned` what one
+of them remembers, or sees of another market.
 """
 
 from engine.strategy import register

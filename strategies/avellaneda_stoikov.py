@@ -12,15 +12,16 @@ square root of a second.
 
 from __future__ import annotations
 
-from math import log, log1p
+from math import log, log1p, sqrt
 from typing import Annotated
 
 from msgspec import Meta
 
 from engine.events import BestBidOffer
-from engine.strategy import MarketEvent, Strategy, View
+from engine.strategy import Figure, MarketEvent, Reasoning, Strategy, View
 from engine.types import TwoSidedQuote
 from strategies.ladder import BPS, Ladder, NotNegative, price_moved, rungs_of, two_sided
+from strategies.reasons import distances, ladder_of, mid_of_others, told
 from strategies.volatility import NS_PER_S, HalfLife, Volatility, sampled
 
 NEARLY_0 = 1e-12
@@ -41,8 +42,8 @@ def finite_distances(q: float, risk: float, gamma: float, k: float) -> tuple[flo
     Returns:
         Distances of bid and ask in the unit of price; a negative one is beyond the mid.
     """
-    half_spread = risk / 2 + log1p(gamma / k) / gamma
-    return half_spread + q * risk, half_spread - q * risk
+    half_spread, shift = risk / 2 + log1p(gamma / k) / gamma, q * risk
+    return half_spread + shift, half_spread - shift
 
 
 def stationary_distances(q: float, q_max: float, gamma: float, k: float) -> tuple[float, float]:
@@ -100,16 +101,48 @@ class AvellanedaStoikov(Strategy, frozen=True, forbid_unknown_fields=True):
         """Return the ladder; a side without room for one minimal order is left out."""
         mid = (view.bid_price + view.ask_price) / 2
         rungs, basis_point = rungs_of(self.ladder, view.market.qty_decimals), mid / BPS
-        below, above = self._distances(view, rungs[0][1] or 1)
+        q, term = self._terms(view, rungs[0][1] or 1)
+        if self.horizon_s:
+            below, above = finite_distances(q, term, self.gamma, self.k)
+        else:
+            below, above = stationary_distances(q, term, self.gamma, self.k)
         bid, ask = mid - below * basis_point, mid + above * basis_point
         return two_sided(view, rungs, bid, ask, basis_point)
 
-    def _distances(self, view: View, order_qty: int) -> tuple[float, float]:
-        q = view.inventory / order_qty
-        if not self.horizon_s:
-            q_max = view.inventory_max / order_qty
-            return stationary_distances(max(-q_max, min(q_max, q)), q_max, self.gamma, self.k)
-        horizon_ns = int(self.horizon_s * NS_PER_S) or 1
-        remaining_s = (horizon_ns - view.now_ns % horizon_ns) / NS_PER_S
-        variance = self.sigma_bps * self.sigma_bps or view.memory.variance
-        return finite_distances(q, self.gamma * variance * remaining_s, self.gamma, self.k)
+    def reason(self, view: View) -> Reasoning:
+        """Return the terms of the equations, and the distances that they give."""
+        mid = (view.bid_price + view.ask_price) / 2
+        rungs = rungs_of(self.ladder, view.market.qty_decimals)
+        q, term = self._terms(view, rungs[0][1] or 1)
+        figures: tuple[Figure, ...] = (
+            mid_of_others(mid),
+            Figure("inventory_in_orders", q, "orders", "q, in sizes of the first level"),
+            Figure("intensity_k", self.k, "per bps", "decay of the arrivals with the distance"),
+        )
+        if self.horizon_s:
+            sigma = self.sigma_bps or sqrt(view.memory.variance)
+            figures += (
+                Figure("volatility", sigma, "bps", "sigma, of a second's return"),
+                Figure("inventory_risk", term, "bps", "gamma sigma^2 (T - t), for each order held"),
+            )
+            below, above = finite_distances(q, term, self.gamma, self.k)
+        else:
+            figures += (Figure("inventory_bound", term, "orders", "the limit, which q stays in"),)
+            below, above = stationary_distances(q, term, self.gamma, self.k)
+        return told(view, rungs, (*figures, *distances(mid, below, above)))
+
+    def follow(self, view: View, reasoning: Reasoning) -> TwoSidedQuote:
+        return ladder_of(view, rungs_of(self.ladder, view.market.qty_decimals), reasoning)
+
+    def _terms(self, view: View, order_qty: int) -> tuple[float, float]:
+        # q, and what weighs it: gamma sigma^2 (T - t) in a session, else the bound of q.
+        horizon_s = self.horizon_s
+        if horizon_s:
+            horizon_ns, sigma = int(horizon_s * NS_PER_S) or 1, self.sigma_bps
+            remaining_s = (horizon_ns - view.now_ns % horizon_ns) / NS_PER_S
+            risk = self.gamma * (sigma * sigma or view.memory.variance) * remaining_s
+            return view.inventory / order_qty, risk
+        q, q_max = view.inventory / order_qty, view.inventory_max / order_qty
+        if abs(q) > q_max:
+            q = q_max if q > 0.0 else -q_max
+        return q, q_max

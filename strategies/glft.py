@@ -6,8 +6,7 @@ closed-form approximation of the quotes long before the end (section 4).
 
 Orders at a distance d from the mid are met at the rate A exp(-k d). A market order reaches as far
 as its worst trade; those reaches are exponential with mean 1/k, so the most likely k is their count
-by their sum, and A their count by the time watched. Memory holds these as decaying sums: no more,
-and nothing that rounds otherwise on another machine. Units as in `avellaneda_stoikov`.
+by their sum, and A their count by the time watched (`arrivals`). Units as in `avellaneda_stoikov`.
 """
 
 from __future__ import annotations
@@ -15,20 +14,15 @@ from __future__ import annotations
 from math import exp, log1p, sqrt
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from engine.events import BestBidOffer, PublicTrades
-from engine.strategy import MarketEvent, Strategy, View
-from engine.types import BUY, SELL, TwoSidedQuote
+from engine.strategy import Figure, MarketEvent, Reasoning, Strategy, View
+from engine.types import TwoSidedQuote
+from strategies.arrivals import Flow, reached, watched
 from strategies.ladder import BPS, Ladder, NotNegative, price_moved, rungs_of, two_sided
-from strategies.volatility import NS_PER_S, HalfLife, Volatility, sampled
-
-REACH_MAX_BPS = 100.0
-"""A trade beyond this is counted as this far: one wild print is not how the market trades."""
-WATCHED_MAX_S = 10.0
-"""So long may best prices rest: what is silent for longer was not watched (contract 11.5)."""
-LN2 = 0.6931471805599453
-"""Half-life by time constant."""
+from strategies.reasons import distances, ladder_of, mid_of_others, told
+from strategies.volatility import NS_PER_S, HalfLife, sampled
 
 Positive = Annotated[float, Meta(ge=1e-6, le=1e4)]
 
@@ -48,22 +42,10 @@ def asymptotic_distances(
     Returns:
         Distances of bid and ask in the unit of price; a negative one is beyond the mid.
     """
-    margin = log1p(gamma / k) / gamma
-    power = exp((1 + k / gamma) * log1p(gamma / k))
+    ratio = log1p(gamma / k)
+    margin, power = ratio / gamma, exp((1 + k / gamma) * ratio)
     risk = sqrt(sigma * sigma * gamma / (2 * k * rate) * power)
     return margin + (2 * q + 1) / 2 * risk, margin - (2 * q - 1) / 2 * risk
-
-
-class Flow(Struct, frozen=True, array_like=True, gc=False):
-    """Memory: how far the market moves, and how far market orders reach."""
-
-    volatility: Volatility = Volatility()
-    arrivals: float = 0.0
-    """Market orders on both sides, the older the less."""
-    reach_bps: float = 0.0
-    """Sum of what each reached beyond the last sampled mid, basis points, likewise."""
-    watched_s: float = 0.0
-    """Seconds in which they came, likewise."""
 
 
 class Glft(Strategy, frozen=True, forbid_unknown_fields=True):
@@ -94,17 +76,12 @@ class Glft(Strategy, frozen=True, forbid_unknown_fields=True):
     def fold(self, memory: Flow, event: MarketEvent, now_ns: int) -> Flow:
         """Sample the mid once a second; measure each market order against the last sample."""
         if type(event) is PublicTrades:
-            return _reached(memory, event)
+            return reached(memory, event)
         before = memory.volatility
         if now_ns - before.sampled_ns < NS_PER_S or type(event) is not BestBidOffer:
             return memory
         after = sampled(before, event, now_ns, self.volatility_half_life_s)
-        if not before.mid2 or after is before:
-            return Flow(after, memory.arrivals, memory.reach_bps, memory.watched_s)
-        elapsed_s = min(WATCHED_MAX_S, (now_ns - before.sampled_ns) / NS_PER_S)
-        kept = self.flow_half_life_s / (self.flow_half_life_s + LN2 * elapsed_s)
-        watched_s = memory.watched_s * kept + elapsed_s
-        return Flow(after, memory.arrivals * kept, memory.reach_bps * kept, watched_s)
+        return watched(memory, after, now_ns, self.flow_half_life_s)
 
     def is_stirred(self, before: BestBidOffer, after: BestBidOffer) -> bool:
         """Sizes do not matter."""
@@ -113,35 +90,42 @@ class Glft(Strategy, frozen=True, forbid_unknown_fields=True):
     def fitted(self, memory: Flow) -> tuple[float, float]:
         """Return A per second and k per basis point; what is stated stands for `prior_s`."""
         prior = self.arrivals_per_s * self.prior_s
-        rate = (memory.arrivals / 2 + prior) / (memory.watched_s + self.prior_s)
-        return rate, (memory.arrivals / 2 + prior) / (memory.reach_bps / 2 + prior / self.k)
+        met = memory.arrivals / 2 + prior
+        rate = met / (memory.watched_s + self.prior_s)
+        return rate, met / (memory.reach_bps / 2 + prior / self.k)
 
     def quote(self, view: View) -> TwoSidedQuote:
         """Return the ladder; a side without room for one minimal order is left out."""
         mid = (view.bid_price + view.ask_price) / 2
         rungs, basis_point = rungs_of(self.ladder, view.market.qty_decimals), mid / BPS
-        sigma = self.sigma_bps or sqrt(view.memory.volatility.variance)
-        rate, k = self.fitted(view.memory)
-        q = view.inventory / (rungs[0][1] or 1)
+        q, sigma, rate, k = self._terms(view, rungs[0][1] or 1)
         below, above = asymptotic_distances(q, self.gamma, sigma, rate, k)
         bid, ask = mid - below * basis_point, mid + above * basis_point
         return two_sided(view, rungs, bid, ask, basis_point)
 
+    def reason(self, view: View) -> Reasoning:
+        """Return what was fitted of the flow, and the distances that it gives."""
+        mid = (view.bid_price + view.ask_price) / 2
+        rungs = rungs_of(self.ladder, view.market.qty_decimals)
+        q, sigma, rate, k = self._terms(view, rungs[0][1] or 1)
+        below, above = asymptotic_distances(q, self.gamma, sigma, rate, k)
+        seen, stated = view.memory.arrivals, 2 * self.arrivals_per_s * self.prior_s
+        figures = (
+            mid_of_others(mid),
+            Figure("inventory_in_orders", q, "orders", "q, in sizes of the first level"),
+            Figure("volatility", sigma, "bps", "sigma, of a second's return"),
+            Figure("fitted_share", seen / (seen + stated), "ratio", "of A and k, by trades"),
+            Figure("arrivals_A", rate, "per s", "market orders a side"),
+            Figure("intensity_k", k, "per bps", "their decay with the distance"),
+        )
+        return told(view, rungs, (*figures, *distances(mid, below, above)))
 
-def _reached(memory: Flow, event: PublicTrades) -> Flow:
-    # Trades of one side in one frame are one market order, which reached as far as the worst.
-    if not memory.volatility.mid2:
-        return memory
-    mid2, arrivals, reach_bps = memory.volatility.mid2, memory.arrivals, memory.reach_bps
-    for side in (BUY, SELL):
-        beyond2 = [
-            side.sign * (2 * trade.price - mid2)
-            for trade in event.trades
-            if trade.side is side and not trade.rpi
-        ]
-        if beyond2 and max(beyond2) >= 0:
-            arrivals += 1.0
-            reach_bps += min(REACH_MAX_BPS, max(beyond2) / mid2 * BPS)
-    if arrivals == memory.arrivals:
-        return memory
-    return Flow(memory.volatility, arrivals, reach_bps, memory.watched_s)
+    def follow(self, view: View, reasoning: Reasoning) -> TwoSidedQuote:
+        return ladder_of(view, rungs_of(self.ladder, view.market.qty_decimals), reasoning)
+
+    def _terms(self, view: View, order_qty: int) -> tuple[float, float, float, float]:
+        # q, sigma, A and k.
+        memory = view.memory
+        rate, k = self.fitted(memory)
+        sigma = self.sigma_bps or sqrt(memory.volatility.variance)
+        return view.inventory / order_qty, sigma, rate, k

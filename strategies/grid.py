@@ -15,27 +15,14 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from engine.events import BestBidOffer, Filled
 from engine.money import to_units
-from engine.strategy import MarketEvent, Strategy, View
-from engine.types import BUY, Level, Role, Stp, TwoSidedQuote, VenueFill
+from engine.strategy import Figure, MarketEvent, Reasoning, Strategy, View
+from engine.types import Level, Stp, TwoSidedQuote
 from strategies.ladder import BPS
-
-Orders = list[tuple[int, int]]
-"""Price and lots, best first."""
-
-
-class Turned(Struct, frozen=True, array_like=True, gc=False):
-    """Memory: where the grid lies, and what its fills have turned over."""
-
-    centre: int = 0
-    """Price of the middle level, ticks; 0 before the market was seen."""
-    interval: int = 0
-    """Between two levels, ticks."""
-    bought: tuple[int, ...] = ()
-    """Lots bought at a level less those sold one level up, from the lowest level on."""
+from strategies.turned import Orders, Turned, turned, wanted
 
 
 class Grid(Strategy, frozen=True, forbid_unknown_fields=True):
@@ -59,7 +46,7 @@ class Grid(Strategy, frozen=True, forbid_unknown_fields=True):
     def fold(self, memory: Turned, event: MarketEvent, now_ns: int) -> Turned:
         """Lay the grid where the market is first seen; turn over what fills."""
         if type(event) is Filled:
-            return self._turned(memory, event.fill) if memory.centre else memory
+            return turned(memory, event.fill) if memory.centre else memory
         if memory.centre or type(event) is not BestBidOffer:
             return memory
         if not event.bid_price or not event.ask_price:
@@ -69,36 +56,46 @@ class Grid(Strategy, frozen=True, forbid_unknown_fields=True):
         centre = (mid2 + interval) // (2 * interval) * interval
         return Turned(centre, interval, (0,) * (2 * self.levels))
 
-    def _turned(self, memory: Turned, fill: VenueFill) -> Turned:
-        # What takes is no order of the grid: somebody flattens, by hand or by a limit.
-        if fill.role is not Role.MAKER:
-            return memory
-        steps2 = 2 * (fill.price - memory.centre) + memory.interval
-        slot = self.levels + steps2 // (2 * memory.interval) - (fill.side is not BUY)
-        if not 0 <= slot < len(memory.bought):
-            return memory
-        bought = list(memory.bought)
-        bought[slot] += fill.side.sign * fill.qty
-        return Turned(memory.centre, memory.interval, tuple(bought))
-
     def is_stirred(self, before: BestBidOffer, after: BestBidOffer) -> bool:
         """The grid does not follow the market; the timer is soon enough for what must wait."""
         return False
 
     def quote(self, view: View) -> TwoSidedQuote:
         """Return the orders of the grid that may rest now."""
-        order_qty = _lots(self.qty, view.market.qty_decimals)
-        memory: Turned = view.memory
-        buys: Orders = []
-        sells: Orders = []
-        price = memory.centre - self.levels * memory.interval
-        for slot, bought in enumerate(memory.bought):
-            to_sell = bought + (order_qty if slot >= self.levels else 0)
-            to_sell = max(0, min(order_qty, to_sell))
-            buys.append((price, order_qty - to_sell))
-            price += memory.interval
-            sells.append((price, to_sell))
-        buys.reverse()
+        return self._laid(view, view.memory)
+
+    def reason(self, view: View) -> Reasoning:
+        """Return where the grid lies, and what was turned over."""
+        memory, quote = view.memory, self.quote(view)
+        figures = [
+            Figure("grid_centre", memory.centre, "ticks", "0 before the market was seen"),
+            Figure("grid_interval", memory.interval, "ticks", "between two of its lines"),
+            *(
+                Figure(f"turned_{line}", bought, "lots", "bought on that line, less sold one up")
+                for line, bought in enumerate(memory.bought, -memory.below)
+                if bought
+            ),
+            *(
+                Figure(f"{name}_line", levels[0].price, "ticks", "the nearest that may rest")
+                for name, levels in (("bid", quote.bids), ("ask", quote.asks))
+                if levels
+            ),
+        ]
+        buys, sells = wanted(memory, _lots(self.qty, view.market.qty_decimals))
+        orders = [qty for _, qty in buys + sells if qty]
+        waiting = len(orders) - len(quote.bids + quote.asks)
+        words = f"{waiting} of {len(orders)} orders wait: they would take, or lack room"
+        return Reasoning(tuple(figures), (words,) if waiting else ())
+
+    def follow(self, view: View, reasoning: Reasoning) -> TwoSidedQuote:
+        told = {figure.name: int(figure.value) for figure in reasoning.figures}
+        middle = view.memory.below
+        bought = [told.get(f"turned_{line}", 0) for line in range(-middle, middle)]
+        memory = Turned(told["grid_centre"], told["grid_interval"], tuple(bought))
+        return self._laid(view, memory)
+
+    def _laid(self, view: View, memory: Turned) -> TwoSidedQuote:
+        buys, sells = wanted(memory, _lots(self.qty, view.market.qty_decimals))
         bids = self._resting(view, buys, -1, view.ask_price)
         # Fills that are told out of order may want to buy and to sell at one price for a moment.
         nearest = max(view.bid_price, bids[0].price if bids else 0)
@@ -109,8 +106,8 @@ class Grid(Strategy, frozen=True, forbid_unknown_fields=True):
         market = view.market
         room = view.inventory_max + sign * view.inventory
         levels: list[Level] = []
-        for price, wanted in orders:
-            qty = min(wanted, room)
+        for price, most in orders:
+            qty = min(most, room)
             if sign * price <= sign * beyond or qty < market.qty_min:
                 continue
             if price * qty >= (market.notional_min or 1):

@@ -19,9 +19,11 @@ from typing import Annotated
 from msgspec import Meta
 
 from engine.events import BestBidOffer
-from engine.strategy import Strategy, View
+from engine.strategy import Figure, Reasoning, Strategy, View
 from engine.types import Level, Product, Stp, TwoSidedQuote
-from strategies.ladder import BPS, Ladder, NotNegative, price_moved, rungs_of, two_sided
+from strategies.beside import basis_bps, in_lots, legs_of
+from strategies.ladder import BPS, Ladder, NotNegative, price_moved, rungs_of, share_of, two_sided
+from strategies.reasons import against_inventory, ladder_of, mid_of_others, told
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 
@@ -61,21 +63,55 @@ class Hedged(Strategy, frozen=True, forbid_unknown_fields=True):
 
     def quote(self, view: View) -> TwoSidedQuote:
         """Return the ladder, or what takes; nothing while the other market is not seen."""
+        # First, so that a size that does not fit the market is refused whatever else is seen.
         rungs = rungs_of(self.ladder, view.market.qty_decimals)
         other = view.beside
         if other is None:
             return TwoSidedQuote()
-        is_perpetual = view.market.product is Product.PERPETUAL
-        net = view.inventory + _in_lots(other.inventory, other, view)
-        share = max(-1.0, min(1.0, net / view.inventory_max))
-        if is_perpetual and abs(share) > self.cross_at:
-            return self._crossing(view, net, max(qty for _, qty, _, _ in rungs))
-        mid = (view.bid_price + view.ask_price) / 2
-        tilt_bps = self._tilt_bps(view, other) if is_perpetual else -self._tilt_bps(other, view)
-        basis_point = mid / BPS
-        reference = mid - (self.skew_bps * share + tilt_bps) * basis_point
-        half = self.half_spread_bps * basis_point
-        return two_sided(view, rungs, reference - half, reference + half, basis_point)
+        net, share, is_far, tilt_bps = self._leaning(view, other)
+        if is_far:
+            return self._crossing(view, net)
+        mid, reservation, half = self._around(view, share, tilt_bps)
+        return two_sided(view, rungs, reservation - half, reservation + half, mid / BPS)
+
+    def reason(self, view: View) -> Reasoning:
+        """Return what both markets hold, and where that, funding and basis lead."""
+        other = view.beside
+        if other is None:
+            return Reasoning(words=(f"nothing while {self.other} must not be quoted or is empty",))
+        net, share, is_far, tilt_bps = self._leaning(view, other)
+        mid, reservation, half = self._around(view, share, tilt_bps)
+        perpetual, spot = legs_of(view, other)
+        funding_bps = float(perpetual.funding_rate) * BPS
+        leaning = (
+            mid_of_others(mid),
+            Figure("net_inventory", net, "lots", f"of this market and {self.other} together"),
+            Figure("funding", funding_bps, "bps", "next rate of the perpetual"),
+            Figure("basis", basis_bps(perpetual, spot), "bps", "of the perpetual over the spot"),
+            Figure("tilt", -tilt_bps, "bps", "shift of this market by funding and basis"),
+            *against_inventory(share, mid - tilt_bps * (mid / BPS), reservation),
+        )
+        if is_far:
+            words = f"it takes: what both hold is beyond cross_at, {self.cross_at:g} of the limit"
+            return Reasoning(leaning, (words,))
+        spread = Figure("half_spread", half, "ticks", "half_spread_bps of the mid")
+        return told(view, rungs_of(self.ladder, view.market.qty_decimals), (*leaning, spread))
+
+    def follow(self, view: View, reasoning: Reasoning) -> TwoSidedQuote:
+        net = reasoning.figure("net_inventory")
+        if net is None:
+            return TwoSidedQuote()
+        if reasoning.figure("half_spread") is None:
+            return self._crossing(view, int(net))
+        return ladder_of(view, rungs_of(self.ladder, view.market.qty_decimals), reasoning)
+
+    def _leaning(self, view: View, other: View) -> tuple[int, float, bool, float]:
+        # What both hold: lots, part of the limit, whether it is to be taken back; and the tilt.
+        net = view.inventory + in_lots(other.inventory, other, view)
+        share = share_of(view, net)
+        if view.market.product is not Product.PERPETUAL:
+            return net, share, False, -self._tilt_bps(other, view)
+        return net, share, abs(share) > self.cross_at, self._tilt_bps(view, other)
 
     def _tilt_bps(self, perpetual: View, spot: View) -> float:
         # How far the perpetual's reference goes down, and the spot's up.
@@ -83,31 +119,23 @@ class Hedged(Strategy, frozen=True, forbid_unknown_fields=True):
         if self.funding_multiple:
             tilt_bps += self.funding_multiple * float(perpetual.funding_rate) * BPS
         if self.basis_weight:
-            basis_bps = (_middle(perpetual) / _middle(spot) - 1.0) * BPS
-            tilt_bps += self.basis_weight * (basis_bps - self.basis_bps)
+            tilt_bps += self.basis_weight * (basis_bps(perpetual, spot) - self.basis_bps)
         return tilt_bps
 
-    def _crossing(self, view: View, net: int, qty_max: int) -> TwoSidedQuote:
+    def _around(self, view: View, share: float, tilt_bps: float) -> tuple[float, float, float]:
+        mid = (view.bid_price + view.ask_price) / 2
+        basis_point = mid / BPS
+        reservation = mid - (self.skew_bps * share + tilt_bps) * basis_point
+        return mid, reservation, self.half_spread_bps * basis_point
+
+    def _crossing(self, view: View, net: int) -> TwoSidedQuote:
         # One level at a time, at the best price there is; nothing rests meanwhile.
         is_long = net > 0
         room = view.inventory_max + (view.inventory if is_long else -view.inventory)
-        qty = min(abs(net), qty_max, room)
+        largest = max(qty for _, qty, _, _ in rungs_of(self.ladder, view.market.qty_decimals))
+        qty = min(abs(net), largest, room)
         price = view.bid_price if is_long else view.ask_price
         if qty < view.market.qty_min or price * qty < (view.market.notional_min or 1):
             return TwoSidedQuote()
         level = Level(price, qty, self.cross_stp, post_only=False)
         return TwoSidedQuote((), (level,)) if is_long else TwoSidedQuote((level,), ())
-
-
-def _in_lots(qty: int, of: View, view: View) -> int:
-    # In the lots of another market of the same base asset; towards zero where they are coarser.
-    decimals = view.market.qty_decimals - of.market.qty_decimals
-    if decimals >= 0:
-        return qty * int(10**decimals)
-    lots = abs(qty) // int(10**-decimals)
-    return lots if qty > 0 else -lots
-
-
-def _middle(view: View) -> float:
-    # In the quote asset: ticks of two markets may differ.
-    return (view.bid_price + view.ask_price) / 2 / float(10**view.market.price_decimals)

@@ -17,16 +17,8 @@ from msgspec import Meta
 from engine.events import BestBidOffer
 from engine.strategy import Figure, MarketEvent, Reasoning, Strategy, View
 from engine.types import TwoSidedQuote
-from strategies.ladder import (
-    BPS,
-    Ladder,
-    NotNegative,
-    cut_short,
-    held_share,
-    rungs_of,
-    side_levels,
-    two_sided,
-)
+from strategies.ladder import BPS, Ladder, NotNegative, held_share, rungs_of, side_levels
+from strategies.reasons import against_inventory, ladder_of, told
 from strategies.volatility import NS_PER_S, HalfLife, Volatility, sampled
 
 NARROW = 0.1
@@ -103,29 +95,17 @@ class InventorySkew(Strategy, frozen=True, forbid_unknown_fields=True):
         if self.fee_multiple:
             floors.append(("fee_multiple", self.fee_multiple * self._fee_bps(view)))
         decisive, half_bps = max(floors, key=_second)
-        half = micro * half_bps / BPS
         figures = (
             Figure("micro_price", micro, "ticks", "the mid, weighted towards the thinner side"),
-            Figure("inventory_share", held, "ratio", "inventory as a part of its limit"),
-            Figure("skew", reservation - micro, "ticks", "shift against inventory"),
-            Figure("reservation_price", reservation, "ticks", "what both sides are quoted around"),
+            *against_inventory(held, micro, reservation),
             Figure("volatility", deviation, "bps", "standard deviation of a second's return"),
             *(Figure(f"half_spread_by_{name}", bps, "bps", _FLOORS[name]) for name, bps in floors),
-            Figure("half_spread", half, "ticks", f"the largest: by {decisive}"),
+            Figure("half_spread", micro * half_bps / BPS, "ticks", f"the largest: by {decisive}"),
         )
-        quote = self.quote(view)
-        cuts = cut_short(view, len(self.ladder), quote, reservation - half, reservation + half)
-        found = Reasoning(figures, cuts)
-        assert self.follow(view, found) == quote, "the quote is not what is said of it"
-        return found
+        return told(view, rungs_of(self.ladder, view.market.qty_decimals), figures)
 
     def follow(self, view: View, reasoning: Reasoning) -> TwoSidedQuote:
-        """Return the quote that follows from the figures of a reasoning, in the same view."""
-        figures = {figure.name: figure.value for figure in reasoning.figures}
-        micro, half = figures["micro_price"], figures["half_spread"]
-        reservation = figures["reservation_price"]
-        rungs = rungs_of(self.ladder, view.market.qty_decimals)
-        return two_sided(view, rungs, reservation - half, reservation + half, micro / BPS)
+        return ladder_of(view, rungs_of(self.ladder, view.market.qty_decimals), reasoning)
 
     def _fee_bps(self, view: View) -> float:
         # Of the dearest level, in basis points.

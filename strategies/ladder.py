@@ -104,27 +104,17 @@ def two_sided(view: View, rungs: Rungs, bid: float, ask: float, outward: float) 
     return TwoSidedQuote(bids, side_levels(rungs, view, ask, outward, 1, nearest + 1))
 
 
-def cut_short(
-    view: View, rungs: int, quote: TwoSidedQuote, bid: float, ask: float
-) -> tuple[str, ...]:
-    """Return what kept `two_sided` from quoting so many levels from an unrounded bid and ask."""
-    words: list[str] = []
-    if bid >= view.ask_price:
-        words.append("bids stop one tick below the best ask, where they would take")
-    if ask <= view.bid_price:
-        words.append("asks stop one tick above the best bid, where they would take")
-    for name, levels, room in (
-        ("bids", quote.bids, view.inventory_max - view.inventory),
-        ("asks", quote.asks, view.inventory_max + view.inventory),
-    ):
-        if missing := rungs - len(levels):
-            words.append(f"{missing} of {rungs} {name} left out, with room for {room} lots")
-    return tuple(words)
-
-
 def held_share(view: View) -> float:
     """Return the inventory as a part of its limit, in [-1, 1]; positive is long."""
-    return max(-1.0, min(1.0, view.inventory / view.inventory_max))
+    return share_of(view, view.inventory)
+
+
+def share_of(view: View, lots: int) -> float:
+    """Return signed lots as a part of the inventory limit, in [-1, 1]."""
+    share = lots / view.inventory_max
+    if -1.0 <= share <= 1.0:
+        return share
+    return 1.0 if share > 0.0 else -1.0
 
 
 def price_moved(before: BestBidOffer, after: BestBidOffer) -> bool:

@@ -14,9 +14,10 @@ from typing import Annotated
 from msgspec import Meta
 
 from engine.events import BestBidOffer
-from engine.strategy import Strategy, View
+from engine.strategy import Figure, Reasoning, Strategy, View
 from engine.types import TwoSidedQuote
 from strategies.ladder import BPS, Ladder, NotNegative, held_share, price_moved, rungs_of, two_sided
+from strategies.reasons import against_inventory, ladder_of, mid_of_others, told
 
 NARROW = 0.1
 """The reference moving by less than this part of the half-spread is not worth a look at once."""
@@ -59,14 +60,43 @@ class MicroPrice(Strategy, frozen=True, forbid_unknown_fields=True):
 
     def quote(self, view: View) -> TwoSidedQuote:
         """Return the ladder; a side that is about to go, or that has no room, is left out."""
+        mid, lean, _, reservation, half = self._around(view, held_share(view))
+        rungs = rungs_of(self.ladder, view.market.qty_decimals)
+        quote = two_sided(view, rungs, reservation - half, reservation + half, mid / BPS)
+        return quote if abs(lean) <= self.pull_at else _without_thin(quote, lean)
+
+    def reason(self, view: View) -> Reasoning:
+        """Return where the sizes lean to, and what is made of it."""
+        share = held_share(view)
+        mid, lean, micro, reservation, half = self._around(view, share)
+        figures = (
+            mid_of_others(mid),
+            Figure("imbalance", lean, "ratio", "bid less offered at the best prices, of both"),
+            Figure("micro_price", micro, "ticks", "the mid, moved towards the thinner side"),
+            *against_inventory(share, micro, reservation),
+            Figure("half_spread", half, "ticks", "half_spread_bps of the mid"),
+        )
+        words = []
+        if abs(lean) > self.pull_at:
+            side = "asks" if lean > 0.0 else "bids"
+            words.append(f"no {side}: the imbalance is beyond pull_at, {self.pull_at:g}")
+        rungs = rungs_of(self.ladder, view.market.qty_decimals)
+        return told(view, rungs, figures, *words)
+
+    def follow(self, view: View, reasoning: Reasoning) -> TwoSidedQuote:
+        quote = ladder_of(view, rungs_of(self.ladder, view.market.qty_decimals), reasoning)
+        lean = reasoning.figure("imbalance") or 0.0
+        return quote if abs(lean) <= self.pull_at else _without_thin(quote, lean)
+
+    def _around(self, view: View, share: float) -> tuple[float, float, float, float, float]:
+        # Mid, imbalance, micro-price, reservation price and half-spread.
         bid, ask = view.bid_price, view.ask_price
         mid, lean = (bid + ask) / 2, imbalance(view.bid_qty, view.ask_qty)
-        reference = mid + self.imbalance_multiple * lean * (ask - bid) / 2
+        micro = mid + self.imbalance_multiple * lean * (ask - bid) / 2
         basis_point = mid / BPS
-        reference -= self.skew_bps * held_share(view) * basis_point
-        half = self.half_spread_bps * basis_point
-        rungs = rungs_of(self.ladder, view.market.qty_decimals)
-        quote = two_sided(view, rungs, reference - half, reference + half, basis_point)
-        if lean > self.pull_at:
-            return TwoSidedQuote(quote.bids, ())
-        return TwoSidedQuote((), quote.asks) if lean < -self.pull_at else quote
+        reservation = micro - self.skew_bps * share * basis_point
+        return mid, lean, micro, reservation, self.half_spread_bps * basis_point
+
+
+def _without_thin(quote: TwoSidedQuote, lean: float) -> TwoSidedQuote:
+    return TwoSidedQuote(quote.bids, ()) if lean > 0.0 else TwoSidedQuote((), quote.asks)

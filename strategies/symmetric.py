@@ -8,9 +8,10 @@ on every round trip and lets the inventory wander; only its limit stops that.
 from __future__ import annotations
 
 from engine.events import BestBidOffer
-from engine.strategy import Strategy, View
+from engine.strategy import Figure, Reasoning, Strategy, View
 from engine.types import TwoSidedQuote
 from strategies.ladder import BPS, Ladder, NotNegative, price_moved, rungs_of, two_sided
+from strategies.reasons import ladder_of, mid_of_others, told
 
 
 class Symmetric(Strategy, frozen=True, forbid_unknown_fields=True):
@@ -32,3 +33,17 @@ class Symmetric(Strategy, frozen=True, forbid_unknown_fields=True):
         rungs, basis_point = rungs_of(self.ladder, view.market.qty_decimals), mid / BPS
         half = self.half_spread_bps * basis_point
         return two_sided(view, rungs, mid - half, mid + half, basis_point)
+
+    def reason(self, view: View) -> Reasoning:
+        """Return the mid and the distance from it."""
+        mid = (view.bid_price + view.ask_price) / 2
+        half = self.half_spread_bps * (mid / BPS)
+        figures = (
+            mid_of_others(mid),
+            Figure("reservation_price", mid, "ticks", "the mid, whatever is held"),
+            Figure("half_spread", half, "ticks", "half_spread_bps of the mid"),
+        )
+        return told(view, rungs_of(self.ladder, view.market.qty_decimals), figures)
+
+    def follow(self, view: View, reasoning: Reasoning) -> TwoSidedQuote:
+        return ladder_of(view, rungs_of(self.ladder, view.market.qty_decimals), reasoning)

@@ -137,7 +137,7 @@ def _texts(name: str, module: str, config: Path) -> list[str]:
 
 
 def _registering_itself(code: str, name: str) -> str:
-    code = code.replace("import Strategy, View\n", "import Strategy, View, register\n")
+    code = code.replace("Strategy, View\n", "Strategy, View, register\n", 1)
     return f'{code}\n\nregister("{name}", {class_name(name)})\n'
 
 

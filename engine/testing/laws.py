@@ -29,6 +29,7 @@ LAWS: Mapping[str, Check] = {
     "fits": quoting_laws.fits,
     "mirrors": quoting_laws.mirrors,
     "skews": quoting_laws.skews,
+    "reasons": quoting_laws.reasons,
     "repeats": running_laws.repeats,
     "remembers": running_laws.remembers,
     "parameters": running_laws.parameters,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from math import isfinite
 from typing import NoReturn
 
 from msgspec.structs import replace
 
 from engine.events import BestBidOffer
-from engine.strategy import Strategy, View
+from engine.strategy import UNITS, Strategy, View
 from engine.testing.ladders import ladder, side_by_side, view_text
 from engine.testing.situations import Situation, mirrored
 from engine.types import Level, Stp, TwoSidedQuote
@@ -38,10 +39,6 @@ def answers(strategy: Strategy, cases: Situations) -> None:
                 wrong = _wrong_type(level)
                 if wrong:
                     _broken(case, view, wrong)
-        reasoning = strategy.reason(view)
-        names = [figure.name for figure in reasoning.figures]
-        if len(names) != len(set(names)):
-            _broken(case, view, f"a figure of its reasoning stands twice: {', '.join(names)}")
         before = BestBidOffer(
             view.market.name, 1, 0, view.bid_price, view.bid_qty, view.ask_price, view.ask_qty
         )
@@ -187,6 +184,22 @@ def total(levels: tuple[Level, ...]) -> int:
     for level in levels:
         lots += level.qty
     return lots
+
+
+def reasons(strategy: Strategy, cases: Situations) -> None:
+    """Its quote is what the figures of its reasoning come to, each once and in a known unit."""
+    for case, view, found in _quoted(strategy, cases):
+        reasoning = strategy.reason(view)
+        names = [figure.name for figure in reasoning.figures]
+        if len(names) != len(set(names)):
+            _broken(case, view, f"a figure of its reasoning stands twice: {', '.join(names)}")
+        for figure in reasoning.figures:
+            if figure.unit not in UNITS or not isfinite(figure.value):
+                _broken(case, view, f"expected a number of {', '.join(UNITS)}, found {figure}")
+        followed = strategy.follow(view, reasoning)
+        if followed != found:
+            text = side_by_side(found, followed, view.market, names=("its quote", "by its figures"))
+            _broken(case, view, f"its quote is not what its reasoning comes to\n{text}")
 
 
 def _quoted(

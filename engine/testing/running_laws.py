@@ -207,6 +207,6 @@ def pure(strategy: Strategy, cases: Situations) -> None:
         for case in cases:
             view = case.view(strategy)
             strategy.quote(view)
-            strategy.reason(view)
+            strategy.follow(view, strategy.reason(view))
 
     run_shut(everything)

@@ -262,6 +262,7 @@ class NotFrozen(Struct, forbid_unknown_fields=True):
 
     initial_memory = Strategy.initial_memory
     reason = Strategy.reason
+    follow = Strategy.follow
     fold = Strategy.fold
     is_stirred = Strategy.is_stirred
 
@@ -282,6 +283,23 @@ class SaysItTwice(Lawful, frozen=True, forbid_unknown_fields=True):
         return Reasoning((Figure("mid", 1.0, "ticks", "the mid"),) * 2)
 
 
+class SaysItInYards(Lawful, frozen=True, forbid_unknown_fields=True):
+    def reason(self, view: View) -> Reasoning:
+        return Reasoning((Figure("mid", 1.0, "yards", "the mid"),))
+
+
+class SaysNoNumber(Lawful, frozen=True, forbid_unknown_fields=True):
+    def reason(self, view: View) -> Reasoning:
+        return Reasoning((Figure("mid", float("nan"), "ticks", "the mid"),))
+
+
+class SaysOtherwise(Lawful, frozen=True, forbid_unknown_fields=True):
+    """Its reasoning forgets the inventory, of which its quote takes account."""
+
+    def follow(self, view: View, reasoning: Reasoning) -> TwoSidedQuote:
+        return self.quote(replace(view, inventory=0))
+
+
 BREAKERS: list[tuple[str, Any, str]] = [
     ("pure", ReadsAClock(), "time.time_ns() is a clock"),
     ("pure", AsksTheDate(), "datetime.now() is a clock"),
@@ -296,7 +314,6 @@ BREAKERS: list[tuple[str, Any, str]] = [
     ("answers", LevelsInAList(), "expected a tuple of levels"),
     ("answers", HalfTicks(), "expected whole ticks and lots"),
     ("answers", StirredByANumber(), "is_stirred: expected True or False, found"),
-    ("answers", SaysItTwice(), "a figure of its reasoning stands twice: mid, mid"),
     ("rests", Takes(), "a bid that must rest reaches the best ask"),
     ("rests", SellsIntoTheBid(), "an ask that must rest reaches the best bid"),
     ("rests", MeetsItself(), "an own bid meets an own ask"),
@@ -309,6 +326,10 @@ BREAKERS: list[tuple[str, Any, str]] = [
     ("mirrors", LeansToOneSide(), "the mirror of its quote in the mirror differs"),
     ("skews", Lawful(lean_bps=-5), "rises with the inventory"),
     ("skews", BiddingMoreHoldingMore(), "it bids for more, holding more"),
+    ("reasons", SaysItTwice(), "a figure of its reasoning stands twice: mid, mid"),
+    ("reasons", SaysItInYards(), "expected a number of ticks, lots, orders, bps"),
+    ("reasons", SaysNoNumber(), "found Figure(name='mid', value=nan"),
+    ("reasons", SaysOtherwise(), "its quote is not what its reasoning comes to"),
     ("repeats", CountsItsCalls(), "asked again it answers otherwise"),
     ("remembers", ChangesItsMemory(), "fold changed the memory it was given"),
     ("remembers", MutableMemory(), "memory: Loose is not frozen"),

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from engine import events as e
 from engine.strategy import Strategy, View
 from engine.types import BUY, SELL, Market, Product, Side, TwoSidedQuote
-from strategies.glft import Flow
+from strategies.arrivals import Flow
 from strategies.grid import Grid
 from strategies.volatility import Volatility
 from tests.engine.builders import MARKET, NAME, T0, S, fill

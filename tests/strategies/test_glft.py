@@ -19,7 +19,8 @@ from engine import events as e
 from engine.errors import ConfigError
 from engine.strategy import View, load_strategy
 from engine.types import BUY, SELL, Side, Stp
-from strategies.glft import REACH_MAX_BPS, Flow, Glft, asymptotic_distances
+from strategies.arrivals import REACH_MAX_BPS, Flow
+from strategies.glft import Glft, asymptotic_distances
 from strategies.ladder import Rung
 from strategies.volatility import Volatility
 from tests.engine.builders import MARKET, NAME, T0, S, fill

@@ -16,7 +16,8 @@ from engine import events as e
 from engine.errors import ConfigError
 from engine.strategy import View, load_strategy
 from engine.types import BUY, SELL, Role, Side, Stp
-from strategies.grid import Grid, Turned
+from strategies.grid import Grid
+from strategies.turned import Turned
 from tests.engine.builders import MARKET, NAME, T0, fill
 
 TESTED = Grid("0.010", Stp.CANCEL_NEW, interval_bps=10.0, levels=3)
@@ -78,6 +79,14 @@ def test_it_begins_with_buys_below_and_sells_above() -> None:
         [(9_990, 10), (9_980, 10), (9_970, 10)],
         [(10_010, 10), (10_020, 10), (10_030, 10)],
     )
+
+
+def test_levels_that_are_changed_later_wait_for_the_next_start() -> None:
+    """A grid that lies there keeps its lines, and what its fills have turned over."""
+    changed = replace(TESTED, levels=5)
+    memory = after(filled(BUY, 9_990))
+    assert changed.quote(view(memory)) == TESTED.quote(view(memory))
+    assert changed.fold(START, filled(BUY, 9_990), T0) == memory
 
 
 # --- the rule -----------------------------------------------------------------------------------

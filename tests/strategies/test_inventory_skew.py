@@ -233,7 +233,7 @@ def test_the_reasoning_says_what_cut_the_ladder_short() -> None:
     full = tested.reason(view(inventory=100))
     assert full.words == (
         "asks stop one tick above the best bid, where they would take",
-        "1 of 1 bids left out, with room for 0 lots",
+        "1 of 1 bids left out, with room for 0 BTC",
     )
     short = tested.reason(view(inventory=-60))
     assert short.words == ("bids stop one tick below the best ask, where they would take",)

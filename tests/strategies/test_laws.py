@@ -62,7 +62,7 @@ A strategy's name stands first, up to a comma. A strategy whose own test runs th
 out here.
 """
 MARKETS = {"spot": SPOT, "perpetual": PERPETUAL}
-ANY = ("answers", "rests", "fits")
+ANY = ("answers", "rests", "fits", "reasons")
 """Laws of a single quote, which drawn views can judge too."""
 
 

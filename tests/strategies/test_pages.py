@@ -7,8 +7,10 @@ from msgspec.structs import fields, replace
 
 from adapters.cli.config import to_quoted
 from adapters.cli.simulate import Simulation, simulate
+from engine import testing as kit
 from engine.events import Decided, Filled, OrderOpened
 from engine.strategy import load_strategy, registered_names, strategy_class
+from engine.testing import situations
 from engine.types import Product
 from replay.verify import verify
 from tests.cli.kit import SPOT
@@ -16,6 +18,7 @@ from tests.integration.world import quiet_flow, records_of
 from tests.source_tree import ROOT
 from tests.strategies.charts import chart
 from tests.strategies.pages import NAMES, configuration, example, page
+from tests.strategies.test_laws import KEPT
 
 LINES_MAX = 150
 PERPETUAL = replace(
@@ -49,6 +52,22 @@ def test_a_page_names_every_parameter_and_shows_the_chart(name: str) -> None:
     rows = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
     assert sorted(rows) == sorted(field.name for field in fields(strategy_class(name)))
     assert f"]({name}.svg)" in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_names_every_figure_of_its_reasoning(name: str) -> None:
+    text = page(name).read_text("utf-8")
+    found: dict[str, None] = {}
+    for case, (strategy, _) in KEPT.items():
+        if case.partition(",")[0] == name:
+            for situation in situations(kit.SPOT):
+                seen = situation.view(strategy)
+                seen = replace(seen, beside=replace(seen, memory=None))
+                found |= dict.fromkeys(f.name for f in strategy.reason(seen).figures)
+    assert found
+    # Lines of a grid are as many as it has.
+    names = [figure for figure in found if not figure.startswith("turned_")]
+    assert [figure for figure in names if f"`{figure}`" not in text] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
