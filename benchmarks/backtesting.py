@@ -11,7 +11,8 @@ from adapters.cli.backtest_plan import make_plan
 from adapters.ports import SystemFs
 from benchmarks.figures import Row, Section, rate_row, timed_ns
 from benchmarks.session import RECORDED_LABEL, RECORDING, one_market
-from replay.backtest.run import LatencySpec, Plan, run_backtest
+from replay.backtest.made import LatencySpec
+from replay.backtest.run import Plan, run_backtest
 from replay.backtest.sweep import Task, grid_of, points_of, tasks_of
 from replay.backtest.workers import local
 from replay.backtest.world import Played

@@ -15,7 +15,8 @@ from adapters.ports import SystemFs
 from benchmarks.backtesting import LONG
 from benchmarks.figures import Row, Section
 from benchmarks.session import RECORDED_LABEL, RECORDING, one_market
-from replay.backtest.run import LatencySpec, run_backtest
+from replay.backtest.made import LatencySpec
+from replay.backtest.run import run_backtest
 from replay.backtest.world import Played
 
 TIMES = 6

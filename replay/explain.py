@@ -15,7 +15,8 @@ from engine.errors import ConfigError
 from engine.stages import FLATTEN_LEVEL
 from engine.state import State
 from engine.step import view_in
-from engine.types import VenueFill
+from engine.types import BUY, VenueFill
+from replay.backtest.made import MODE, Made, made_by
 from replay.kept_out import KeptOut, best_of, held, is_met, kept_out
 from replay.legs import cause_of
 from replay.machine import Journal
@@ -100,16 +101,23 @@ class Story(msgspec.Struct, frozen=True):
     trades: tuple[tuple[int, int, e.PublicTrade], ...]
     """(seq, ns, trade) of the public trades in the same time."""
     met: tuple[int, int, e.PublicTrade] | None
-    """The one that met us, as far as it can be told."""
+    """The one that met us, as far as it can be told; in a backtest it may have ended beyond us."""
     race: Race
     priced: Priced | None
     """At our price; None where the journal does not hold the decision, or no strategy made it."""
     swept: Priced | None
-    """At the furthest price that takers reached at that moment; None if that was ours."""
+    """At the furthest price that takers reached at that moment, in a backtest the recorded book,
+    too; None if that was ours."""
     until_ns: int
     """How far the journal was looked at."""
     left_seq: int
     """First recorded fingerprint that this code does not come to; 0 for none."""
+    mode: str
+    """Of the run: `live`, `paper` or `backtest`."""
+    made: Made | None
+    """How the backtest was made; None for another run, or where its first record is not there."""
+    ended_ns: int | None
+    """When the run ended within that time, and the journal with it; None while it went on."""
 
 
 def find_fill(
@@ -185,10 +193,13 @@ def story_of(journal: Journal, trail: FillTrail) -> Story:
     watch = Watch(trail, touching | causes)
     states: dict[int, State] = {}
     wanted = {moment.seq for _, moment in moments}
+    ended_ns = None
     for before, record, after in journal.steps(first, last):
         if record.seq in wanted:
             states[record.seq] = before
         watch.step(before, record, after)
+        if isinstance(record.event, e.RunStarted | e.RunEnded):
+            ended_ns = record.recv_ns if isinstance(record.event, e.RunEnded) else None
     scenes: list[Scene] = []
     if leg is not None:
         for scene, moment in moments:
@@ -196,8 +207,9 @@ def story_of(journal: Journal, trail: FillTrail) -> Story:
             if scene == "decision":
                 state = deciding(state)
             scenes.append(scene_of(scene, state, moment, name, leg))
-    told = _told(journal, watch, touching | causes, states[trail.seq])
-    swept = _swept(trail, watch)
+    filled = states[trail.seq]
+    told = _told(journal, watch, touching | causes, filled)
+    swept = _swept(trail, watch, filled.mode)
     return Story(
         trail=trail,
         scenes=tuple(scenes),
@@ -207,13 +219,23 @@ def story_of(journal: Journal, trail: FillTrail) -> Story:
         queue=_queue(trail, watch),
         mids=tuple(watch.mids),
         trades=tuple(watch.trades),
-        met=_met(trail, watch),
-        race=_race(journal, trail, watch, scenes, states[trail.seq]),
+        met=_met(trail, watch, filled.mode),
+        race=_race(journal, trail, watch, scenes, filled),
         priced=_priced(trail, states, trail.fill.price),
         swept=None if swept == trail.fill.price else _priced(trail, states, swept),
         until_ns=until_ns,
         left_seq=journal.left_seq,
+        mode=filled.mode,
+        made=_made(journal, filled.mode),
+        ended_ns=ended_ns,
     )
+
+
+def _made(journal: Journal, mode: str) -> Made | None:
+    if mode != MODE:
+        return None
+    first = journal.record(journal.first_seq).event
+    return made_by(first) if isinstance(first, e.RunStarted) else None
 
 
 def _first_ns(journal: Journal) -> int:
@@ -294,9 +316,11 @@ def _queue(trail: FillTrail, watch: Watch) -> tuple[tuple[int, QueuePoint], ...]
     return tuple([(watch.times[p.seq], p) for p in trail.queue if p.seq in watch.times])
 
 
-def _met(trail: FillTrail, watch: Watch) -> tuple[int, int, e.PublicTrade] | None:
+def _met(trail: FillTrail, watch: Watch, mode: str) -> tuple[int, int, e.PublicTrade] | None:
     # At our price, against our side, at the venue's time of our deal: without that, nobody knows.
     fill = trail.fill
+    if mode == MODE:
+        return _reached_us(trail, watch)
 
     def apart_us(found: tuple[int, int, e.PublicTrade]) -> int:
         return abs(found[2].venue_us - fill.venue_us)
@@ -313,15 +337,31 @@ def _met(trail: FillTrail, watch: Watch) -> tuple[int, int, e.PublicTrade] | Non
     return min(near, key=apart_us, default=None)
 
 
+def _reached_us(trail: FillTrail, watch: Watch) -> tuple[int, int, e.PublicTrade] | None:
+    # A backtest tells recorded trades as they were recorded: at their own price and in their own
+    # size, and on the same clock as our deals.
+    fill = trail.fill
+    reached = [
+        found
+        for found in watch.trades
+        if found[2].venue_us == fill.venue_us
+        and found[2].side is not fill.side
+        and fill.side.sign * (found[2].price - fill.price) <= 0
+    ]
+    return reached[-1] if reached else None
+
+
 def _race(
     journal: Journal, trail: FillTrail, watch: Watch, scenes: list[Scene], state: State
 ) -> Race:
     fill = trail.fill
     happened_ns: int = trail.filled.at_ns
     error_ns: int | None = None
-    if fill.venue_us and state.measured:
+    # In a backtest one clock is read by both.
+    is_one = state.mode == MODE
+    if fill.venue_us and (is_one or state.measured):
         happened_ns = fill.venue_us * 1000 - state.clock_offset_ns
-        error_ns = state.offset_high_ns - state.offset_low_ns
+        error_ns = 0 if is_one else state.offset_high_ns - state.offset_low_ns
     move = next(iter(watch.moves.values()), None)
     due, due_after_us = None, None
     if move is None and scenes and scenes[-1].verdict.kind in _DUE:
@@ -343,7 +383,7 @@ def _race(
     )
 
 
-def _swept(trail: FillTrail, watch: Watch) -> int:
+def _swept(trail: FillTrail, watch: Watch, mode: str) -> int:
     # One order of a taker meets every price down to where it ends: each is a trade of its own.
     fill = trail.fill
     prices = [
@@ -353,6 +393,10 @@ def _swept(trail: FillTrail, watch: Watch) -> int:
         and trade.side is not fill.side
         and abs(trade.venue_us - fill.venue_us) <= SAME_US
     ]
+    if mode == MODE:
+        # There the recorded book takes, too, wherever it comes through our price.
+        bid, _, ask, _ = trail.filled.top
+        prices += [price for price in (ask if fill.side is BUY else bid,) if price]
     return min([fill.price, *prices], key=lambda price: fill.side.sign * price)
 
 

@@ -1,16 +1,20 @@
 """Which parameter would have kept us out: the quote of a moment, by other values, one at a time.
 
 The view is the one that the order's price was decided in, and the question is whether the quote
-then stands at or beyond the price of the trade. Values are tried on a grid of `STEP_DECIMALS`
-decimals, away from the one in force in both directions: steps that double, then bisection between
-the last value that is in and the first that is out. Both neighbours are tried themselves, so what
-is found is exact for a quote that moves one way, as quotes do.
+then stands at or beyond the price of the trade. Values are tried on a grid, away from the one in
+force in both directions: steps that double from there and from the end of the range, then bisection
+between the last value that is in and the first that is out; and in the same way for one further on
+that is in again, as where 0 stands for something else. Both neighbours are tried themselves, so
+what is found is exact for a quote that moves one way, as most do.
+
+A parameter by which a strategy remembers (a half-life, the interval of a grid) is not tried: the
+memory in the view is the one that the recorded value made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from math import ceil, floor
+from math import ceil, floor, log10
 from typing import Any
 
 import msgspec
@@ -18,10 +22,15 @@ import msgspec
 from engine.state import MarketState
 from engine.step import held_back
 from engine.strategy import Strategy, View
+from engine.testing.situations import walk
 from engine.types import BUY, Side, TwoSidedQuote
 
 STEP_DECIMALS = 4
-"""Decimals of the grid; whole numbers have steps of one."""
+"""Decimals of the grid, at the least: a step is a thousandth of the value or smaller. Whole numbers
+have steps of one."""
+_DECIMALS_MAX = 12
+_EVENTS = 60
+"""Of every kind that is folded, seconds apart: enough for a memory to take another course."""
 _FAR = 10
 """A parameter without a bound is tried up to so many times its value."""
 
@@ -36,7 +45,7 @@ class Parameter(msgspec.Struct, frozen=True):
     low: int
     high: int
     scale: int
-    """Steps to one: 10,000, or 1 for a whole number."""
+    """Steps to one: 10,000 or more, or 1 for a whole number."""
 
     @property
     def name(self) -> str:
@@ -53,7 +62,11 @@ class KeptOut(msgspec.Struct, frozen=True):
 
     parameter: Parameter
     from_value: float | None
-    """The nearest value from which on the quote stays out; None: no value in range does."""
+    """The nearest value by which the quote is out; None: no value in range keeps it out."""
+    until_value: float | None = None
+    """The last one, going on from there, by which it still is; None: it stays out."""
+    is_remembered: bool = False
+    """It acts through the memory, and was not tried."""
     is_higher: bool = False
     """Whether it lies above the one in force."""
     price: int = 0
@@ -71,13 +84,15 @@ def kept_out(market: MarketState, view: View, side: Side, price: int) -> list[Ke
     """
     found = []
     for parameter in numeric_parameters(market.strategy):
+        if _is_remembered(market, parameter):
+            found.append(KeptOut(parameter, None, is_remembered=True))
+            continue
 
         def quote(step: int, parameter: Parameter = parameter) -> TwoSidedQuote | None:
             strategy = changed(market.strategy, parameter.path, parameter.at(step))
             return None if strategy is None else held(market, strategy.quote(view))
 
-        ways = [way for way in _ways(parameter, quote, side, price) if way is not None]
-        found += ways or [KeptOut(parameter, None)]
+        found += list(_ways(parameter, quote, side, price)) or [KeptOut(parameter, None)]
     return found
 
 
@@ -100,14 +115,21 @@ def is_met(quote: TwoSidedQuote, side: Side, price: int) -> bool:
 
 def _ways(
     parameter: Parameter, quote: Callable[[int], TwoSidedQuote | None], side: Side, price: int
-) -> Iterator[KeptOut | None]:
+) -> Iterator[KeptOut]:
     # Up, then down.
     exact = parameter.value * parameter.scale
     for sign, first, last in ((1, floor(exact), parameter.high), (-1, ceil(exact), parameter.low)):
         step = _nearest(lambda at: _is_out(quote(at), side, price), sign, first, last)
-        if step is not None:
-            best = best_of(quote(step) or TwoSidedQuote(), side)
-            yield KeptOut(parameter, parameter.at(step), sign > 0, best)
+        if step is None:
+            continue
+        back = _nearest(lambda at: not _is_out(quote(at), side, price), sign, step, last)
+        yield KeptOut(
+            parameter,
+            parameter.at(step),
+            until_value=None if back is None else parameter.at(back - sign),
+            is_higher=sign > 0,
+            price=best_of(quote(step) or TwoSidedQuote(), side),
+        )
 
 
 def _is_out(quote: TwoSidedQuote | None, side: Side, price: int) -> bool:
@@ -115,23 +137,50 @@ def _is_out(quote: TwoSidedQuote | None, side: Side, price: int) -> bool:
     return quote is not None and not is_met(quote, side, price)
 
 
-def _nearest(is_out: Callable[[int], bool], sign: int, first: int, last: int) -> int | None:
-    inside, width = first, 1
-    while sign * (last - inside) > 0:
-        probe = first + sign * width
-        if sign * (probe - last) > 0:
-            probe = last
-        if is_out(probe):
-            outside = probe
-            while abs(outside - inside) > 1:
-                middle = (inside + outside) // 2
-                if is_out(middle):
-                    outside = middle
+def _nearest(is_there: Callable[[int], bool], sign: int, first: int, last: int) -> int | None:
+    # The first step on the way from `first`, which is none itself, to `last`.
+    before = first
+    for probe in _probes(sign, first, last):
+        if is_there(probe):
+            there = probe
+            while abs(there - before) > 1:
+                middle = (before + there) // 2
+                if is_there(middle):
+                    there = middle
                 else:
-                    inside = middle
-            return outside
-        inside, width = probe, 2 * width
+                    before = middle
+            return there
+        before = probe
     return None
+
+
+def _probes(sign: int, first: int, last: int) -> list[int]:
+    # Dense at both ends of the way, where what is in force and what a bound stands for lie.
+    length = sign * (last - first)
+    if length <= 0:
+        return []
+    widths = [1 << power for power in range(length.bit_length()) if 1 << power < length]
+    steps = {last, *(first + sign * width for width in widths)}
+    steps.update(last - sign * width for width in widths)
+    return sorted(steps, key=lambda step: sign * step)
+
+
+def _is_remembered(market: MarketState, parameter: Parameter) -> bool:
+    # Whether the memory takes another course by the least or the largest value.
+    history = walk(market.quoted.market, seed=1, count=_EVENTS, step_bps=10)
+
+    def memory_of(strategy: Strategy) -> Any:
+        memory = strategy.initial_memory()
+        for at_ns, event in history:
+            memory = strategy.fold(memory, event, at_ns)
+        return memory
+
+    by_it = memory_of(market.strategy)
+    others = [
+        changed(market.strategy, parameter.path, parameter.at(step))
+        for step in (parameter.low, parameter.high)
+    ]
+    return any(memory_of(other) != by_it for other in others if other is not None)
 
 
 def numeric_parameters(strategy: Strategy) -> Iterator[Parameter]:
@@ -150,11 +199,28 @@ def _numbers(info: Any, value: Any, path: Path) -> Iterator[Parameter]:
             for index, item in enumerate(value):
                 yield from _numbers(info.item_type, item, (*path, index))
     elif isinstance(info, kinds.FloatType | kinds.IntType) and isinstance(value, int | float):
-        scale = 1 if isinstance(info, kinds.IntType) else 10**STEP_DECIMALS
-        far = max(1, abs(value)) * _FAR
-        low = -far if info.ge is None else info.ge
-        high = far if info.le is None else info.le
-        yield Parameter(path, value, ceil(low * scale), floor(high * scale), scale)
+        scale = 1 if isinstance(info, kinds.IntType) else 10 ** _decimals(value)
+        yield Parameter(path, value, *_range(info, value, scale), scale)
+
+
+def _decimals(value: float) -> int:
+    if not value:
+        return STEP_DECIMALS
+    return min(_DECIMALS_MAX, max(STEP_DECIMALS, 3 - floor(log10(abs(value)))))
+
+
+def _range(info: Any, value: float, scale: int) -> tuple[int, int]:
+    far = max(1, abs(value)) * _FAR
+    low, high = ceil(-far * scale), floor(far * scale)
+    if info.ge is not None:
+        low = ceil(info.ge * scale)
+    elif info.gt is not None:
+        low = floor(info.gt * scale) + 1
+    if info.le is not None:
+        high = floor(info.le * scale)
+    elif info.lt is not None:
+        high = ceil(info.lt * scale) - 1
+    return low, high
 
 
 def changed(strategy: Strategy, path: Path, value: float) -> Strategy | None:

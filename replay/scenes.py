@@ -15,10 +15,13 @@ from engine.orders import Order
 from engine.stages import FLATTEN_LEVEL, Hold
 from engine.state import MarketState, State
 from engine.step import held_back, view_in, wanted_quote
-from engine.strategy import Reasoning, View
+from engine.strategy import Reasoning, Strategy, View
 from engine.types import BUY, Level, Limits, Side, TwoSidedQuote
 from replay.trails import Leg, Moment
 from replay.verdicts import Verdict, judged
+
+UNSEEN = "nothing is wanted while nobody else quotes both sides"
+OTHERWISE = "its quote does not follow from these figures: `reason` is not what `quote` does"
 
 
 class Scene(msgspec.Struct, frozen=True):
@@ -87,7 +90,9 @@ def scene_of(name: str, state: State, moment: Moment, market: str, leg: Leg) -> 
         strategy=known.quoted.strategy,
         parameters=known.quoted.parameters,
         view=view,
-        reasoning=Reasoning() if view is None else known.strategy.reason(view),
+        reasoning=Reasoning(words=(UNSEEN,))
+        if view is None
+        else reasoning_of(known.strategy, view),
         quote=quote,
         level=level,
         want=want,
@@ -97,6 +102,16 @@ def scene_of(name: str, state: State, moment: Moment, market: str, leg: Leg) -> 
             order, level_of(quote, leg.side, own), known.quoted.price_tolerance, patient
         ),
     )
+
+
+def reasoning_of(strategy: Strategy, view: View | None) -> Reasoning:
+    """Return why a strategy quotes as it does in a view; it says so where that explains nothing."""
+    if view is None:
+        return Reasoning(words=(UNSEEN,))
+    reasoning = strategy.reason(view)
+    if strategy.follow(view, reasoning) == strategy.quote(view):
+        return reasoning
+    return replace(reasoning, words=(*reasoning.words, OTHERWISE))
 
 
 def quote_now(state: State, market: MarketState) -> TwoSidedQuote:

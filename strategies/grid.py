@@ -68,7 +68,7 @@ class Grid(Strategy, frozen=True, forbid_unknown_fields=True):
         """Return where the grid lies, and what was turned over."""
         memory, quote = view.memory, self.quote(view)
         figures = [
-            Figure("grid_centre", memory.centre, "ticks", "0 before the market was seen"),
+            Figure("grid_centre", memory.centre, "ticks", "where it was laid; 0 before"),
             Figure("grid_interval", memory.interval, "ticks", "between two of its lines"),
             *(
                 Figure(f"turned_{line}", bought, "lots", "bought on that line, less sold one up")

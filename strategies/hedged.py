@@ -86,16 +86,19 @@ class Hedged(Strategy, frozen=True, forbid_unknown_fields=True):
         leaning = (
             mid_of_others(mid),
             Figure("net_inventory", net, "lots", f"of this market and {self.other} together"),
+        )
+        if is_far:
+            words = f"it takes: net_inventory is beyond cross_at, {self.cross_at:g} of the limit"
+            return Reasoning(leaning, (words,))
+        figures = (
+            *leaning,
             Figure("funding", funding_bps, "bps", "next rate of the perpetual"),
             Figure("basis", basis_bps(perpetual, spot), "bps", "of the perpetual over the spot"),
             Figure("tilt", -tilt_bps, "bps", "shift of this market by funding and basis"),
             *against_inventory(share, mid - tilt_bps * (mid / BPS), reservation),
+            Figure("half_spread", half, "ticks", "half_spread_bps of the mid"),
         )
-        if is_far:
-            words = f"it takes: what both hold is beyond cross_at, {self.cross_at:g} of the limit"
-            return Reasoning(leaning, (words,))
-        spread = Figure("half_spread", half, "ticks", "half_spread_bps of the mid")
-        return told(view, rungs_of(self.ladder, view.market.qty_decimals), (*leaning, spread))
+        return told(view, rungs_of(self.ladder, view.market.qty_decimals), figures)
 
     def follow(self, view: View, reasoning: Reasoning) -> TwoSidedQuote:
         net = reasoning.figure("net_inventory")

@@ -16,7 +16,8 @@ from adapters.runtime.run import versions
 from engine.errors import ConfigError
 from engine.events import RunStarted
 from engine.types import Market, Product
-from replay.backtest.run import LatencySpec, Plan
+from replay.backtest.made import LatencySpec
+from replay.backtest.run import Plan
 from replay.backtest.source import (
     Source,
     find_journal,

@@ -18,6 +18,7 @@ from adapters.runtime.run import RunOutcome
 from adapters.runtime.sequencer import Counts
 from adapters.runtime.snapshots import Recovery
 from engine.state import State
+from replay.backtest.made import Made
 from replay.backtest.run import Plan, Tell
 from replay.backtest.world import Played
 
@@ -42,17 +43,13 @@ def summary_of(played: Played, plan: Plan, journal: Path) -> dict[str, Any]:
 
     It tells nothing of when or how fast it was made, so equal backtests have equal summaries.
     """
-    latency = plan.latency
-    told = f"constant {latency.constant_ns / 1e6:g} ms"
-    if latency.journal:
-        told = f"{'sampled' if latency.sampled else 'measured'} from {latency.journal}"
     return {
         **summarize(outcome_of(played), str(journal)),
         "backtest": True,
         "label": plan.label,
         "data": {name: [each.shown for each in files] for name, files in plan.files.items()},
         "journals": [each.shown for each in plan.journals],
-        "latency": told,
+        "latency": plan.latency.words,
         "queue": plan.queue,
         "seed": plan.seed,
         "refused": played.refused,
@@ -68,10 +65,8 @@ def print_played(played: Played, plan: Plan, journal: Path, took_ns: int, *, as_
         click.echo(json.dumps({**summary, **speed}))
         return
     click.echo(summary_text(summary))
-    click.echo(
-        f"\nBACKTEST, {plan.label}: latency {summary['latency']}, queue {plan.queue}, seed"
-        f" {plan.seed}; {played.refused} refused by the venue"
-    )
+    made = Made(plan.label, plan.latency, plan.queue, plan.seed)
+    click.echo(f"\nBACKTEST, {made.words}; {played.refused} refused by the venue")
     if played.moves:
         rate = played.moves / took_s if took_s else 0.0
         click.echo(f"{played.moves:,} market data messages in {took_s:.1f} s, {rate:,.0f} a second")

@@ -43,6 +43,8 @@ def to_object(story: Story) -> dict[str, Any]:
         "parameters": None if story.priced is None else _priced(story.priced, spec),
         "parameters_of_sweep": None if story.swept is None else _priced(story.swept, spec),
         "left_seq": story.left_seq,
+        "mode": story.mode,
+        "backtest": None if story.made is None else msgspec.to_builtins(story.made),
     }
 
 
@@ -139,6 +141,8 @@ def _priced(priced: Priced, spec: Market) -> dict[str, Any]:
                 "low": way.parameter.at(way.parameter.low),
                 "high": way.parameter.at(way.parameter.high),
                 "needed": way.from_value,
+                "needed_until": way.until_value,
+                "remembered": way.is_remembered,
                 "or_more": way.is_higher,
                 "best_then": _price(spec, way.price),
             }

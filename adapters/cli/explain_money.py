@@ -18,10 +18,11 @@ from adapters.cli.explain_words import (
 from adapters.cli.words import clock_time
 from engine.money import subtract
 from engine.types import BUY, Role
+from replay.backtest.made import MODE, backtest_on
 from replay.explain import Story
 from replay.fill_rows import HORIZON_NAMES
 from replay.trails import FillTrail
-from replay.verdicts import Kind
+from replay.verdicts import Kind, eagerness
 
 _WORTH = (2, 1, 0)
 """Horizons that are told in a sentence, by index: five seconds, else what is known."""
@@ -38,6 +39,8 @@ def short_story(story: Story) -> Iterator[str]:
         f" {price_of(spec, fill.price)} as {role}, deal {fill.deal_id}, seq {trail.seq},"
         f" {clock_time(trail.filled.at_ns)} UTC"
     )
+    if story.mode == MODE:
+        yield f"This is a {backtest_on(story.made)}: the fill is an estimate."
     if trail.told_by == "history":
         late = ", too late to know the market at its time" if trail.is_late else ""
         yield f"No push told of it: it was learned from the deals listed at seq {trail.seq}{late}."
@@ -59,9 +62,12 @@ def _why(story: Story) -> Iterator[str]:
         f" {want_of(spec, scene.want)} on level {scene.level}{mid}; the order was {placed}."
     )
     priced = [f for f in scene.reasoning.figures if f.unit == "ticks"]
+    told = ", ".join(f"{figure.name} {figure_of(spec, figure)}" for figure in priced)
     if priced:
-        told = ", ".join(f"{figure.name} {figure_of(spec, figure)}" for figure in priced)
-        yield f"Its reasoning: {told} ({priced[-1].words})."
+        told += f" ({priced[-1].words})"
+    why = "; ".join([*[told] * bool(told), *scene.reasoning.words])
+    if why:
+        yield f"Its reasoning: {why}."
 
 
 def _how_long(story: Story) -> Iterator[str]:
@@ -72,19 +78,22 @@ def _how_long(story: Story) -> Iterator[str]:
     looked = f"; {kept} of {every} decisions in between kept it" if every else ""
     if leg is not None:
         rested = "it was filled before anything showed it resting"
-        if leg.acknowledged is not None and trail.age_ns is not None:
+        if trail.fill.role is not Role.MAKER:
+            rested = "it took, as it came to the venue"
+        elif leg.acknowledged is not None and trail.age_ns is not None:
             rested = f"it had rested for {span_of(trail.age_ns)}"
         elif leg.sent is None:
             rested = "since when it rested the journal does not hold"
         yield f"Why then: {rested}{looked}."
     last = story.scenes[-1] if story.scenes else None
-    if last is not None and last.verdict.eager and last.want is not None:
-        off = last.verdict.eager
+    if last is not None and last.want is not None:
+        off = eagerness(trail.fill.side, trail.fill.price, last.want.price)
         way = "further away" if off > 0 else "nearer"
-        yield (
-            f"At the fill the same strategy wanted {want_of(trail.spec, last.want)},"
-            f" {ticks_of(abs(off))} {way}."
-        )
+        if off:
+            yield (
+                f"At the fill the same strategy wanted {want_of(trail.spec, last.want)},"
+                f" {ticks_of(abs(off))} {way}."
+            )
 
 
 def _what(story: Story) -> Iterator[str]:
@@ -134,7 +143,8 @@ def money(story: Story) -> Iterator[str]:
     for index, (name, markout) in enumerate(zip(HORIZON_NAMES, trail.markouts, strict=True)):
         gained, bps = trail.markout(index), trail.markout_bps(index)
         if gained is None or bps is None:
-            rows.append([f"{name} later", markout.missing, "-", "-", "-"])
+            missing = markout.missing if story.ended_ns is None else "the run had ended"
+            rows.append([f"{name} later", missing, "-", "-", "-"])
             continue
         net = _net(trail, gained)
         rows.append(

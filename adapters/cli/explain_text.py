@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from msgspec.structs import replace
+
 from adapters.cli.explain_money import money, short_story
 from adapters.cli.explain_words import (
     figure_of,
@@ -25,7 +27,8 @@ from adapters.cli.explain_words import (
 from adapters.cli.pictures import Chart, Signs, draw, sparkline
 from adapters.cli.state_text import limit_words
 from adapters.cli.words import clock_time, sentence
-from engine.types import BUY, Market
+from engine.types import BUY, Market, Role
+from replay.backtest.made import MODE
 from replay.explain import Priced, Race, Story
 from replay.scenes import Scene
 from replay.watching import BEFORE_NS, Told
@@ -122,21 +125,32 @@ def _holds(scene: Scene) -> str:
 
 
 def _in_force(scenes: Sequence[Scene], spec: Market) -> Iterator[str]:
-    for figure in scenes[0].reasoning.figures:
-        yield f"{figure.name}: {figure.words}"
-    told: dict[str, None] = {}
+    yield from _figure_words(scenes)
+    told: dict[str, list[str]] = {}
     for scene in scenes:
         for words in scene.reasoning.words:
-            told.setdefault(f"at {scene.name}: {words}")
-        for hold in scene.holds:
-            told.setdefault(f"held back by {hold.rule}: {hold.reason}")
-    yield from told
+            told.setdefault(words, []).append(scene.name)
+    for words, names in told.items():
+        yield f"at {', '.join(names)}: {words}"
+    holds = [hold for scene in scenes for hold in scene.holds]
+    yield from dict.fromkeys(f"held back by {hold.rule}: {hold.reason}" for hold in holds)
     settings = [(f"{s.strategy} {s.parameters}", s.limits, s.name) for s in scenes]
     for index, (strategy, limits, name) in enumerate(settings):
         if not index or settings[index - 1][0] != strategy:
             yield f"parameters at {name}: {strategy}"
         if not index or settings[index - 1][1] != limits:
             yield f"limits at {name}: {limit_words(limits, spec)}"
+
+
+def _figure_words(scenes: Sequence[Scene]) -> Iterator[str]:
+    # Each once, and again where another moment has it in other words.
+    last: dict[str, str] = {}
+    for scene in scenes:
+        for figure in scene.reasoning.figures:
+            if last.get(figure.name) != figure.words:
+                at = f" at {scene.name}" if figure.name in last else ""
+                yield f"{figure.name}{at}: {figure.words}"
+                last[figure.name] = figure.words
 
 
 def _planner(story: Story) -> Iterator[str]:
@@ -251,6 +265,8 @@ def _market(story: Story, signs: Signs) -> Iterator[str]:
         window = [t for _, at, t in story.trades if low_ns < at - filled_ns <= high_ns * 10**9]
         if len(window) > counted:
             counted = len(window)
+            if story.ended_ns is not None and story.ended_ns - filled_ns < high_ns * 10**9:
+                words = f"until the run ended, {span_of(story.ended_ns - filled_ns)} after"
             bought = sum(t.qty for t in window if t.side is BUY)
             sold = sum(t.qty for t in window if t.side is not BUY)
             low, high = min(t.price for t in window), max(t.price for t in window)
@@ -285,11 +301,27 @@ def chart_of(story: Story) -> Chart:
 
 
 def _met(story: Story) -> Iterator[str]:
+    spec, fill, filled_ns = story.trail.spec, story.trail.fill, story.trail.filled.at_ns
+    if fill.role is not Role.MAKER:
+        yield "we were the taker: what rested at the venue met us"
+        return
+    if story.met is None and story.mode == MODE:
+        yield (
+            "the recorded book came to our price, and is taken to have met us: no recorded trade"
+            " reached it at that moment"
+        )
+        return
     if story.met is None:
         yield "no public trade can be told to be ours by price, side and the venue's time"
         return
     seq, at_ns, trade = story.met
-    spec, filled_ns = story.trail.spec, story.trail.filled.at_ns
+    if trade.price != fill.price:
+        yield (
+            f"a taker's {side_of(trade.side)} of {qty_of(spec, trade.qty)} was recorded at"
+            f" {price_of(spec, trade.price)}, beyond our price, and met us on its way: public trade"
+            f" {trade.trade_id} (seq {seq})"
+        )
+        return
     told = "before" if at_ns <= filled_ns else "after"
     yield (
         f"a taker's {side_of(trade.side)} of {qty_of(spec, trade.qty)} at"
@@ -302,14 +334,21 @@ def _met(story: Story) -> Iterator[str]:
 
 
 def _kept_out(story: Story) -> Iterator[str]:
-    yield from race(story.race, story)
+    if story.trail.fill.role is not Role.MAKER:
+        yield "we took: no move away comes into question"
+    else:
+        yield from race(story.race, story)
     yield ""
     yield from _parameters(story.priced, story.trail.spec)
     if story.swept is not None:
         swept = price_of(story.trail.spec, story.swept.price)
+        who = "takers, or the recorded book," if story.mode == MODE else "takers"
         yield ""
-        yield f"at that moment takers went on to {swept}"
-        yield from _parameters(story.swept, story.trail.spec)
+        yield f"at that moment {who} went on to {swept}"
+        # What acts through the memory was told already.
+        tried = tuple(way for way in story.swept.ways if not way.is_remembered)
+        if tried or not story.swept.is_met:
+            yield from _parameters(replace(story.swept, ways=tried), story.trail.spec)
 
 
 def _parameters(priced: Priced | None, spec: Market) -> Iterator[str]:
@@ -329,6 +368,9 @@ def _parameters(priced: Priced | None, spec: Market) -> Iterator[str]:
     yield f"out of reach of {price}, by the decision's own view, each parameter by itself:"
     rows = [("parameter", "in force", "needed", "best price then")]
     yield from table([*rows, *[way_of(spec, way) for way in priced.ways]])
+    for way in [way for way in priced.ways if way.is_remembered][:1]:
+        name = way.parameter.name
+        yield f"the memory is made anew by a replay: quotefold replay JOURNAL --set {name}=VALUE"
 
 
 def race(race: Race, story: Story) -> Iterator[str]:
@@ -374,6 +416,8 @@ def race(race: Race, story: Story) -> Iterator[str]:
 def _clock_error(race: Race) -> str:
     if race.clock_error_ns is None:
         return " (by when it was told: the clocks were not compared)"
+    if not race.clock_error_ns:
+        return ""
     return f" (clocks agree within {span_of(race.clock_error_ns)})"
 
 
@@ -383,6 +427,8 @@ def _due(race: Race, at_ns: int) -> str:
         after_ns, verb, error = race.due_after_us * 1000, "was sent", ""
     else:
         after_ns, verb, error = at_ns - race.happened_ns, "came", _clock_error(race)
+    if race.due_after_us == 0:
+        return "was sent as the venue matched, by its clock: too late at any speed of ours"
     if after_ns > 0:
         when = f"{verb} {span_of(after_ns)} after the venue had matched{error}"
         return f"{when}: too late at any speed of ours"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from math import floor, log10
 
 from adapters.cli.figures import NS_PER_S, fixed_units
 from engine.money import format_units
@@ -63,13 +65,22 @@ def figure_of(spec: Market, figure: Figure) -> str:
         return f"{value / 10**spec.price_decimals:.{spec.price_decimals + 2}f}"
     if figure.unit == "lots":
         return f"{value / 10**spec.qty_decimals:.{spec.qty_decimals}f}"
-    return f"{number_of(value)} bps" if figure.unit == "bps" else number_of(value)
+    return number_of(value) if figure.unit == "ratio" else f"{number_of(value)} {figure.unit}"
 
 
 def number_of(value: float) -> str:
-    """Write a number with four decimals at the most."""
-    text = f"{value:.4f}".rstrip("0").rstrip(".")
-    return "0" if text == "-0" else text
+    """Write a number with four decimals, or four digits of one that is small, at the most."""
+    decimals = 4
+    if 0.0 < abs(value) < 0.1:
+        decimals = min(12, 3 - floor(log10(abs(value))))
+    text = f"{value:.{decimals}f}".rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text
+
+
+def exact_of(value: float) -> str:
+    """Write a number with every digit that it has, as a parameter is typed."""
+    text = format(Decimal(repr(value)), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def order_of(spec: Market, order: Order | None) -> str:
@@ -143,11 +154,17 @@ def looks_of(looks: Looks) -> str:
 def way_of(spec: Market, way: KeptOut) -> tuple[str, str, str, str]:
     """Say what a parameter would have had to be: name, in force, needed, the quote then."""
     parameter = way.parameter
-    now = number_of(parameter.value)
+    now = exact_of(parameter.value)
+    if way.is_remembered:
+        return parameter.name, now, "acts through the memory: not tried", "-"
     if way.from_value is None:
-        low, high = number_of(parameter.at(parameter.low)), number_of(parameter.at(parameter.high))
+        low, high = exact_of(parameter.at(parameter.low)), exact_of(parameter.at(parameter.high))
         return parameter.name, now, f"no value in range {low}..{high}", "-"
-    needed = f"{number_of(way.from_value)} or {'more' if way.is_higher else 'less'}"
+    needed = exact_of(way.from_value)
+    if way.until_value is None:
+        needed += f" or {'more' if way.is_higher else 'less'}"
+    elif way.until_value != way.from_value:
+        needed += f" to {exact_of(way.until_value)}"
     return parameter.name, now, needed, price_of(spec, way.price)
 
 

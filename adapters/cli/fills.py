@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from adapters.ports import Fs
+    from replay.backtest.made import Made
     from replay.fill_totals import Totals, Wanted
     from replay.tracer import Tracer
     from replay.trails import FillTrail
@@ -88,13 +89,24 @@ def fills(
 
     wanted = _wanted(market, side, role, since, until, worse_than, horizon)
     found = find(SystemFs(), journal, wanted, limit, csv, progress=not as_json)
+    made = _made(SystemFs(), journal, found.tracer.state.mode)
     if as_json:
-        _print_json(found, journal)
+        _print_json(found, journal, made)
     else:
         from adapters.cli.fills_table import print_fills
 
-        print_fills(found.fills, found.totals, journal, _notes(found, csv))
+        notes = [*_made_notes(found, made), *_notes(found, csv)]
+        print_fills(found.fills, found.totals, journal, notes)
     return 0
+
+
+def _made(fs: Fs, journal: Path, mode: str) -> Made | None:
+    from engine.events import RunStarted
+    from replay.backtest.made import MODE, made_by
+    from replay.read import read_records
+
+    first = next(read_records(fs, journal)).event if mode == MODE else None
+    return made_by(first) if isinstance(first, RunStarted) else None
 
 
 def _wanted(
@@ -189,6 +201,13 @@ def _trails(fs: Fs, journal: Path, tracer: Tracer, *, progress: bool) -> Iterato
     yield from trails(chain.from_iterable(blocks), start, tracer)
 
 
+def _made_notes(found: Found, made: Made | None) -> list[str]:
+    from replay.backtest.made import MODE, backtest_on
+
+    is_real = found.tracer.state.mode != MODE
+    return [] if is_real else [f"{backtest_on(made)}: every fill is an estimate"]
+
+
 def _notes(found: Found, csv: Path | None) -> list[str]:
     notes = []
     shown, matched = len(found.fills), found.totals.fills
@@ -202,7 +221,7 @@ def _notes(found: Found, csv: Path | None) -> list[str]:
     return notes
 
 
-def _print_json(found: Found, journal: Path) -> None:
+def _print_json(found: Found, journal: Path, made: Made | None) -> None:
     import msgspec
 
     from adapters.cli.fills_csv import total_row
@@ -211,6 +230,7 @@ def _print_json(found: Found, journal: Path) -> None:
     tracer = found.tracer
     result: dict[str, Any] = {
         "journal": str(journal),
+        "backtest": None if made is None else msgspec.to_builtins(made),
         "seq": tracer.state.seq,
         "matched": found.totals.fills,
         "shown": len(found.fills),

@@ -11,7 +11,8 @@ from adapters.cli.backtest_plan import make_plan
 from adapters.cli.config import Config
 from adapters.ports import Fs
 from engine.errors import ConfigError
-from replay.backtest.run import LatencySpec, Plan, span
+from replay.backtest.made import LatencySpec
+from replay.backtest.run import Plan, span
 from replay.backtest.split import folds_of, windows_of
 from replay.backtest.sweep import Task, grid_of, points_of, tasks_of
 

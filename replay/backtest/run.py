@@ -28,6 +28,7 @@ from engine.strategy import load_strategy
 from engine.types import Quoted, Settings
 from replay.backtest.engine import Journal
 from replay.backtest.latency import Constant, Latency, Measured, Sampled
+from replay.backtest.made import JOURNAL_LABEL, LABEL, MODE, LatencySpec
 from replay.backtest.moves import Move, together, until
 from replay.backtest.rows import read_moves
 from replay.backtest.source import Source, read_journal, read_recording
@@ -38,22 +39,6 @@ from replay.changes import Changes
 from replay.model.survey import Survey, survey
 from replay.read import read_records
 from replay.uncollected import uncollected
-
-MODE = "backtest"
-LABEL = "Binance data in WhiteBIT framing"
-"""Of every result made from recorded files."""
-JOURNAL_LABEL = "market data of a captured journal"
-
-
-class LatencySpec(msgspec.Struct, frozen=True):
-    """How long everything takes."""
-
-    constant_ns: int = 5_000_000
-    """Of each leg, unless a journal tells."""
-    journal: str = ""
-    """Whose legs are taken."""
-    sampled: bool = False
-    """Drawn one by one, not their medians."""
 
 
 class Plan(msgspec.Struct, frozen=True):

@@ -15,7 +15,8 @@ from adapters.ports import Fs
 from engine.codec import decode_records
 from engine.errors import ConfigError
 from engine.events import RunStarted
-from replay.backtest.run import LatencySpec, Plan, Tell, play, run_backtest
+from replay.backtest.made import LatencySpec
+from replay.backtest.run import Plan, Tell, play, run_backtest
 from replay.backtest.source import Source, find_journal
 from replay.backtest.world import Played
 from replay.parity.compare import MarketParity, compare

@@ -15,7 +15,8 @@ import zstandard
 from adapters.cli.backtest_plan import make_plan
 from adapters.cli.config import Config, default_config
 from adapters.ports import SystemFs
-from replay.backtest.run import LatencySpec, Plan
+from replay.backtest.made import LatencySpec
+from replay.backtest.run import Plan
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 MINUTE = DATA / "binance_spot_btcusdt_first60s.jsonl.zst"

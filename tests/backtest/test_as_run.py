@@ -13,8 +13,9 @@ from adapters.cli.simulate import JOURNAL, simulate
 from engine import events as e
 from engine import intents as i
 from engine.types import Position
+from replay.backtest.made import LatencySpec
 from replay.backtest.moves import TRADE, Move, together
-from replay.backtest.run import LatencySpec, Plan, run_backtest
+from replay.backtest.run import Plan, run_backtest
 from replay.backtest.source import find_journal
 from replay.backtest.venue import BacktestVenue, funded
 from replay.model.survey import Survey, survey

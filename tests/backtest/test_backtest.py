@@ -29,7 +29,8 @@ from engine.events import (
     RunStarted,
     TimerFired,
 )
-from replay.backtest.run import LABEL, MODE, Plan, play, run_backtest
+from replay.backtest.made import LABEL, MODE
+from replay.backtest.run import Plan, play, run_backtest
 from replay.backtest.world import TICK_NS, TURN_NS, Played
 from replay.read import fold, read_records
 from replay.verify import verify

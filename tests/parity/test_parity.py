@@ -17,7 +17,8 @@ from adapters.simulated_fs import SimFs
 from engine import events as e
 from engine.errors import ConfigError
 from engine.types import Settings
-from replay.backtest.run import LatencySpec, run_backtest
+from replay.backtest.made import LatencySpec
+from replay.backtest.run import run_backtest
 from replay.parity.causes import Cause
 from replay.parity.follow import Follower
 from replay.parity.run import Parity, Wanted, parity

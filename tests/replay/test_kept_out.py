@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from math import floor
 from typing import Annotated
 
 import pytest
 from msgspec import Meta
+from msgspec.structs import replace
 
+from adapters.cli.explain_words import way_of
 from engine import events as e
 from engine.intents import ModifyOrder
-from engine.strategy import Strategy
-from engine.types import Side
-from replay.kept_out import Parameter, changed, numeric_parameters
+from engine.step import view_in
+from engine.strategy import Strategy, View
+from engine.types import Level, Side, Stp, TwoSidedQuote
+from replay.kept_out import Parameter, changed, kept_out, numeric_parameters
 from replay.verdicts import Kind
 from replay.watching import Looks, Move, Place
+from tests.engine.builders import MARKET as SPEC
 from tests.engine.builders import MS, NAME, Fixed, fill, venue_order
 from tests.replay import story as stories
 from tests.replay.explained import book, filled, skewed, text, told
@@ -41,8 +46,14 @@ def test_each_parameter_says_from_where_on_it_keeps_us_out() -> None:
         ("volatility_half_life_s", None, 0),
         ("fee_multiple", 1.0001, 998_999),
     ]
+    assert [way.parameter.name for way in priced.ways if way.is_remembered] == [
+        "volatility_half_life_s"
+    ]
     lines = [" ".join(line.split()) for line in text(told(one, 7)).splitlines()]
     assert "half_spread_bps 10 10.0001 or more 9989.99" in lines
+    assert "volatility_half_life_s 30 acts through the memory: not tried -" in lines
+    again = "the memory is made anew by a replay: quotefold replay JOURNAL --set"
+    assert lines.count(f"{again} volatility_half_life_s=VALUE") == 1
     assert "skew_bps 5 no value in range 0..10000 -" in lines
 
 
@@ -86,6 +97,58 @@ def test_with_inventory_a_skew_keeps_us_out() -> None:
     assert priced is not None
     ways = {way.parameter.name: way for way in priced.ways}
     assert (ways["skew_bps"].from_value, ways["skew_bps"].price) == (5.0001, 998_899)
+
+
+class Switched(Strategy, frozen=True, forbid_unknown_fields=True):
+    """One bid, at a distance that is measured, as 900 ticks, where it is stated as 0."""
+
+    distance: Annotated[float, Meta(ge=0.0, le=10_000.0)] = 0.0
+    """Ticks below the bid; 500 more up to 400, as if wary of what is stated to be near."""
+    share: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.5
+    tiny: Annotated[float, Meta(gt=0.0)] = 0.001
+
+    def quote(self, view: View) -> TwoSidedQuote:
+        away = self.distance or 900
+        price = floor(view.bid_price - away - (500 if 0 < self.distance <= 400 else 0))
+        if self.tiny >= 0.00105:
+            price -= 1
+        return TwoSidedQuote((Level(price, 10, Stp.CANCEL_NEW),), ())
+
+
+def test_a_parameter_that_keeps_us_out_up_to_a_value_says_so() -> None:
+    """The bid is 900 ticks below; at 400 stated it would be as far, above that nearer until 900."""
+    one = skewed()
+    view = view_in(one.state, one.market)
+    assert view is not None
+    market = replace(one.market, strategy=Switched(), holds=())
+    price = view.bid_price - 900
+    by_distance, further, *others = kept_out(market, view, Side.BUY, price)
+    assert (further.parameter.name, others[0].parameter.name) == ("share", "tiny")
+    # From 0 up, the first that is out is where the doubling steps find it: beyond 900.
+    assert (by_distance.from_value, by_distance.until_value) == (900.0001, None)
+    nearer = replace(market, strategy=Switched(distance=600.0))
+    down = [
+        way
+        for way in kept_out(nearer, view, Side.BUY, view.bid_price - 600)
+        if way.parameter.name == "distance"
+    ]
+    assert [(way.from_value, way.until_value, way.is_higher) for way in down] == [
+        (600.0001, None, True),
+        (400.0, 100.0001, False),
+    ]
+    assert way_of(SPEC, down[1]) == ("distance", "600", "400 to 100.0001", "9990.00")
+
+
+def test_what_is_small_is_tried_in_small_steps() -> None:
+    """A thousandth is tried in millionths, and is told with every digit of it."""
+    one = skewed()
+    view = view_in(one.state, one.market)
+    assert view is not None
+    market = replace(one.market, strategy=Switched(), holds=())
+    found = kept_out(market, view, Side.BUY, view.bid_price - 900)
+    tiny = next(way for way in found if way.parameter.name == "tiny")
+    assert tiny.from_value == 0.00105
+    assert way_of(SPEC, tiny)[1:3] == ("0.001", "0.00105 or more")
 
 
 # --- how fast -----------------------------------------------------------------------------------
@@ -164,6 +227,7 @@ def test_what_was_tolerated_is_told() -> None:
             -2 * MS,
             "2.000 ms after the venue had matched: too late at any speed",
         ),
+        ("it was the match", 0, "as the venue matched, by its clock: too late at any speed"),
     ],
 )
 def test_a_move_that_was_due_and_not_decided_yet(sentence: str, after_ns: int, words: str) -> None:
@@ -222,6 +286,12 @@ def test_numbers_are_found_with_their_ranges() -> None:
         Parameter(("parts", 0, "depth"), 3, 1, 9, 1),
         Parameter(("parts", 1, "depth"), 4, 1, 9, 1),
         Parameter(("free",), 0.25, -100_000, 100_000, 10_000),
+    ]
+    # What is excluded is not tried.
+    assert list(numeric_parameters(Switched())) == [
+        Parameter(("distance",), 0.0, 0, 100_000_000, 10_000),
+        Parameter(("share",), 0.5, 1, 9_999, 10_000),
+        Parameter(("tiny",), 0.001, 1, 10_000_000, 1_000_000),
     ]
     assert list(numeric_parameters(Fixed())) == []
 

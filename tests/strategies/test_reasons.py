@@ -221,9 +221,12 @@ def test_hedged_says_that_it_takes() -> None:
     spot = view("59999.00", "60001.00", "0.5")
     of = replace(view("60006.0", "60008.0", "-0.1", market=PERPETUAL), beside=spot)
     tested = Hedged(LADDER, "BTC_USDT", 5.0, cross_at=0.3)
-    assert [name for name, _, _ in figures(tested, of)][-1] == "reservation_price"
+    assert figures(tested, of) == [
+        ("mid_of_others", 600_070, "ticks"),
+        ("net_inventory", 400, "lots"),
+    ]
     found = tested.reason(of)
-    assert found.words == ("it takes: what both hold is beyond cross_at, 0.3 of the limit",)
+    assert found.words == ("it takes: net_inventory is beyond cross_at, 0.3 of the limit",)
     assert tested.follow(of, found) == tested.quote(of)
     assert not tested.quote(of).asks[0].post_only
 
