@@ -25,7 +25,7 @@ from replay.aftermath import Aftermath
 from replay.deals import Counted, counted_deals, same_units
 from replay.legs import Decision, moment_of, unknown_leg
 from replay.tracked import Stay, Tracked, own_lots, touches
-from replay.trails import LATE_NS, FillTrail, ParameterSet, QueuePoint, Sums
+from replay.trails import LATE_NS, NOT_YET, FillTrail, ParameterSet, QueuePoint, Sums
 
 FORGET_EVERY = 16
 """So many fingerprints, about 16,000 records, between two looks for orders that are over."""
@@ -123,7 +123,7 @@ class Tracer:
 
     def end(self) -> None:
         """The journal is over: what is not known yet stays unknown."""
-        self._aftermath.end("not yet")
+        self._aftermath.end(NOT_YET)
 
     def resting(self, market: str) -> list[Stay]:
         """Return the stays that are shown to rest in a market, those of RPI orders left out."""

@@ -110,6 +110,10 @@ class QueuePoint(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Lots the book shows at our price, ours included once it shows them."""
 
 
+NOT_YET = "not yet"
+"""Of a markout whose horizon the journal ends before."""
+
+
 class Markout(msgspec.Struct, frozen=True, gc=False):
     """The market some time after a fill."""
 

@@ -21,7 +21,7 @@ from engine.types import BUY, Role
 from replay.backtest.made import MODE, backtest_on
 from replay.explain import Story
 from replay.fill_rows import HORIZON_NAMES
-from replay.trails import FillTrail
+from replay.trails import NOT_YET, FillTrail
 from replay.verdicts import Kind, eagerness
 
 _WORTH = (2, 1, 0)
@@ -143,7 +143,8 @@ def money(story: Story) -> Iterator[str]:
     for index, (name, markout) in enumerate(zip(HORIZON_NAMES, trail.markouts, strict=True)):
         gained, bps = trail.markout(index), trail.markout_bps(index)
         if gained is None or bps is None:
-            missing = markout.missing if story.ended_ns is None else "the run had ended"
+            is_late = markout.missing == NOT_YET and story.ended_ns is not None
+            missing = "the run had ended" if is_late else markout.missing
             rows.append([f"{name} later", missing, "-", "-", "-"])
             continue
         net = _net(trail, gained)

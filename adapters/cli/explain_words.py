@@ -161,9 +161,10 @@ def way_of(spec: Market, way: KeptOut) -> tuple[str, str, str, str]:
         low, high = exact_of(parameter.at(parameter.low)), exact_of(parameter.at(parameter.high))
         return parameter.name, now, f"no value in range {low}..{high}", "-"
     needed = exact_of(way.from_value)
-    if way.until_value is None:
+    last = parameter.at(parameter.high if way.is_higher else parameter.low)
+    if way.until_value is None and way.from_value != last:
         needed += f" or {'more' if way.is_higher else 'less'}"
-    elif way.until_value != way.from_value:
+    elif way.until_value is not None and way.until_value != way.from_value:
         needed += f" to {exact_of(way.until_value)}"
     return parameter.name, now, needed, price_of(spec, way.price)
 

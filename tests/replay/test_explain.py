@@ -349,6 +349,10 @@ def test_a_run_that_is_over_waits_for_nothing() -> None:
     assert (going_on.ended_ns, over.ended_ns) == (None, one.now_ns)
     assert "  60s later    not yet" in text(going_on)
     assert "  60s later    the run had ended" in text(over)
+    first, *others = over.trail.markouts
+    unseen = (replace(first, mid2=0, missing="not trusted"), *others)
+    blind = replace(over, trail=replace(over.trail, markouts=unseen))
+    assert "  0.1s later   not trusted" in text(blind)
     assert "in the second after: 1 trades" in text(going_on)
     assert "until the run ended, 500.000 ms after: 1 trades" in text(over)
 

@@ -136,7 +136,10 @@ def test_a_parameter_that_keeps_us_out_up_to_a_value_says_so() -> None:
         (600.0001, None, True),
         (400.0, 100.0001, False),
     ]
-    assert way_of(SPEC, down[1]) == ("distance", "600", "400 to 100.0001", "9990.00")
+    assert way_of(SPEC, down[1])[1:3] == ("600", "400 to 100.0001")
+    assert way_of(SPEC, replace(down[1], until_value=400.0))[2] == "400"
+    assert way_of(SPEC, replace(down[1], until_value=None))[2] == "400 or less"
+    assert way_of(SPEC, replace(down[1], from_value=0.0, until_value=None))[2] == "0"
 
 
 def test_what_is_small_is_tried_in_small_steps() -> None:
