@@ -139,7 +139,8 @@ class Strategy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def follow(self, view: View, reasoning: Reasoning) -> TwoSidedQuote:
         """Return the quote that the figures of a reasoning come to, in the same view. Pure.
 
-        It belongs to `reason`: the law `reasons` and `quotefold explain` hold it against `quote`.
+        It belongs to `reason`: the law `reasons` and `quotefold explain` hold it against `quote`,
+        which this default cannot fail.
         """
         return self.quote(view)
 

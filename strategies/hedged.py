@@ -95,7 +95,7 @@ class Hedged(Strategy, frozen=True, forbid_unknown_fields=True):
             Figure("funding", funding_bps, "bps", "next rate of the perpetual"),
             Figure("basis", basis_bps(perpetual, spot), "bps", "of the perpetual over the spot"),
             Figure("tilt", -tilt_bps, "bps", "shift of this market by funding and basis"),
-            *against_inventory(share, mid - tilt_bps * (mid / BPS), reservation),
+            *against_inventory(share, mid - tilt_bps * (mid / BPS), reservation, "net_inventory"),
             Figure("half_spread", half, "ticks", "half_spread_bps of the mid"),
         )
         return told(view, rungs_of(self.ladder, view.market.qty_decimals), figures)

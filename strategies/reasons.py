@@ -17,16 +17,19 @@ def mid_of_others(mid: float) -> Figure:
     return Figure("mid_of_others", mid, "ticks", "between the best bid and ask of others")
 
 
-def against_inventory(share: float, reference: float, reservation: float) -> tuple[Figure, ...]:
+def against_inventory(
+    share: float, reference: float, reservation: float, of: str = "inventory"
+) -> tuple[Figure, ...]:
     """Return what the inventory makes of a reference, both in ticks.
 
     Args:
         share: Inventory as a part of its limit, in [-1, 1].
         reference: What would be quoted around with none.
         reservation: What is quoted around.
+        of: Name of what is held.
     """
     return (
-        Figure("inventory_share", share, "ratio", "inventory as a part of its limit"),
+        Figure("inventory_share", share, "ratio", f"{of} as a part of its limit"),
         Figure("skew", reservation - reference, "ticks", "shift against inventory"),
         Figure("reservation_price", reservation, "ticks", "what both sides are quoted around"),
     )
