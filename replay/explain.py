@@ -15,11 +15,12 @@ from engine.errors import ConfigError
 from engine.stages import FLATTEN_LEVEL
 from engine.state import State
 from engine.step import view_in
-from engine.types import BUY, VenueFill
+from engine.types import VenueFill
 from replay.backtest.made import MODE, Made, made_by
 from replay.kept_out import KeptOut, best_of, held, is_met, kept_out
 from replay.legs import cause_of
 from replay.machine import Journal
+from replay.meeting import met_by, swept_to
 from replay.progress import with_progress
 from replay.scenes import Scene, scene_of
 from replay.search import Wanted, search
@@ -39,8 +40,6 @@ from replay.watching import (
 
 NEAREST = 3
 """Deals that are named where the one asked for is not there."""
-SAME_US = 10_000
-"""A public trade and a deal of ours this close by the venue's clock may be one."""
 _DUE = (Kind.EAGER, Kind.LARGE, Kind.UNWANTED)
 
 
@@ -209,7 +208,7 @@ def story_of(journal: Journal, trail: FillTrail) -> Story:
             scenes.append(scene_of(scene, state, moment, name, leg))
     filled = states[trail.seq]
     told = _told(journal, watch, touching | causes, filled)
-    swept = _swept(trail, watch, filled.mode)
+    swept = swept_to(trail, watch.trades, filled.mode)
     return Story(
         trail=trail,
         scenes=tuple(scenes),
@@ -219,7 +218,7 @@ def story_of(journal: Journal, trail: FillTrail) -> Story:
         queue=_queue(trail, watch),
         mids=tuple(watch.mids),
         trades=tuple(watch.trades),
-        met=_met(trail, watch, filled.mode),
+        met=met_by(trail, watch.trades, filled.mode),
         race=_race(journal, trail, watch, scenes, filled),
         priced=_priced(trail, states, trail.fill.price),
         swept=None if swept == trail.fill.price else _priced(trail, states, swept),
@@ -316,41 +315,6 @@ def _queue(trail: FillTrail, watch: Watch) -> tuple[tuple[int, QueuePoint], ...]
     return tuple([(watch.times[p.seq], p) for p in trail.queue if p.seq in watch.times])
 
 
-def _met(trail: FillTrail, watch: Watch, mode: str) -> tuple[int, int, e.PublicTrade] | None:
-    # At our price, against our side, at the venue's time of our deal: without that, nobody knows.
-    fill = trail.fill
-    if mode == MODE:
-        return _reached_us(trail, watch)
-
-    def apart_us(found: tuple[int, int, e.PublicTrade]) -> int:
-        return abs(found[2].venue_us - fill.venue_us)
-
-    near = [
-        found
-        for found in watch.trades
-        if fill.venue_us
-        and found[2].price == fill.price
-        and found[2].side is not fill.side
-        and found[2].qty >= fill.qty
-        and apart_us(found) <= SAME_US
-    ]
-    return min(near, key=apart_us, default=None)
-
-
-def _reached_us(trail: FillTrail, watch: Watch) -> tuple[int, int, e.PublicTrade] | None:
-    # A backtest tells recorded trades as they were recorded: at their own price and in their own
-    # size, and on the same clock as our deals.
-    fill = trail.fill
-    reached = [
-        found
-        for found in watch.trades
-        if found[2].venue_us == fill.venue_us
-        and found[2].side is not fill.side
-        and fill.side.sign * (found[2].price - fill.price) <= 0
-    ]
-    return reached[-1] if reached else None
-
-
 def _race(
     journal: Journal, trail: FillTrail, watch: Watch, scenes: list[Scene], state: State
 ) -> Race:
@@ -381,23 +345,6 @@ def _race(
         nearer_most=watch.nearer_most,
         left=watch.left,
     )
-
-
-def _swept(trail: FillTrail, watch: Watch, mode: str) -> int:
-    # One order of a taker meets every price down to where it ends: each is a trade of its own.
-    fill = trail.fill
-    prices = [
-        trade.price
-        for _, _, trade in watch.trades
-        if fill.venue_us
-        and trade.side is not fill.side
-        and abs(trade.venue_us - fill.venue_us) <= SAME_US
-    ]
-    if mode == MODE:
-        # There the recorded book takes, too, wherever it comes through our price.
-        bid, _, ask, _ = trail.filled.top
-        prices += [price for price in (ask if fill.side is BUY else bid,) if price]
-    return min([fill.price, *prices], key=lambda price: fill.side.sign * price)
 
 
 def _priced(trail: FillTrail, states: dict[int, State], price: int) -> Priced | None:

@@ -22,15 +22,13 @@ import msgspec
 from engine.state import MarketState
 from engine.step import held_back
 from engine.strategy import Strategy, View
-from engine.testing.situations import walk
 from engine.types import BUY, Side, TwoSidedQuote
+from replay.remembering import remembers_otherwise
 
 STEP_DECIMALS = 4
 """Decimals of the grid, at the least: a step is a thousandth of the value or smaller. Whole numbers
 have steps of one."""
 _DECIMALS_MAX = 12
-_EVENTS = 60
-"""Of every kind that is folded, seconds apart: enough for a memory to take another course."""
 _FAR = 10
 """A parameter without a bound is tried up to so many times its value."""
 
@@ -84,7 +82,11 @@ def kept_out(market: MarketState, view: View, side: Side, price: int) -> list[Ke
     """
     found = []
     for parameter in numeric_parameters(market.strategy):
-        if _is_remembered(market, parameter):
+        others = [
+            changed(market.strategy, parameter.path, parameter.at(step))
+            for step in (parameter.low, parameter.high)
+        ]
+        if remembers_otherwise(market.strategy, others, view):
             found.append(KeptOut(parameter, None, is_remembered=True))
             continue
 
@@ -163,24 +165,6 @@ def _probes(sign: int, first: int, last: int) -> list[int]:
     steps = {last, *(first + sign * width for width in widths)}
     steps.update(last - sign * width for width in widths)
     return sorted(steps, key=lambda step: sign * step)
-
-
-def _is_remembered(market: MarketState, parameter: Parameter) -> bool:
-    # Whether the memory takes another course by the least or the largest value.
-    history = walk(market.quoted.market, seed=1, count=_EVENTS, step_bps=10)
-
-    def memory_of(strategy: Strategy) -> Any:
-        memory = strategy.initial_memory()
-        for at_ns, event in history:
-            memory = strategy.fold(memory, event, at_ns)
-        return memory
-
-    by_it = memory_of(market.strategy)
-    others = [
-        changed(market.strategy, parameter.path, parameter.at(step))
-        for step in (parameter.low, parameter.high)
-    ]
-    return any(memory_of(other) != by_it for other in others if other is not None)
 
 
 def numeric_parameters(strategy: Strategy) -> Iterator[Parameter]:
