@@ -70,17 +70,11 @@ def _signs() -> Signs:
 
 
 def _write(path: Path, text: str) -> None:
+    from adapters.cli.whole_file import whole_file
     from adapters.ports import SystemFs
 
     fs = SystemFs()
     if fs.exists(path):
         raise ConfigError(f"--svg: {path}: expected no file, found one")
-    try:
-        file = fs.open_new(path)
-        try:
-            file.write(text.encode())
-            file.sync()
-        finally:
-            file.close()
-    except OSError as error:
-        raise ConfigError(f"--svg: {path}: cannot be written: {error.strerror}") from error
+    with whole_file(fs, path) as file:
+        file.write(text.encode())

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from adapters.cli.whole_file import whole_file
 from adapters.ports import Fs
 from engine.errors import ConfigError
 from engine.money import format_units
@@ -36,21 +37,10 @@ def csv_file(fs: Fs, path: Path | None) -> Iterator[Write]:
         return
     if fs.exists(path):
         raise ConfigError(f"--csv: {path}: expected no file, found one")
-    new = path.with_name(f".{path.name}.new")
-    try:
-        if fs.exists(new):
-            fs.remove(new)
-        file = fs.open_new(new)
-        try:
-            lines = _Lines(file.write)
-            yield lines.add
-            lines.flush()
-            file.sync()
-        finally:
-            file.close()
-        fs.rename(new, path)
-    except OSError as error:
-        raise ConfigError(f"--csv: {path}: cannot be written: {error.strerror}") from error
+    with whole_file(fs, path) as file:
+        lines = _Lines(file.write)
+        yield lines.add
+        lines.flush()
 
 
 class _Lines:

@@ -51,21 +51,14 @@ def write_config(fs: SystemFs, path: Path, *, force: bool) -> None:
     Raises:
         ConfigError: the file exists and `force` is not given, or it cannot be written.
     """
+    from adapters.cli.whole_file import whole_file
     from engine.errors import ConfigError
 
     if path.exists() and not force:
         raise ConfigError(f"{path}: expected no file, found one; --force replaces it")
-    # Written beside it first: a full disk must not cost the file that is to be replaced.
-    new = path.with_name(f".{path.name}.new")
     try:
         fs.make_dir(path.parent)
-        new.unlink(missing_ok=True)
-        file = fs.open_new(new)
-        try:
-            file.write(fs.read(TEMPLATE))
-            file.sync()
-        finally:
-            file.close()
-        fs.rename(new, path)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error
+    with whole_file(fs, path) as file:
+        file.write(fs.read(TEMPLATE))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from adapters.ports import Fs
+from adapters.ports import AppendFile, Fs
 from engine.errors import ConfigError
 
 
@@ -26,16 +28,33 @@ def write_whole(fs: Fs, path: Path, data: bytes, *, force: bool) -> None:
         ConfigError: as `check_target`, or it cannot be written.
     """
     check_target(fs, path, force=force)
+    with whole_file(fs, path) as file:
+        file.write(data)
+
+
+@contextmanager
+def whole_file(fs: Fs, path: Path) -> Iterator[AppendFile]:
+    """Give a file to write to, which has its name once all is written; a failure leaves nothing.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    # Written beside it first: a full disk must not cost a file that is to be replaced.
     new = path.with_name(f".{path.name}.new")
     try:
         if fs.exists(new):
             fs.remove(new)
         file = fs.open_new(new)
         try:
-            file.write(data)
-            file.sync()
-        finally:
-            file.close()
-        fs.rename(new, path)
+            try:
+                yield file
+                file.sync()
+            finally:
+                file.close()
+            fs.rename(new, path)
+        except BaseException:
+            with suppress(OSError):
+                fs.remove(new)
+            raise
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error

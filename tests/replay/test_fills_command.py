@@ -350,6 +350,12 @@ def test_what_cannot_be_read_says_so(
     assert "cannot be written" in run(capsys, journal, "--csv", nowhere, code=2)
 
 
+def test_a_refusal_leaves_no_file(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    csv = journal.parent / "x.csv"
+    run(capsys, journal, "--csv", csv, "--market", "X", code=2)
+    assert [path.name for path in journal.parent.iterdir()] == [journal.name]
+
+
 def test_a_damaged_journal_is_refused_with_its_place(
     journal: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
