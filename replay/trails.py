@@ -63,12 +63,6 @@ class Moment(msgspec.Struct, frozen=True, gc=False):
     top: Top
     """Best prices and quantities of everybody else: merged, net of ours."""
 
-    @property
-    def net_mid2(self) -> int:
-        """Twice the mid of everybody else; 0 unless both sides are there."""
-        bid, _, ask, _ = self.top
-        return bid + ask if bid and ask else 0
-
 
 class Leg(msgspec.Struct, frozen=True):
     """One stay of an order at one price: from its place, or from a modify, until that ends."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-import click
-
 from engine.errors import ConfigError
 
 NS_PER_S = 1_000_000_000
@@ -49,23 +47,3 @@ def format_seconds(duration_ns: int) -> str:
     """Write a duration as seconds with one decimal, rounded down."""
     tenths = max(0, duration_ns) // (NS_PER_S // 10)
     return f"{tenths // 10}.{tenths % 10}s"
-
-
-class DurationType(click.ParamType[int]):
-    """A command-line duration; its value is nanoseconds."""
-
-    name = "duration"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        """Parse the text of an option; a default that is a number already stays."""
-        if isinstance(value, int):
-            return value
-        try:
-            return parse_duration(str(value))
-        except ConfigError as error:
-            self.fail(str(error), param, ctx)
-
-
-DURATION = DurationType()

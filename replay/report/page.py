@@ -17,8 +17,6 @@ from replay.report.words import Markup, clock, escaped, moment
 
 Figures = dict[str, Any]
 
-CHART_LIBRARY = ("uPlot.iife.min.js", "uPlot.min.css")
-
 _MODES = {
     "paper": "Simulated: paper. No real money moved, and fills are the paper venue's.",
     "observe": "Observed only: no orders were placed.",
