@@ -114,12 +114,18 @@ def differences(
         return
     old, old_rest = _wishes(state, recorded.intents)
     new, new_rest = _wishes(state, recomputed.intents)
+    same_orders = True
     for key in (*old, *[key for key in new if key not in old]):
         found = _order_difference(state, key, old.get(key), new.get(key), seq, at_ns)
         if found is not None:
+            same_orders = False
             yield found
+    left_rest, right_rest = tuple(old_rest), tuple(new_rest)
+    if same_orders and left_rest == right_rest:
+        # The same orders by other requests, or by the same in another order.
+        left_rest, right_rest = recorded.intents, recomputed.intents
     for kind, field, left, right in (
-        (Kind.REQUESTS, "intents", tuple(old_rest), tuple(new_rest)),
+        (Kind.REQUESTS, "intents", left_rest, right_rest),
         (Kind.REFUSALS, "refusals", recorded.refusals, recomputed.refusals),
         (Kind.STAGES, "stages", recorded.stages, recomputed.stages),
     ):

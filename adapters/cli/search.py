@@ -189,6 +189,7 @@ def _breach(journal: Journal, first: int, last: int, *, as_json: bool) -> int:
     from adapters.cli.step import record_line
     from replay.search import first_breach
 
+    first = max(first, journal.start.seq + 1)
     found = first_breach(journal, first, last)
     if as_json:
         breach = None if found is None else {"seq": found.seq, "invariant": found.invariant}

@@ -16,6 +16,7 @@ from adapters.simulated_fs import SimFs
 from engine import events as e
 from engine.codec import encode_record, schema_hash
 from engine.errors import ConfigError
+from engine.intents import PlaceOrders
 from engine.strategy import Strategy, View, register
 from engine.types import Level, Side, Stp, TwoSidedQuote
 from replay.changes import Changes, parse_changes
@@ -141,6 +142,21 @@ def test_a_refusal_of_risk_is_a_difference_of_its_own() -> None:
     refused = next(d for d in found if d.kind is Kind.REFUSALS)
     assert (refused.market, refused.side) == (NAME, None)
     assert refused.words.startswith("refusals")
+
+
+def test_the_same_orders_asked_for_otherwise_differ_too() -> None:
+    told = story()
+    at = next(n for n, r in enumerate(told.records) if r.seq == 29)
+    recorded = told.records[at].event
+    assert isinstance(recorded, e.Decided)
+    (intent,) = recorded.intents
+    assert isinstance(intent, PlaceOrders)
+    parted = tuple([replace(intent, orders=(order,)) for order in intent.orders])
+    told.records[at] = replace(told.records[at], event=replace(recorded, intents=parted))
+    found: list[Difference] = []
+    result = what_if(iter(told.records[: at + 1]), Changes(), tell=found.append)
+    assert (result.differing, found[0].kind, found[0].market) == (1, Kind.REQUESTS, NAME)
+    assert found[0].words.startswith("intent 1 of 2 (place 1 order on BTC_USDT)")
 
 
 def test_a_change_outlives_what_the_run_changed_itself() -> None:
