@@ -73,6 +73,7 @@ class Display:
         trace: TracebackType | None,
     ) -> None:
         """Show the last state and leave the terminal as it was."""
+        self._tell_repeated()
         if self._state.seq:
             self.refresh(self._state.now_ns)
         if self._live is not None and self._mode is Mode.SCREEN:
@@ -112,10 +113,16 @@ class Display:
             self._last_news = (text, times + 1)
             self._news[-1] = f"{time_of_day(at_ns)} {words} (x{times + 1})"
             return
+        self._tell_repeated()
         self._last_news = (words, 1)
         line = f"{time_of_day(at_ns)} {words}"
         self._news.append(line)
         self._lines.append(line)
+
+    def _tell_repeated(self) -> None:
+        # A plain line cannot be written over: how often it came is told once it is over.
+        if self._last_news[1] > 1:
+            self._lines.append(self._news[-1])
 
     def _tell_gates(self, now_ns: int) -> None:
         for name, gate in gates(self._state):

@@ -7,6 +7,7 @@ import io
 import os
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
 from adapters.cli.display import Display
@@ -42,12 +43,19 @@ def test_plain_lines_tell_news_at_once_and_the_state_each_five_seconds() -> None
     ]
 
 
-def test_what_repeats_is_written_once() -> None:
+def test_what_repeats_is_written_once_and_then_how_often() -> None:
+    """Two deals alike in a row are two deals, also in a log of plain lines."""
     display, file = _plain()
-    for _ in range(3):
-        display.observe(started(), record(e.LoopStalled(S)))
-    display.refresh(NOON + S)
-    assert file.getvalue().count("the loop stalled") == 1
+    display.observe(quoting(), record(STARTED, seq=1))
+    with display:
+        for deal_id in (11, 12):
+            display.observe(quoting(), record(e.Filled(replace(BOUGHT, deal_id=deal_id))))
+        for _ in range(3):
+            display.observe(quoting(), record(e.LoopStalled(S)))
+    lines = [line.partition(" ")[2] for line in file.getvalue().splitlines()]
+    dealt = "BTC_USDT bought 0.005 BTC at 61790.00 as maker, fee 0.000005 BTC"
+    stalled = "the loop stalled for 1.0s"
+    assert lines[1:5] == [dealt, f"{dealt} (x2)", stalled, f"{stalled} (x3)"]
 
 
 def test_terminal_is_refreshed_in_place_and_counts_what_repeats() -> None:
