@@ -128,8 +128,6 @@ def expected(run: RunManifest, now: Made) -> list[str]:
 def remarks(run: RunManifest, now: Made) -> list[str]:
     """Say what else is not as it was: nothing that a proof should differ by."""
     then, found = run.made, []
-    if not then.code:
-        found.append("its code was not recorded, so nothing says whether it is that of now")
     for name in _changed(then.versions, now.versions):
         if name not in WORDS_OF_VERSIONS:
             found.append(_step(name, then, now))
@@ -153,16 +151,23 @@ def _step(name: str, then: Made, now: Made) -> str:
 def manifest_lines(runs: list[RunManifest], now: Made) -> list[str]:
     """Say of each run what is to be expected of its proof; runs alike in a row share a line."""
     lines: list[str] = []
-    before: tuple[list[str], list[str], str] | None = None
+    before: tuple[str, list[str], str] | None = None
     for run in runs:
-        differing, noted = expected(run, now), remarks(run, now)
-        if (differing, noted, run.config_hash) == before:
+        text, noted = _expectation(run, now), remarks(run, now)
+        here = (text, noted, run.config_hash)
+        if here == before:
             continue
-        text = "; ".join(differing)
-        text = f"expect differences: {text}" if differing else "no difference is expected"
         if before is not None and before[2] != run.config_hash:
             noted = [*noted, "another configuration than the run before"]
         extra = f" (note: {'; '.join(noted)})" if noted else ""
         lines.append(f"run {run.run_id} from seq {run.seq}: {text}{extra}")
-        before = (differing, remarks(run, now), run.config_hash)
+        before = here
     return lines
+
+
+def _expectation(run: RunManifest, now: Made) -> str:
+    if differing := expected(run, now):
+        return f"expect differences: {'; '.join(differing)}"
+    if not run.made.code:
+        return "what to expect is not known: its code was not recorded"
+    return "no difference is expected"

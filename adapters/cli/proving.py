@@ -67,8 +67,11 @@ def begin(fs: Fs, journal: Path, at_most: int | None = 0) -> tuple[Proven, State
         found = Recovery(start_state(fs, journal))
     else:
         found = from_snapshot(fs, journal, core_hash(fs), at_most)
-    lines = tuple(manifest_lines(list(manifests), made_now(fs)))
-    one = Proven(journal, manifests, lines, found.state.seq + 1, found.notes)
+    lines = manifest_lines(list(manifests), made_now(fs))
+    run_id, first = found.state.run_id, found.state.seq + 1
+    if run_id and run_id not in [run.run_id for run in manifests]:
+        lines.insert(0, f"run {run_id} from before seq {first}: what it was made with is gone")
+    one = Proven(journal, manifests, tuple(lines), first, found.notes)
     return one, found.state
 
 

@@ -176,6 +176,9 @@ def test_the_command_cuts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     shown = msgspec.json.decode(capsys.readouterr().out)
     assert (shown["first_seq"], shown["last_seq"]) == (501, 900)
     assert main(["replay", str(new), "--verify"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    run_id = recorded().states[500].run_id
+    assert shown[1] == f"run {run_id} from before seq 501: what it was made with is gone"
     assert main(["journal", "verify", str(new)]) == 0
     assert main(arguments) == 2
     assert "expected nothing there" in capsys.readouterr().err

@@ -71,8 +71,7 @@ CASES: list[tuple[str, RunManifest, str]] = [
     (
         "a run from before its code was recorded",
         run(code=()),
-        "no difference is expected (note: its code was not recorded, so nothing says whether it is"
-        " that of now)",
+        "what to expect is not known: its code was not recorded",
     ),
     (
         "events had fewer fields",
@@ -108,6 +107,8 @@ def test_runs_alike_share_a_line_and_another_configuration_begins_one() -> None:
         "run d from seq 30",
     ]
     assert "another configuration than the run before" in manifest_lines(runs, NOW)[1]
+    unknown = replace(run(code=()), run_id="e")
+    assert len(manifest_lines([unknown, RUN], NOW)) == 2
 
 
 def write_runs(fs: SimFs) -> None:
