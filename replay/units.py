@@ -15,7 +15,7 @@ _EPOCH_NS = 10**17
 """Nanoseconds beyond this are a moment, not a duration: three years."""
 _TIME_DECIMALS = {"ns": 9, "us": 6, "ms": 3, "s": 0}
 _LOTS = frozenset({"position", "qty", "qtys", "buy_worst", "sell_worst", "inventory_target"})
-_LOTS |= {"long_max", "short_max", "position_max", "inventory_max"}
+_LOTS |= {"long_max", "short_max", "position_max", "inventory_max", "long", "short"}
 
 
 def shown(name: str, value: Any, market: Market | None = None) -> str:

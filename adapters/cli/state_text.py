@@ -63,10 +63,10 @@ def market_text(state: State, market: MarketState) -> Iterator[str]:
 def _feed(state: State, market: MarketState) -> Iterator[str]:
     feed, spec = market.feed, market.quoted.market
     bid, bid_qty, ask, ask_qty = net_top(market)
-    age = format_seconds(state.now_ns - feed.fresh_ns) if feed.fresh_ns else "never"
+    age = f"{format_seconds(state.now_ns - feed.fresh_ns)} ago" if feed.fresh_ns else "never"
     ok = "whole" if feed.book_ok else "NOT WHOLE"
     yield (
-        f"  book        {ok}, update {feed.book.update_id}, last frame {age} ago,"
+        f"  book        {ok}, update {feed.book.update_id}, last frame {age},"
         f" {feed.gaps} gaps" + (f", IN DOUBT: {feed.doubt}" if feed.doubt else "")
     )
     yield (
@@ -105,7 +105,8 @@ def _orders(state: State, market: MarketState) -> Iterator[str]:
     for number, order in enumerate(market.live):
         yield f"  {'' if number else 'orders':<12}{_order(state, spec, order)}"
     for order in market.owing:
-        yield f"  owing deals {order.client_order_id}: up to {order.worst_qty} lots"
+        qty = format_units(order.worst_qty, spec.qty_decimals)
+        yield f"  owing deals {order.client_order_id}: up to {qty} {spec.base_asset}"
     for foreign in market.foreign_orders:
         side = "buy" if foreign.side is BUY else "sell"
         level = _level(spec, foreign.price, foreign.leaves_qty)

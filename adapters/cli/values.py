@@ -19,7 +19,8 @@ _DOUBLE_PRICES = frozenset({"mid2", "mark2"})
 _QTYS = frozenset({
     "qty", "leaves_qty", "filled_qty", "wanted_qty", "bid_qty", "ask_qty", "buy_worst",
     "sell_worst", "position", "net_qty", "bought_qty", "sold_qty", "long_max", "short_max",
-    "inventory_max", "inventory_target", "position_max", "order_qty_max",
+    "inventory_max", "inventory_target", "position_max", "order_qty_max", "long", "short",
+    "dealt_qty",
 })  # fmt: skip
 _NOTIONALS = frozenset({
     "cash", "order_notional_max", "position_notional_max", "loss_day_max", "drawdown_max",

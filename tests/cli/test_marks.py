@@ -9,13 +9,19 @@ from msgspec.structs import replace
 from adapters.cli.screen import status_line
 from adapters.cli.state_text import state_text
 from adapters.cli.summary import summarize
+from adapters.cli.values import change_line
 from adapters.runtime.metrics import Metrics
 from adapters.runtime.metrics_text import RunCollector
 from engine import events as e
+from engine.debts import Owed
 from engine.funding import Funding
+from engine.orders import Status
 from engine.reduce import reduce
 from engine.state import Feed, State
-from tests.cli.kit import NOON, S, quoting
+from engine.types import Side
+from replay import units
+from replay.fields import Change
+from tests.cli.kit import NOON, SPOT, S, order, quoting, started
 from tests.cli.test_summary import outcome
 
 PNL = "-0.3611225"
@@ -58,6 +64,21 @@ def test_inspect_names_every_part_of_the_pnl() -> None:
         for line in lines
     )
     assert "  funding     the last is not told yet, and not in the P&L" in lines
+
+
+def test_quantities_are_in_the_decimals_of_their_market() -> None:
+    closed = order(
+        Side.BUY, 6_180_000, status=Status.CLOSED, closed_ns=NOON, owed=(Owed(1, 4_000, 0),)
+    )
+    state = quoting(closed)
+    assert any(line.endswith("BUY-0: up to 0.004 BTC") for line in state_text(state))
+    change = Change("markets.BTC_USDT.inventory.legs.long", 4_000, 5_000)
+    assert change_line(change, state) == f"{change.path}: 0.004 -> 0.005"
+    assert units.shown("long", 4_000, SPOT) == "0.004 BTC (4000 lots)"
+
+
+def test_a_feed_that_never_came_is_not_ago() -> None:
+    assert any(line.endswith("last frame never, 0 gaps") for line in state_text(started()))
 
 
 def test_the_metrics_have_it() -> None:
