@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -83,13 +84,19 @@ def compact_segment(
     new = path.with_name(path.name + PACKED_SUFFIX + _NEW_SUFFIX)
     if fs.exists(new):
         fs.remove(new)
-    _write(fs, path, new, look_up)
-    packed = check(_pieces(fs, new, look_up, PACKED_PIECE))
-    if isinstance(packed, Damage):
-        raise damage_error(new, packed)
-    _prove(fs, paths, kind, number, packed.digest)
     target = path.with_name(path.name + PACKED_SUFFIX)
-    fs.rename(new, target)
+    try:
+        _write(fs, path, new, look_up)
+        packed = check(_pieces(fs, new, look_up, PACKED_PIECE))
+        if isinstance(packed, Damage):
+            raise damage_error(new, packed)
+        _prove(fs, paths, kind, number, packed.digest)
+        fs.rename(new, target)
+    except BaseException:
+        # A run that ends stops this in the middle; a process that dies leaves it to the next.
+        with suppress(OSError):
+            fs.remove(new)
+        raise
     fs.remove(path)
     return Compacted(target, packed.size, fs.size(target))
 

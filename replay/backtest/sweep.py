@@ -26,7 +26,7 @@ from adapters.runtime.journal_code import code_hash
 from engine.errors import ConfigError
 from engine.inventory import pnl
 from engine.money import ZERO, add, format_units, subtract
-from engine.top import mid2
+from engine.top import mark2_of
 from replay.backtest.run import Plan, changed, play, start_of
 
 POINTS_MAX = 100_000
@@ -195,7 +195,7 @@ def do_in(fs: Fs, task: Task) -> bytes:
     markets = {}
     for name, market in played.state.markets.items():
         spec, inventory, uptime = market.quoted.market, market.inventory, market.uptime
-        found = pnl(inventory, spec, mid2(market))
+        found = pnl(inventory, spec, mark2_of(market))
         markets[name] = MarketResult(
             quote_asset=spec.quote_asset,
             fills=inventory.fills,

@@ -184,6 +184,7 @@ def test_work_that_is_called_off_leaves_the_segment_alone() -> None:
     with pytest.raises(KeyboardInterrupt):
         compact_segment(fs, JOURNAL, Kind.EVENTS, 1, look_up)
     assert read_all(fs) == records(1, 30)
+    assert verify_journal(fs, JOURNAL).unknown_files == ()
     compact_journal(fs, JOURNAL)
     assert read_all(fs) == records(1, 30)
 
