@@ -9,6 +9,7 @@ stderr stays empty.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -113,11 +114,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = _run(given, as_json=as_json)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
+        is_closed = isinstance(error, BrokenPipeError)
+        if not is_closed and (error.errno != errno.ENOSPC or error.filename is not None):
+            raise
         # What is still in the buffer must not fail once more when Python exits.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
+        if not is_closed:
+            click.echo("error: standard output: no space is left for what is printed", err=True)
         return EXIT_FAILED
     return code
 
