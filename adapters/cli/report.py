@@ -104,6 +104,8 @@ def _print_json(found: Report, journal: Path, output: Path | None) -> None:
 
 def _print_words(found: Report, output: Path | None) -> None:
     figures = found.figures()
+    for words in figures["backtests"]:
+        click.echo(f"{words}: every fill is an estimate")
     for asset, whole in figures["pnl"]["all"].items():
         click.echo(f"P&L {whole['total']} {asset}, {figures['fills']:,} fills")
     window = figures["window"]

@@ -187,6 +187,7 @@ class Report:
             },
             "simulated": bool(self.runs.modes) and "live" not in self.runs.modes,
             "modes": list(self.runs.modes),
+            "backtests": list(self.runs.backtests),
             "records": self.records,
             "events": self.events,
             "decisions": self.decisions,

@@ -87,6 +87,10 @@ def _header(figures: Figures, journal: str) -> Markup:
     window, runs = figures["window"], figures["runs"]["count"]
     modes = figures["modes"]
     tags = [_MODES[mode] for mode in modes if mode in _MODES]
+    tags += [
+        f"{words}. No real money moved, and every fill is an estimate."
+        for words in figures["backtests"]
+    ]
     tags += ["Live: real orders, real money."] if "live" in modes else []
     badges = "".join(f"<div class=tag>{escaped(tag)}</div>" for tag in tags)
     took = window["until_ns"] - window["from_ns"]

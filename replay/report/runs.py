@@ -8,6 +8,7 @@ from typing import Any
 from engine import events as e
 from engine.state import State
 from engine.types import Quoted
+from replay.backtest.made import MODE, backtest_on, made_by
 
 FIRST, NEWEST = 10, 40
 """Runs that are told of; all are counted."""
@@ -20,12 +21,16 @@ class Runs:
         """Begin at a state: one that lies in a run tells of that as far as it can."""
         self.count = 0
         self.modes: dict[str, None] = {}
+        self.backtests: dict[str, None] = {}
+        """How each was made, in words."""
         self._first: list[dict[str, Any]] = []
         self._newest: deque[dict[str, Any]] = deque(maxlen=NEWEST)
         if start.run_id:
             quoted = tuple(market.quoted for market in start.markets.values())
             self._add(start.run_id, start.mode, now_ns, start.seq + 1, quoted)
             self._last["versions"] = None
+            if start.mode == MODE:
+                self.backtests[backtest_on(None)] = None
 
     def _add(
         self, run_id: str, mode: str, at_ns: int, seq: int, quoted: tuple[Quoted, ...]
@@ -62,6 +67,8 @@ class Runs:
         """A run begins."""
         self._add(event.run_id, event.mode, record.recv_ns, record.seq, event.quoted)
         self._last["versions"] = dict(event.versions)
+        if event.mode == MODE:
+            self.backtests[backtest_on(made_by(event))] = None
 
     def ended(self, record: e.Record, event: e.RunEnded) -> None:
         """A run ends in order."""

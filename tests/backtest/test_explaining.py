@@ -16,7 +16,7 @@ from adapters.cli.pictures import ASCII
 from adapters.ports import SystemFs
 from engine.events import RunStarted
 from engine.types import BUY, Settings
-from replay.backtest.made import backtest_on, made_by
+from replay.backtest.made import LABEL, backtest_on, made_by
 from replay.backtest.run import run_backtest
 from replay.explain import Story, story_of
 from replay.machine import Journal
@@ -204,3 +204,8 @@ def test_a_piece_of_a_backtest_says_that_it_is_one(
     assert listed["backtest"] is None
     assert main(["explain", piece, str(listed["fills"][-1]["deal_id"])]) == 0
     assert "This is a BACKTEST: the fill is an estimate." in capsys.readouterr().out
+    for directory, words in ((journal, f"BACKTEST on {LABEL}"), (piece, "BACKTEST")):
+        page = tmp_path / f"{Path(directory).name}.html"
+        assert main(["report", directory, "-o", str(page)]) == 0
+        assert capsys.readouterr().out.startswith(words)
+        assert f"<div class=tag>{words}" in page.read_text("utf-8")
