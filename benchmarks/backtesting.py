@@ -12,10 +12,10 @@ from adapters.ports import SystemFs
 from benchmarks.figures import Row, Section, rate_row, timed_ns
 from benchmarks.session import RECORDED_LABEL, RECORDING, one_market
 from replay.backtest.made import LatencySpec
+from replay.backtest.played import Played
 from replay.backtest.run import Plan, run_backtest
 from replay.backtest.sweep import Task, grid_of, points_of, tasks_of
 from replay.backtest.workers import local
-from replay.backtest.world import Played
 from replay.read import read_records
 from replay.verify import verify
 

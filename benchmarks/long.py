@@ -16,8 +16,8 @@ from benchmarks.backtesting import LONG
 from benchmarks.figures import Row, Section
 from benchmarks.session import RECORDED_LABEL, RECORDING, one_market
 from replay.backtest.made import LatencySpec
+from replay.backtest.played import Played
 from replay.backtest.run import run_backtest
-from replay.backtest.world import Played
 
 TIMES = 6
 """How often the eleven minutes are played, each time where they ended, for a million records."""

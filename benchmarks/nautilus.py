@@ -16,8 +16,8 @@ from benchmarks.figures import Row, Section, rate_row, timed_ns
 from benchmarks.plain_feed import write_plain
 from benchmarks.session import MARKET, RECORDED_LABEL, RECORDING
 from engine.strategy import load_strategy
+from replay.backtest.played import Played
 from replay.backtest.run import Plan, run_backtest
-from replay.backtest.world import Played
 from strategies.inventory_skew import InventorySkew
 from strategies.ladder import rungs_of
 

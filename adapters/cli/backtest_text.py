@@ -19,8 +19,8 @@ from adapters.runtime.sequencer import Counts
 from adapters.runtime.snapshots import Recovery
 from engine.state import State
 from replay.backtest.made import Made
+from replay.backtest.played import Played
 from replay.backtest.run import Plan, Tell
-from replay.backtest.world import Played
 
 NS_PER_S = 1_000_000_000
 

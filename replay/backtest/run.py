@@ -30,11 +30,12 @@ from replay.backtest.engine import Journal
 from replay.backtest.latency import Constant, Latency, Measured, Sampled
 from replay.backtest.made import JOURNAL_LABEL, LABEL, MODE, LatencySpec
 from replay.backtest.moves import Move, together, until
+from replay.backtest.played import Played, refused
 from replay.backtest.rows import read_moves
 from replay.backtest.source import Source, read_journal, read_recording
 from replay.backtest.tape import journal_moves
 from replay.backtest.venue import BacktestVenue, funded
-from replay.backtest.world import Played, World, refused
+from replay.backtest.world import World
 from replay.changes import Changes
 from replay.model.survey import Survey, survey
 from replay.read import read_records

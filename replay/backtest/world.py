@@ -13,20 +13,19 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterable
 
-import msgspec
-
 from adapters.paper.core import model as core
 from engine import events as e
 from engine import intents as i
 from engine.codec import encode_record
 from engine.reduce import HANDLERS
 from engine.session import ending
-from engine.state import PRIVATE, State
+from engine.state import PRIVATE
 from engine.types import Market, Product
 from replay.backtest.crowd import Crowd
 from replay.backtest.engine import Engine, Journal, Request
 from replay.backtest.latency import Latency
 from replay.backtest.moves import DEPTH, TOUCH, Move
+from replay.backtest.played import Played, refused
 from replay.backtest.venue import BacktestVenue
 from replay.model.background import ModelBackground
 from replay.model.venue import ACCOUNT, NS_PER_US, private_events
@@ -47,24 +46,6 @@ LATE_NS = 30 * SECOND_NS
 
 Call = Callable[..., None]
 MarketData = e.BestBidOffer | e.BookDelta | e.BookSnapshot | e.PublicTrades | e.MarkPrice
-
-
-class Played(msgspec.Struct):
-    """What a backtest came to."""
-
-    ended: e.RunEnded
-    state: State
-    fingerprint: bytes
-    started_ns: int
-    ended_ns: int
-    moves: int = 0
-    """What others did: rows of the recordings."""
-    events: int = 0
-    """Records that are no decision, request or fingerprint."""
-    decisions: int = 0
-    requests: int = 0
-    refused: int = 0
-    """Requests, or orders of one, that the venue refused."""
 
 
 class World:
@@ -390,10 +371,3 @@ class World:
         self._open.pop(stream, None)
         if stream in self._engine.state.links:
             self._take_now(e.StreamClosed(stream, "closed by us", 0))
-
-
-def refused(event: e.AnyEvent) -> int:
-    """Count what an answer refuses: a request, or orders of one."""
-    if isinstance(event, e.OrdersPlaced):
-        return len([result for result in event.results if result.refusal is not None])
-    return int(isinstance(event, e.RequestRefused | e.RequestThrottled))

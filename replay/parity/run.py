@@ -16,9 +16,9 @@ from engine.codec import decode_records
 from engine.errors import ConfigError
 from engine.events import RunStarted
 from replay.backtest.made import LatencySpec
+from replay.backtest.played import Played
 from replay.backtest.run import Plan, Tell, play, run_backtest
 from replay.backtest.source import Source, find_journal
-from replay.backtest.world import Played
 from replay.parity.compare import MarketParity, compare
 from replay.parity.fills import Fill
 from replay.parity.follow import Follower, questions_of

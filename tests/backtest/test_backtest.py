@@ -30,8 +30,9 @@ from engine.events import (
     TimerFired,
 )
 from replay.backtest.made import LABEL, MODE
+from replay.backtest.played import Played
 from replay.backtest.run import Plan, play, run_backtest
-from replay.backtest.world import TICK_NS, TURN_NS, Played
+from replay.backtest.world import TICK_NS, TURN_NS
 from replay.read import fold, read_records
 from replay.verify import verify
 from tests.backtest.recordings import MS, made_up, plan_of, recorded, spot_config, write
