@@ -1,15 +1,16 @@
 """Read recorded market data in blocks, as whole ticks and lots.
 
 The format is that of `adapters/paper/flow/rows.py`, with which the tests compare this reader. It is
-read here a megabyte at a time, since a backtest lives through hours in seconds: numbers become
-floats while they are decoded, and each is proved to be a whole number of steps. Files of one market
-are played one after the other, the next one moved to where the last one ended.
+read here in blocks, since a backtest lives through hours in seconds: numbers become floats while
+they are decoded, and each is proved to be a whole number of steps. Files of one market are played
+one after the other, the next one moved to where the last one ended.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, Literal
 
 import msgspec
@@ -18,7 +19,8 @@ import zstandard
 from engine.errors import ConfigError
 from replay.backtest.moves import DEPTH, TOUCH, TRADE, Move
 
-_BLOCK_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 16
+"""Decompressed at once: its rows and moves are gone before they have left the processor's cache."""
 _LINE_MAX = 8 << 20
 """As the other reader: a full snapshot of a deep book is some 200 kB."""
 RETAIL_ONE_IN = 5
@@ -79,7 +81,7 @@ _DECODER: msgspec.json.Decoder[Row] = msgspec.json.Decoder(Row, strict=False)
 def read_moves(
     files: Iterable[tuple[str, bytes]], market: int, price_decimals: int, qty_decimals: int
 ) -> Iterator[Move]:
-    """Yield what the files of one market say, from their first snapshot on.
+    """Return what the files of one market say, from their first snapshot on.
 
     Args:
         files: One after the other: what messages call it, and its compressed bytes.
@@ -90,11 +92,17 @@ def read_moves(
     Raises:
         ConfigError: a file cannot be used, with its name and line.
     """
+    return chain.from_iterable(_moves(files, market, price_decimals, qty_decimals))
+
+
+def _moves(
+    files: Iterable[tuple[str, bytes]], market: int, price_decimals: int, qty_decimals: int
+) -> Iterator[list[Move]]:
     last_ns = sum2 = 0
     for name, data in files:
         player = _File(name, market, price_decimals, qty_decimals, last_ns, sum2)
         for rows in read_blocks(name, data):
-            yield from player.moves(rows)
+            yield player.moves(rows)
         player.check_begun()
         last_ns, sum2 = player.last_ns, player.sum2
 
@@ -125,7 +133,7 @@ def ends_of(name: str, data: bytes) -> tuple[int, int]:
 
 
 def _blocks(name: str, data: bytes) -> Iterator[tuple[int, bytes]]:
-    # Whole lines, some megabyte of them, and how many there were before.
+    # Whole lines, as many as fit, and how many there were before.
     done, rest = 0, b""
     try:
         stream = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data))
@@ -194,12 +202,13 @@ class _File:
         if not self._begun:
             raise ConfigError(f"{self._name}: expected a snapshot of the book, found none")
 
-    def moves(self, rows: Sequence[Any]) -> Iterator[Move]:
-        """Yield the moves of a block, checked."""
-        # Plain names, since this loop runs for every row.
-        market, prices, lots = self._market, self._price_scale, self._qty_scale
-        latest_ns, begun = self._latest_ns, self._begun
-        offset, shift_ns = self._offset, self._shift_ns
+    def moves(self, rows: Sequence[Any]) -> list[Move]:
+        """Return the moves of a block, checked."""
+        market, shift_ns, latest_ns = self._market, self._shift_ns, self._latest_ns
+        found: list[Move] = []
+        # Mostly only one of the two sides is another.
+        bid: Pair | None = None
+        ask: Pair | None = None
         for row in rows:
             t = row.t
             if t < latest_ns:
@@ -208,32 +217,30 @@ class _File:
                 )
             latest_ns = t
             kind = type(row)
-            if not begun:
-                yield from self._begin(row)
-                begun, offset, shift_ns = self._begun, self._offset, self._shift_ns
+            if not self._begun:
+                found += self._begin(row)
+                shift_ns = self._shift_ns
             elif kind is BboRow:
-                bid, bid_qty = row.bid
-                ask, ask_qty = row.ask
-                a, b = int(bid * prices + 0.5), int(bid_qty * lots + 0.5)
-                c, d = int(ask * prices + 0.5), int(ask_qty * lots + 0.5)
-                if (
-                    a / prices != bid
-                    or b / lots != bid_qty
-                    or c / prices != ask
-                    or d / lots != ask_qty
-                    or a + b + c + d > _STEPS_MAX
-                ):
-                    raise self._misfit(row)
-                yield (t + shift_ns, market, TOUCH, 0, row.seq, a + offset, b, c + offset, d)
+                if row.bid != bid:
+                    bid = row.bid
+                    bid_ticks, bid_lots = self._level(row, bid)
+                if row.ask != ask:
+                    ask = row.ask
+                    ask_ticks, ask_lots = self._level(row, ask)
+                at_ns, seq = t + shift_ns, row.seq
+                found.append(
+                    (at_ns, market, TOUCH, 0, seq, bid_ticks, bid_lots, ask_ticks, ask_lots)
+                )
             elif kind is TradeRow:
-                yield self._trade(row)
+                found.append(self._trade(row))
             elif kind is SnapshotRow:
                 self._chained = row.seq
-                yield self._depth(row, is_snapshot=True)
+                found.append(self._depth(row, is_snapshot=True))
             elif self._chains(row):
-                yield self._depth(row, is_snapshot=False)
+                found.append(self._depth(row, is_snapshot=False))
         self._latest_ns = latest_ns
         self._remember(rows)
+        return found
 
     def _remember(self, rows: Sequence[Row]) -> None:
         if rows:
@@ -286,17 +293,29 @@ class _File:
         return (at_ns, self._market, DEPTH, 0, row.seq, is_snapshot, bids, asks)
 
     def _levels(self, row: Row, pairs: list[Pair]) -> list[tuple[int, int]]:
+        # As `_level` of each, written out.
         prices, lots, offset = self._price_scale, self._qty_scale, self._offset
-        levels = [(int(p * prices + 0.5), int(q * lots + 0.5)) for p, q in pairs]
-        for (p, q), (ticks, steps) in zip(pairs, levels, strict=True):
-            if ticks / prices != p or steps / lots != q or ticks + steps > _STEPS_MAX:
+        levels: list[tuple[int, int]] = []
+        for price, qty in pairs:
+            ticks, steps = int(price * prices + 0.5), int(qty * lots + 0.5)
+            if ticks / prices != price or steps / lots != qty or ticks + steps > _STEPS_MAX:
                 raise self._misfit(row)
-        if offset:
-            return [(ticks + offset, steps) for ticks, steps in levels]
+            levels.append((ticks + offset, steps))
         return levels
 
+    def _level(self, row: Row, pair: Pair) -> tuple[int, int]:
+        price, qty = pair
+        ticks, steps = int(price * self._price_scale + 0.5), int(qty * self._qty_scale + 0.5)
+        if (
+            ticks / self._price_scale != price
+            or steps / self._qty_scale != qty
+            or ticks + steps > _STEPS_MAX
+        ):
+            raise self._misfit(row)
+        return ticks + self._offset, steps
+
     def _trade(self, row: TradeRow) -> Move:
-        ((ticks, steps),) = self._levels(row, [(row.p, row.q)])
+        ticks, steps = self._level(row, (row.p, row.q))
         is_buy, is_retail = row.side == "buy", not row.id % RETAIL_ONE_IN
         at_ns = row.t + self._shift_ns
         return (at_ns, self._market, TRADE, 0, row.id, is_buy, ticks, steps, is_retail)
