@@ -13,6 +13,7 @@ from adapters.whitebit.outbound import STREAM_INTENTS, outbound
 from adapters.whitebit.signing import NonceSource
 from engine import events as e
 from engine.codec import encode_record
+from engine.events import Record
 from engine.intents import Intent
 from engine.reduce import HANDLERS
 from engine.state import State, fingerprint
@@ -58,7 +59,6 @@ class Engine:
 
     Attributes:
         state: After the last record.
-        payloads: Records that are folded, and not handed to the journal yet.
         decisions: So far.
         requests: So far.
     """
@@ -74,8 +74,9 @@ class Engine:
             now_ns: The time, for nonces.
         """
         self.state = State()
-        self.payloads: list[bytes] = []
         self.decisions = self.requests = 0
+        # Folded, and not handed to the journal yet.
+        self._records: list[Record] = []
         self._journal = journal
         self._markets = markets
         self._nonces = NonceSource(now_ns)
@@ -90,8 +91,8 @@ class Engine:
     def take(self, event: e.AnyEvent, recv_ns: int, cause_seq: int = 0) -> None:
         """Journal an event, then fold it."""
         state = self.state
-        record = e.Record(state.seq + 1, recv_ns, cause_seq, event)
-        self.payloads.append(encode_record(record))
+        record = Record(state.seq + 1, recv_ns, cause_seq, event)
+        self._records.append(record)
         self.state = HANDLERS[type(event)](state, record, event)
 
     def decide(self, now_ns: int) -> list[Request]:
@@ -120,9 +121,9 @@ class Engine:
         self._journal.sync()
 
     def _write(self) -> None:
-        payloads = self.payloads
-        self._journal.append_all(self.state.seq + 1 - len(payloads), payloads)
-        payloads.clear()
+        records, self._records = self._records, []
+        first_seq = self.state.seq + 1 - len(records)
+        self._journal.append_all(first_seq, list(map(encode_record, records)))
         self._journal.flush()
         self._journal.catch_up()
 

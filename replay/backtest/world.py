@@ -16,8 +16,6 @@ from collections.abc import Callable, Iterable
 from adapters.paper.core import model as core
 from engine import events as e
 from engine import intents as i
-from engine.codec import encode_record
-from engine.reduce import HANDLERS
 from engine.session import ending
 from engine.state import PRIVATE
 from engine.types import Market, Product
@@ -41,6 +39,8 @@ SHOWN_LEVELS = 10
 """Levels a side of a perpetual's book from which its mark and premium are worked out."""
 PROGRESS_EVERY = 4_096
 """Moves between two words of progress."""
+NEVER_NS = 1 << 62
+"""Later than anything."""
 LATE_NS = 30 * SECOND_NS
 """An orderly end takes this long at most; the engine gives up before."""
 
@@ -88,12 +88,14 @@ class World:
         self._inbox: list[tuple[int, int, Call, tuple[object, ...]]] = []
         self._reaching: list[tuple[int, int, Call, tuple[object, ...]]] = []
         self._posted = self._pushed_ns = self._told_ns = 0
-        self._next_ns = now_ns
+        # When the engine decides next, and when the venue is next reached.
+        self._wake_ns = self._reach_ns = NEVER_NS
         self._open: dict[str, None] = {}
         self._refused = self._moves = 0
         self._started_ns = now_ns
         self._later(now_ns, self._take_now, started)
         self._later(now_ns + TICK_NS, self._tick)
+        self._reach(now_ns, self._begin)
 
     def _crowd(self, started: e.RunStarted, name: str, queue: str) -> Crowd:
         model = queue_model(queue, self._markets[name].qty_decimals)
@@ -116,10 +118,9 @@ class World:
         """
         crowds, tell = self.crowds, self._tell
         count = 0
-        for move in moves:
-            count += 1
+        for count, move in enumerate(moves, start=1):
             at_ns = move[0]
-            while self._next_ns <= at_ns:
+            while self._wake_ns <= at_ns or self._reach_ns <= at_ns:
                 self._turn()
             self._now_ns = at_ns
             crowd = crowds[move[1]]
@@ -143,10 +144,10 @@ class World:
             if crowd.acted:
                 crowd.acted = False
                 self._push_private(move[3])
-            if not count % PROGRESS_EVERY and told is not None:
+            if told is not None and not count % PROGRESS_EVERY:
                 told(count, at_ns)
         self._moves = count
-        while self._next_ns < end_ns:
+        while min(self._wake_ns, self._reach_ns) < end_ns:
             self._turn()
         self._now_ns = max(self._now_ns, end_ns - 1)
         return self._finish()
@@ -155,7 +156,7 @@ class World:
         self._later(self._now_ns + 1, self._take_now, e.StopRequested("the data is over"))
         until_ns = self._now_ns + LATE_NS
         ended = None
-        while ended is None and self._next_ns <= until_ns:
+        while ended is None and min(self._wake_ns, self._reach_ns) <= until_ns:
             self._turn()
             ended = ending(self._engine.state)
         ended = ended or e.RunEnded(clean=False, reason="did not end in time")
@@ -181,7 +182,7 @@ class World:
         # Something reaches the engine.
         self._posted += 1
         heapq.heappush(self._inbox, (at_ns, self._posted, call, arguments))
-        self._next_ns = min(self._next_ns, at_ns + TURN_NS)
+        self._wake_ns = min(self._wake_ns, at_ns + TURN_NS)
 
     def _tell(self, told_ns: int, event: MarketData) -> None:
         # Market data; frames never overtake each other.
@@ -191,55 +192,51 @@ class World:
             told_ns = self._told_ns
         self._told_ns = told_ns
         self._mail.append((told_ns, event))
-        if told_ns + TURN_NS < self._next_ns:
-            self._next_ns = told_ns + TURN_NS
+        if told_ns + TURN_NS < self._wake_ns:
+            self._wake_ns = told_ns + TURN_NS
 
     def _turn(self) -> None:
         # The earliest of what reaches the venue and of what reaches the engine.
-        # There is always a timer in the inbox.
-        reaching, mail, inbox = self._reaching, self._mail, self._inbox
-        wake_ns = (mail[0][0] if mail and mail[0][0] < inbox[0][0] else inbox[0][0]) + TURN_NS
-        if reaching and reaching[0][0] < wake_ns:
-            self._now_ns, _, call, arguments = heapq.heappop(reaching)
-            call(*arguments)
-        else:
-            self._live(wake_ns)
-        next_ns = (mail[0][0] if mail and mail[0][0] < inbox[0][0] else inbox[0][0]) + TURN_NS
-        if reaching and reaching[0][0] < next_ns:
-            next_ns = reaching[0][0]
-        self._next_ns = next_ns
+        if self._reach_ns >= self._wake_ns:
+            self._live(self._wake_ns)
+            return
+        reaching = self._reaching
+        self._now_ns, _, call, arguments = heapq.heappop(reaching)
+        self._reach_ns = reaching[0][0] if reaching else NEVER_NS
+        call(*arguments)
 
     def _live(self, now_ns: int) -> None:
         # One turn of the engine: all that has come, then one decision about it.
-        engine, payloads = self._engine, self._engine.payloads
-        mail, inbox, is_open = self._mail, self._inbox, self._open
+        engine, mail, inbox, is_open = self._engine, self._mail, self._inbox, self._open
         before = engine.state.seq
         while True:
-            inbox_ns = inbox[0][0]
-            if mail and mail[0][0] <= inbox_ns:
-                recv_ns, event = mail[0]
-                if recv_ns > now_ns:
+            # There is always a timer in the inbox.
+            next_ns = inbox[0][0]
+            if mail and mail[0][0] <= next_ns:
+                next_ns = mail[0][0]
+                if next_ns > now_ns:
                     break
-                mail.popleft()
+                _, event = mail.popleft()
                 if event.market in is_open:
-                    # As `take`, written out for what happens most.
-                    state = engine.state
-                    record = e.Record(state.seq + 1, recv_ns, 0, event)
-                    payloads.append(encode_record(record))
-                    engine.state = HANDLERS[type(event)](state, record, event)
-            elif inbox_ns <= now_ns:
+                    engine.take(event, next_ns)
+            elif next_ns <= now_ns:
                 _, _, call, arguments = heapq.heappop(inbox)
-                self._now_ns = inbox_ns
+                self._now_ns = next_ns
                 call(*arguments)
             else:
                 break
-        self._now_ns = now_ns
+        self._now_ns, self._wake_ns = now_ns, next_ns + TURN_NS
         if engine.state.seq != before:
             requests = engine.decide(now_ns)
             if requests:
                 self._send(requests)
 
     # --- the engine ---------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        # The first turn is lived through before others move.
+        if not self._engine.state.seq:
+            self._live(self._wake_ns)
 
     def _take_now(self, event: e.AnyEvent) -> None:
         self._engine.take(event, self._now_ns)
@@ -261,6 +258,7 @@ class World:
     def _reach(self, at_ns: int, call: Call, *arguments: object) -> None:
         self._posted += 1
         heapq.heappush(self._reaching, (at_ns, self._posted, call, arguments))
+        self._reach_ns = min(self._reach_ns, at_ns)
 
     def _answer(self, seq: int, event: e.AnyEvent) -> None:
         if seq in self._engine.state.requests:
