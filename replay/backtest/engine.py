@@ -64,12 +64,12 @@ class Engine:
     """
 
     def __init__(
-        self, journal: Journal, markets: dict[str, Market], now_ns: Callable[[], int]
+        self, journal: Journal | None, markets: dict[str, Market], now_ns: Callable[[], int]
     ) -> None:
         """Begin without a record.
 
         Args:
-            journal: Takes every record from the first on.
+            journal: Takes every record from the first on; None where nobody reads them.
             markets: Of the run.
             now_ns: The time, for nonces.
         """
@@ -118,10 +118,13 @@ class Engine:
     def sync(self) -> None:
         """Make everything durable."""
         self._write()
-        self._journal.sync()
+        if self._journal is not None:
+            self._journal.sync()
 
     def _write(self) -> None:
         records, self._records = self._records, []
+        if self._journal is None:
+            return
         first_seq = self.state.seq + 1 - len(records)
         self._journal.append_all(first_seq, list(map(encode_record, records)))
         self._journal.flush()

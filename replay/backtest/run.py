@@ -7,7 +7,7 @@ the next call begins anew in its place; one that is whole already is not played 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -124,18 +124,7 @@ def play(fs: Fs, plan: Plan, journal: Journal | None = None, tell: Tell | None =
     Raises:
         ConfigError: the plan cannot be played.
     """
-    return _Stage(fs, plan).play(start_of(plan), journal or _Nowhere(), tell)
-
-
-class _Nowhere:
-    # A journal that nobody reads.
-    def append_all(self, first_seq: int, payloads: Sequence[bytes]) -> None:
-        pass
-
-    def flush(self) -> None:
-        pass
-
-    catch_up = sync = flush
+    return _Stage(fs, plan).play(start_of(plan), journal, tell)
 
 
 class _Stage:
@@ -151,7 +140,7 @@ class _Stage:
         found = funded(plan.quoted, told, as_run=plan.as_run)
         self._venue = BacktestVenue(found, self._begin_ns)
 
-    def play(self, started: RunStarted, journal: Journal, tell: Tell | None) -> Played:
+    def play(self, started: RunStarted, journal: Journal | None, tell: Tell | None) -> Played:
         with uncollected():
             world = World(self._venue, journal, started, self._latency, self._queue, self._begin_ns)
             return world.run(self._moves, tell, self._end_ns)

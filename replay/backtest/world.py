@@ -54,7 +54,7 @@ class World:
     def __init__(
         self,
         venue: BacktestVenue,
-        journal: Journal,
+        journal: Journal | None,
         started: e.RunStarted,
         latency: Latency,
         queue: str,
@@ -64,7 +64,7 @@ class World:
 
         Args:
             venue: With the run's markets.
-            journal: Takes every record from the first on.
+            journal: Takes every record from the first on; None where nobody reads them.
             started: First record of the run.
             latency: Of requests, answers, pushes and market data.
             queue: Name of the queue model.
