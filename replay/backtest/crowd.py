@@ -75,14 +75,14 @@ class Crowd:
         if near:
             self._touch_core(now_us, bid, ask)
         if near or not (bid_lots and ask_lots):
-            best = (*bids.best(-asks.own_key), *asks.best(-bids.own_key))
-        else:
-            best = (bid, bid_lots, ask, ask_lots)
+            bid, bid_lots = bids.best(-asks.own_key)
+            ask, ask_lots = asks.best(-bids.own_key)
+        best = (bid, bid_lots, ask, ask_lots)
         if best == self._told:
             return None
         self._told = best
         self._update_id = update_id = self._update_id + 1
-        return BestBidOffer(self.name, update_id, now_us, *best)
+        return BestBidOffer(self.name, update_id, now_us, bid, bid_lots, ask, ask_lots)
 
     def _cut(self, half: Half, ticks: int, lots: int) -> None:
         half.cut(ticks, lots)
@@ -139,17 +139,21 @@ class Crowd:
 
     def after_us(self) -> None:
         """Look where our orders are now."""
-        for half in (self._bids, self._asks):
-            half.own, half.any_key = {}, -NOWHERE
+        bids, asks = self._bids, self._asks
+        bids.own, asks.own = {}, {}
+        bids.any_key = asks.any_key = -NOWHERE
         for order in self._seat.orders.values():
-            half = self._bids if order.side is Side.BUY else self._asks
+            half = bids if order.side is Side.BUY else asks
             ticks = order.ticks
-            half.any_key = max(half.any_key, ticks * half.sign)
-            half.core.setdefault(ticks, UNSURE)
+            key = ticks * half.sign
+            if key > half.any_key:
+                half.any_key = key
+            if ticks not in half.core:
+                half.core[ticks] = UNSURE
             if not order.rpi:
                 half.own[ticks] = half.own.get(ticks, 0) + order.leaves_lots
-        for half in (self._bids, self._asks):
-            half.own_key = max([ticks * half.sign for ticks in half.own], default=-NOWHERE)
+        for half in (bids, asks):
+            half.own_key = half.best_key(half.own)
             half.bound()
 
     def show(self, levels: int, now_us: int) -> None:
@@ -181,10 +185,11 @@ class Crowd:
             key, sign, core = ticks * half.sign, half.sign, half.core
             if half.core_key < key:
                 continue
-            for price, lots in core.items():
-                if price * sign > key and lots:
-                    core[price] = 0
-                    leaving.append((half.side, price, 0))
+            if half.core_key > key:
+                for price, lots in core.items():
+                    if lots and price * sign > key:
+                        core[price] = 0
+                        leaving.append((half.side, price, 0))
             held, lots = core.get(ticks), half.lots.get(ticks, 0)
             if held is not None and held != lots:
                 core[ticks] = lots
@@ -212,10 +217,11 @@ class Crowd:
 
     def _crossing(self) -> list[Level]:
         # What others show at or beyond a visible price of ours trades with us.
+        bids, asks = self._bids, self._asks
         found: list[Level] = []
-        for half, other in ((self._bids, self._asks), (self._asks, self._bids)):
-            if half.keys and half.keys[-1] >= -other.own_key:
-                for price in half.reaching(-other.own_key):
+        for half, key in ((bids, -asks.own_key), (asks, -bids.own_key)):
+            if half.keys and half.keys[-1] >= key:
+                for price in half.reaching(key):
                     half.core[price] = UNSURE
                     found.append((half.side, price, half.lots[price]))
         if found:

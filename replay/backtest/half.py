@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Collection
 
 from adapters.paper.core.model import Side
 
@@ -86,7 +87,13 @@ class Half:
 
     def bound(self) -> None:
         """Find the best key of the core anew."""
-        self.core_key = max([ticks * self.sign for ticks in self.core], default=-NOWHERE)
+        self.core_key = self.best_key(self.core)
+
+    def best_key(self, prices: Collection[int]) -> int:
+        """Return the key of the best of some prices."""
+        if not prices:
+            return -NOWHERE
+        return max(prices) if self.sign > 0 else -min(prices)
 
     def window(self, limit: int, beyond_key: int) -> dict[int, int]:
         """Return what shows of the best levels, ours among them, as ticks -> lots.

@@ -140,10 +140,12 @@ class World:
             else:
                 tell(move[3], crowd.trade(now_us, *move[4:]))
                 if crowd.acted:
+                    crowd.acted = False
                     self._look(crowd, move[3])
+                    self._push_private(move[3], crowd)
             if crowd.acted:
                 crowd.acted = False
-                self._push_private(move[3])
+                self._push_private(move[3], None)
             if told is not None and not count % PROGRESS_EVERY:
                 told(count, at_ns)
         self._moves = count
@@ -276,7 +278,7 @@ class World:
         if crowd is not None:
             self._look(crowd, 0)
             crowd.acted = False
-        self._push_private(0)
+        self._push_private(0, crowd)
         if answer is not None:
             self._later(self._now_ns + self._latency.back_ns(), self._answer, seq, answer)
 
@@ -295,15 +297,16 @@ class World:
         if best is not None:
             self._tell(told_ns, best)
 
-    def _push_private(self, told_ns: int) -> None:
+    def _push_private(self, told_ns: int, looked: Crowd | None) -> None:
         # What others caused is told when their own frame is, what we caused takes a push's time.
-        # Frames of one connection never overtake each other.
+        # Frames of one connection never overtake each other. On `looked` is nothing new.
         notices = self._venue.exchange.drain()
         events = private_events(notices)
         if not events:
             return
         for crowd in self.crowds:
-            self._look(crowd, told_ns)
+            if crowd is not looked:
+                self._look(crowd, told_ns)
         for event in events:
             at_ns = told_ns or self._now_ns + self._latency.push_ns()
             self._pushed_ns = max(self._pushed_ns, at_ns)
@@ -321,7 +324,7 @@ class World:
             for name in self._perpetuals:
                 self._by_name[name].show(SHOWN_LEVELS, now_us)
         self._venue.exchange.advance(now_us)
-        self._push_private(0)
+        self._push_private(0, None)
         if is_second:
             for name in self._perpetuals:
                 mark = self._venue.mark(name)

@@ -35,6 +35,16 @@ PAGE_MAX = 100
 PLENTY = Decimal(10**12)
 """Funds of an asset whose balance no record tells."""
 
+# Words of the core in the engine's, as tables: an enum is slow to ask.
+_SIDES = {side: Side(side) for side in core.Side}
+_ROLES = {role: Role(role) for role in core.Role}
+_STATUSES = dict.fromkeys(core.Status, OrderStatus.CANCELLED) | {
+    core.Status.OPEN: OrderStatus.OPEN,
+    core.Status.PARTIALLY_FILLED: OrderStatus.OPEN,
+    core.Status.FILLED: OrderStatus.FILLED,
+}
+_TEXTS: dict[str, str] = {text: text.value for text in (*core.Status, *core.Stp)}
+
 
 class ModelVenue:
     """Answers intents by the state of the exchange core."""
@@ -210,25 +220,21 @@ def private_events(notices: list[core.Notice]) -> list[e.AnyEvent]:
 def venue_order(order: core.Order, status: OrderStatus | None = None) -> VenueOrder:
     """Return an order of the core as the engine takes it from the wire."""
     if status is None:
-        status = {
-            core.Status.OPEN: OrderStatus.OPEN,
-            core.Status.PARTIALLY_FILLED: OrderStatus.OPEN,
-            core.Status.FILLED: OrderStatus.FILLED,
-        }.get(order.status, OrderStatus.CANCELLED)
+        status = _STATUSES[order.status]
     return VenueOrder(
         market=order.market,
         order_id=order.order_id,
         client_order_id=order.client_order_id,
-        side=Side(order.side),
+        side=_SIDES[order.side],
         price=order.ticks,
         qty=order.lots,
         leaves_qty=order.leaves_lots,
         filled_qty=order.deal_lots,
         status=status,
-        status_text=order.status.value,
+        status_text=_TEXTS[order.status],
         post_only=order.post_only,
         rpi=order.rpi,
-        stp=order.stp.value,
+        stp=_TEXTS[order.stp],
         modified_us=order.mtime_us,
     )
 
@@ -240,8 +246,8 @@ def venue_fill(deal: core.Deal) -> VenueFill:
         deal_id=deal.deal_id,
         order_id=deal.order_id,
         client_order_id=deal.client_order_id,
-        side=Side(deal.side),
-        role=Role(deal.role),
+        side=_SIDES[deal.side],
+        role=_ROLES[deal.role],
         price=deal.ticks,
         qty=deal.lots,
         fee=amount_of(deal.fee),
