@@ -30,7 +30,8 @@ class MergedBook:
     """The book of a recording, whole."""
 
     def __init__(self) -> None:
-        self._halves = Half(Side.BUY), Half(Side.SELL)
+        # Nobody asks for more of a window than the best.
+        self._halves = Half(Side.BUY, 1), Half(Side.SELL, 1)
         self._seq = 0
         self._touch = (0, 0, 0, 0, 0)
 

@@ -16,7 +16,7 @@ from adapters.paper.core.ledger import Seat
 from adapters.paper.core.model import Side
 from engine.events import BestBidOffer, BookDelta, BookSnapshot, PublicTrade, PublicTrades
 from engine.types import BUY, SELL
-from replay.backtest.half import NOWHERE, UNSURE, Half, Levels
+from replay.backtest.half import UNSURE, Half, Levels
 from replay.model.background import ModelBackground
 
 
@@ -38,7 +38,7 @@ class Crowd:
         self._market = background.market
         self._seat = seat
         self._limit = depth_limit
-        self._bids, self._asks = Half(Side.BUY), Half(Side.SELL)
+        self._bids, self._asks = Half(Side.BUY, depth_limit), Half(Side.SELL, depth_limit)
         # Newest update seen of either stream, and the touch that was told last.
         self._seq = 0
         self._touch = (0, 0, 0, 0, 0)
@@ -140,21 +140,19 @@ class Crowd:
     def after_us(self) -> None:
         """Look where our orders are now."""
         bids, asks = self._bids, self._asks
-        bids.own, asks.own = {}, {}
-        bids.any_key = asks.any_key = -NOWHERE
+        for half in (bids, asks):
+            half.own, half.any = {}, set()
         for order in self._seat.orders.values():
             half = bids if order.side is Side.BUY else asks
             ticks = order.ticks
-            key = ticks * half.sign
-            if key > half.any_key:
-                half.any_key = key
+            half.any.add(ticks)
             if ticks not in half.core:
                 half.core[ticks] = UNSURE
             if not order.rpi:
                 half.own[ticks] = half.own.get(ticks, 0) + order.leaves_lots
         for half in (bids, asks):
-            half.own_key = half.best_key(half.own)
             half.bound()
+            half.bound_ours()
 
     def show(self, levels: int, now_us: int) -> None:
         """Bring the best levels into the core, for what is worked out from them (10.11)."""
@@ -200,18 +198,13 @@ class Crowd:
         # Our levels are as the book says; those without an order of ours leave the core.
         leaving: list[Level] = []
         coming: list[Level] = []
-        ours = {(order.side, order.ticks) for order in self._seat.orders.values()}
         for half in (self._bids, self._asks):
-            side, core = half.side, half.core
+            core = half.core
             for price, before in list(core.items()):
-                lots = half.lots.get(price, 0)
-                if (side, price) not in ours:
-                    del core[price]
-                    if before:
-                        leaving.append((side, price, 0))
-                elif before != lots:
-                    core[price] = lots
-                    (coming if lots else leaving).append((side, price, lots))
+                lots = half.lots.get(price, 0) if price in half.any else 0
+                if before != lots:
+                    (coming if lots else leaving).append((half.side, price, lots))
+            half.core = {price: half.lots.get(price, 0) for price in core if price in half.any}
             half.bound()
         self._set(leaving + coming + self._crossing(), now_us)
 

@@ -156,14 +156,14 @@ def test_the_deltas_tell_the_book_with_our_orders_in_it(tmp_path: Path) -> None:
 
 
 def test_a_window_leaves_out_what_has_traded_with_us() -> None:
-    bids = Half(core.Side.BUY)
+    bids = Half(core.Side.BUY, DEPTH_LIMIT)
     bids.replace([(101, 5), (100, 7), (99, 1)])
     assert bids.window(2, 200) == {101: 5, 100: 7}
     assert (bids.window(9, 101), bids.best(101)) == ({100: 7, 99: 1}, (100, 7))
     bids.own, bids.own_key = {100: 2, 98: 4}, 100
     assert bids.window(9, 101) == {100: 9, 99: 1, 98: 4}
     assert bids.best(101) == (100, 9)
-    asks = Half(core.Side.SELL)
+    asks = Half(core.Side.SELL, DEPTH_LIMIT)
     asks.replace([(101, 5), (100, 7)])
     assert (asks.best(-100), asks.best(-99)) == ((101, 5), (100, 7))
     assert asks.best(-1_000) == (0, 0)
