@@ -16,6 +16,7 @@ from engine.codec import encode_record
 from engine.events import Record
 from engine.intents import Intent
 from engine.reduce import HANDLERS
+from engine.reduce_requests import decided
 from engine.state import State, fingerprint
 from engine.step import decide
 from engine.types import Market
@@ -59,6 +60,7 @@ class Engine:
 
     Attributes:
         state: After the last record.
+        records: Folded, and not handed to the journal yet.
         decisions: So far.
         requests: So far.
     """
@@ -74,9 +76,8 @@ class Engine:
             now_ns: The time, for nonces.
         """
         self.state = State()
+        self.records: list[Record] = []
         self.decisions = self.requests = 0
-        # Folded, and not handed to the journal yet.
-        self._records: list[Record] = []
         self._journal = journal
         self._markets = markets
         self._nonces = NonceSource(now_ns)
@@ -92,14 +93,16 @@ class Engine:
         """Journal an event, then fold it."""
         state = self.state
         record = Record(state.seq + 1, recv_ns, cause_seq, event)
-        self._records.append(record)
+        self.records.append(record)
         self.state = HANDLERS[type(event)](state, record, event)
 
     def decide(self, now_ns: int) -> list[Request]:
         """Decide once, and return what leaves."""
         state = self.state
         decision = decide(state)
-        self.take(decision, now_ns, state.seq)
+        record = Record(state.seq + 1, now_ns, state.seq, decision)
+        self.records.append(record)
+        self.state = decided(state, record, decision)
         self.decisions += 1
         requests = self._send(decision, now_ns) if decision.intents else []
         if self.state.seq >= self._next_fingerprint:
@@ -122,7 +125,7 @@ class Engine:
             self._journal.sync()
 
     def _write(self) -> None:
-        records, self._records = self._records, []
+        records, self.records = self.records, []
         if self._journal is None:
             return
         first_seq = self.state.seq + 1 - len(records)

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable
 from adapters.paper.core import model as core
 from engine import events as e
 from engine import intents as i
+from engine.events import Record
+from engine.reduce import HANDLERS
 from engine.session import ending
 from engine.state import PRIVATE
 from engine.types import Market, Product
@@ -120,8 +122,8 @@ class World:
         count = 0
         for count, move in enumerate(moves, start=1):
             at_ns = move[0]
-            while self._wake_ns <= at_ns or self._reach_ns <= at_ns:
-                self._turn()
+            if self._wake_ns <= at_ns or self._reach_ns <= at_ns:
+                self._turns(at_ns)
             self._now_ns = at_ns
             crowd = crowds[move[1]]
             kind = move[2]
@@ -149,8 +151,7 @@ class World:
             if told is not None and not count % PROGRESS_EVERY:
                 told(count, at_ns)
         self._moves = count
-        while min(self._wake_ns, self._reach_ns) < end_ns:
-            self._turn()
+        self._turns(end_ns - 1)
         self._now_ns = max(self._now_ns, end_ns - 1)
         return self._finish()
 
@@ -158,8 +159,8 @@ class World:
         self._later(self._now_ns + 1, self._take_now, e.StopRequested("the data is over"))
         until_ns = self._now_ns + LATE_NS
         ended = None
-        while ended is None and min(self._wake_ns, self._reach_ns) <= until_ns:
-            self._turn()
+        while ended is None and (next_ns := min(self._wake_ns, self._reach_ns)) <= until_ns:
+            self._turns(next_ns)
             ended = ending(self._engine.state)
         ended = ended or e.RunEnded(clean=False, reason="did not end in time")
         self._engine.take(ended, self._now_ns)
@@ -197,15 +198,20 @@ class World:
         if told_ns + TURN_NS < self._wake_ns:
             self._wake_ns = told_ns + TURN_NS
 
-    def _turn(self) -> None:
-        # The earliest of what reaches the venue and of what reaches the engine.
-        if self._reach_ns >= self._wake_ns:
-            self._live(self._wake_ns)
-            return
+    def _turns(self, until_ns: int) -> None:
+        # The earliest of what reaches the venue and of what reaches the engine, while it is due.
         reaching = self._reaching
-        self._now_ns, _, call, arguments = heapq.heappop(reaching)
-        self._reach_ns = reaching[0][0] if reaching else NEVER_NS
-        call(*arguments)
+        while True:
+            if self._wake_ns <= self._reach_ns:
+                if self._wake_ns > until_ns:
+                    return
+                self._live(self._wake_ns)
+            elif self._reach_ns > until_ns:
+                return
+            else:
+                self._now_ns, _, call, arguments = heapq.heappop(reaching)
+                self._reach_ns = reaching[0][0] if reaching else NEVER_NS
+                call(*arguments)
 
     def _live(self, now_ns: int) -> None:
         # One turn of the engine: all that has come, then one decision about it.
@@ -215,12 +221,16 @@ class World:
             # There is always a timer in the inbox.
             next_ns = inbox[0][0]
             if mail and mail[0][0] <= next_ns:
-                next_ns = mail[0][0]
+                next_ns, event = mail[0]
                 if next_ns > now_ns:
                     break
-                _, event = mail.popleft()
+                mail.popleft()
                 if event.market in is_open:
-                    engine.take(event, next_ns)
+                    # As `take`, written out for what happens most.
+                    state = engine.state
+                    record = Record(state.seq + 1, next_ns, 0, event)
+                    engine.records.append(record)
+                    engine.state = HANDLERS[type(event)](state, record, event)
             elif next_ns <= now_ns:
                 _, _, call, arguments = heapq.heappop(inbox)
                 self._now_ns = next_ns
