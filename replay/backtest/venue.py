@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from itertools import islice
 
 import msgspec
 
@@ -138,15 +139,15 @@ class BacktestVenue(ModelVenue):
 
     def _fills(self, market: str, offset: int) -> e.FillsListed:
         # The same newest deals are asked for again and again, so what was made of them is kept.
-        deals = [deal for deal in reversed(self.account.deals) if deal.market == market]
-        page = deals[offset : offset + PAGE_MAX]
+        deals = (deal for deal in reversed(self.account.deals) if deal.market == market)
+        # One more than the page tells whether there are more.
+        found = list(islice(deals, offset, offset + PAGE_MAX + 1))
         made = self._made
         kept: dict[int, VenueFill] = {}
-        for deal in page:
+        for deal in found[:PAGE_MAX]:
             kept[deal.deal_id] = made.get(deal.deal_id) or venue_fill(deal)
         self._made = kept
-        complete = offset + PAGE_MAX >= len(deals)
-        return e.FillsListed(market, offset, tuple(kept.values()), complete)
+        return e.FillsListed(market, offset, tuple(kept.values()), len(found) <= PAGE_MAX)
 
     def _payment(self, paid: core.FundingPayment) -> FundingPayment:
         market, event = self.markets[paid.event.market], paid.event

@@ -43,6 +43,8 @@ class Matcher:
     def __init__(self, config: ExchangeConfig, ledger: Ledger, now_us: int) -> None:
         self.now_us = now_us
         self.outbox: list[Notice] = []
+        self.tells_books = True
+        """Whether somebody listens to changes of the books."""
         self._ledger = ledger
         self._rpi_match_all = config.rpi_match_all
         self._taker_band = to_rate(config.taker_band)
@@ -134,7 +136,8 @@ class Matcher:
             if notices:
                 outbox += notices
                 notices.clear()
-        market.tell_changes(outbox, self.now_us)
+        if self.tells_books:
+            market.tell_changes(outbox, self.now_us)
 
     def _enter(self, seat: Seat, order: Order, limit_ticks: int) -> None:
         ended = self._take(seat, order, limit_ticks)
