@@ -32,7 +32,7 @@ def ended(
     owed: tuple[Owed, ...], order_id: int, filled_qty: int, dealt_qty: int
 ) -> tuple[Owed, ...]:
     """An id is over and filled `filled_qty` lots at most, of which deals told `dealt_qty`."""
-    others = tuple(debt for debt in owed if debt.order_id != order_id)
+    others = tuple([debt for debt in owed if debt.order_id != order_id])
     if filled_qty <= dealt_qty:
         return others
     return (*others, Owed(order_id, filled_qty, dealt_qty))
@@ -40,6 +40,8 @@ def ended(
 
 def bounded(owed: tuple[Owed, ...], order_id: int, filled_qty: int) -> tuple[Owed, ...]:
     """The venue told what an id that is over has filled."""
+    if not owed:
+        return owed
     return _outstanding(
         replace(debt, qty=min(debt.qty, filled_qty)) if debt.order_id == order_id else debt
         for debt in owed

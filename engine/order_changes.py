@@ -18,14 +18,18 @@ from engine.working import also_at, haunted, in_place, is_live, is_owing, is_who
 def with_orders(market: MarketState, changed: tuple[Order, ...], record: Record) -> MarketState:
     """Put changed orders into a market and derive what depends on them."""
     for order in changed:
-        market = with_order(market, order, record)
+        market = with_order(market, market.order(order.client_order_id), order, record)
     return market
 
 
-def with_order(market: MarketState, order: Order, record: Record) -> MarketState:
-    """Put one changed order into a market, deriving again only what it can have changed."""
+def with_order(
+    market: MarketState, before: Order | None, order: Order, record: Record
+) -> MarketState:
+    """Put one changed order into a market, deriving again only what it can have changed.
+
+    `before` is the order as the market has it, None for a new one.
+    """
     key, side = order.client_order_id, order.side
-    before = market.order(key)
     orders, closed, owing = market.orders, market.closed, market.owing
     bids, asks, whole = market.bids, market.asks, market.whole
     group, other = (bids, asks) if side is BUY else (asks, bids)
@@ -84,7 +88,7 @@ def with_request(market: MarketState, order: Order, record: Record) -> MarketSta
     key = order.client_order_id
     before = market.orders[key]
     if before.pending is not IDLE or before.status is not OPEN:
-        return with_order(market, order, record)
+        return with_order(market, before, order, record)
     # What rests may fill, and then the whole new size too (`Order.worst_qty`).
     worst_qty = order.wanted_qty if order.pending is MODIFYING else 0
     orders = {**market.orders, key: order}

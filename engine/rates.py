@@ -155,9 +155,14 @@ def frames_key(stream: str) -> str:
 def room(state: State, key: str) -> int:
     """Return how many tokens a bucket has left, reserve included."""
     bucket = bucket_of(key, state.settings.rate_percent)
-    missing_ns = max(0, state.spent.get(key, 0) - state.now_ns)
     used = _signed(state.used) if key == SIGNED else state.used.get(key, 0)
-    return bucket.depth - -(-missing_ns // bucket.each_ns) - used
+    return _left(bucket, state.spent.get(key, 0), state.now_ns) - used
+
+
+def _left(bucket: Bucket, full_ns: int, now_ns: int) -> int:
+    # Tokens in a bucket that is full at `full_ns`.
+    missing_ns = max(0, full_ns - now_ns)
+    return bucket.depth - -(-missing_ns // bucket.each_ns)
 
 
 def _signed(used: dict[str, int]) -> int:
@@ -226,12 +231,13 @@ def settled(state: State) -> State:
         spent[key] = full_ns + count * bucket_of(key, percent).each_ns
     told = {key: until_ns for key, until_ns in state.told.items() if until_ns > now_ns}
     circuits = {group: kept for group, kept in state.circuits.items() if not is_over(kept, now_ns)}
-    state = replace(state, spent=spent, used={}, told=told, circuits=circuits)
-    if circuits:
-        return replace(state, slack=0)
-    free = room(state, SIGNED) - bucket_of(SIGNED, percent).reserve
-    rooms = [room(state, key) for key in _HOT if key in spent]
-    return replace(state, slack=min(free, left, _full_slack(percent), *rooms))
+    slack = 0
+    if not circuits:
+        shared = bucket_of(SIGNED, percent)
+        free = _left(shared, spent.get(SIGNED, 0), now_ns) - shared.reserve
+        rooms = [_left(bucket_of(k, percent), spent[k], now_ns) for k in _HOT if k in spent]
+        slack = min(free, left, _full_slack(percent), *rooms)
+    return replace(state, spent=spent, used={}, told=told, circuits=circuits, slack=slack)
 
 
 @lru_cache(maxsize=8)

@@ -52,17 +52,14 @@ def order_event(
     market = state.markets.get(venue.market)
     if market is None:
         return advance(state, record)
-    if market.order(venue.client_order_id) is None:
-        over = isinstance(event, OrderClosed)
+    order, over = market.order(venue.client_order_id), isinstance(event, OrderClosed)
+    if order is None:
         return with_market(state, record, told(market, venue, record.seq, over=over))
-    if isinstance(event, OrderClosed):
+    if over:
         # Event 3 means over, whatever a text we do not know may say.
         venue = _final(venue)
-
-    def fact(order: Order) -> Moved:
-        return orders.pushed(order, venue, record.seq, record.recv_ns)
-
-    return change_order(state, record, venue.market, venue.client_order_id, fact)
+    moved = orders.pushed(order, venue, record.seq, record.recv_ns)
+    return _put(state, record, market, order, moved)
 
 
 def _final(venue: VenueOrder) -> VenueOrder:
@@ -95,16 +92,18 @@ def change_order(
     order = market.order(client_order_id) if market else None
     if market is None or order is None:
         return replace(advance(state, record), attention_seq=record.seq)
-    moved, anomaly = fact(order)
-    after = with_market(state, record, with_order(market, moved, record))
-    if anomaly:
-        return replace(
-            after,
-            attention_seq=record.seq,
-            anomalies=state.anomalies + 1,
-            last_anomaly=f"{market_name} seq {record.seq}: {anomaly}",
-        )
-    return replace(after, attention_seq=record.seq)
+    return _put(state, record, market, order, fact(order))
+
+
+def _put(state: State, record: Record, market: MarketState, before: Order, moved: Moved) -> State:
+    after, anomaly = moved
+    name, seq = market.quoted.market.name, record.seq
+    markets = {**state.markets, name: with_order(market, before, after, record)}
+    state = replace(state, seq=seq, now_ns=record.recv_ns, markets=markets, attention_seq=seq)
+    if not anomaly:
+        return state
+    told = f"{name} seq {seq}: {anomaly}"
+    return replace(state, anomalies=state.anomalies + 1, last_anomaly=told)
 
 
 def filled(state: State, record: Record, event: Filled) -> State:

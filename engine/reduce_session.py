@@ -45,7 +45,7 @@ from engine.state import (
 from engine.stopping import Shutdown
 from engine.strategy import load_strategy
 from engine.top import mid2
-from engine.types import BUY, Quoted
+from engine.types import Quoted
 from engine.working import LEFT_LEVEL
 
 NS_PER_S = 1_000_000_000
@@ -333,7 +333,8 @@ def _sampled(state: State, market: MarketState) -> MarketState:
     # The time since the last sample counts as quoted if it is quoted now.
     if state.stopping_ns:
         return market
-    bid, ask = _near(market)
+    middle2 = mid2(market)
+    bid, ask = _is_near(market, market.bids, middle2), _is_near(market, market.asks, middle2)
     uptime, now_ns = market.uptime, state.now_ns
     if not uptime.since_ns:
         if not bid and not ask:
@@ -352,18 +353,13 @@ def _sampled(state: State, market: MarketState) -> MarketState:
     )
 
 
-def _near(market: MarketState) -> tuple[bool, bool]:
-    # Whether an acknowledged bid, and an ask, is close enough to the mid to count as quoting.
-    middle2 = mid2(market)
+def _is_near(market: MarketState, orders: tuple[Order, ...], middle2: int) -> bool:
+    # Whether an acknowledged order of a side is close enough to the mid to count as quoting.
     reach = market.quoted.uptime_bps * middle2
-    bid = ask = False
-    for order in market.live:
+    for order in orders:
         if order.status is OPEN and abs(2 * order.price - middle2) * 10_000 <= reach:
-            if order.side is BUY:
-                bid = True
-            else:
-                ask = True
-    return bid, ask
+            return True
+    return False
 
 
 def _doubts(state: State, market: MarketState, record: Record) -> MarketState:

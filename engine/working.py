@@ -78,10 +78,12 @@ def visible(orders: tuple[Order, ...], ghosts: tuple[Ghost, ...], side: Side) ->
     shown: Shown = {}
     for ghost in ghosts:
         if ghost.side is side:
-            shown[ghost.price] = shown.get(ghost.price, 0) + ghost.qty
+            price = ghost.price
+            shown[price] = shown.get(price, 0) + ghost.qty
     for order in orders:
         if not order.rpi:
-            shown[order.price] = shown.get(order.price, 0) + order.leaves_qty
+            price = order.price
+            shown[price] = shown.get(price, 0) + order.leaves_qty
             if order.pending is MODIFYING:
                 wanted = order.wanted_price
                 shown[wanted] = shown.get(wanted, 0) + order.wanted_qty
