@@ -7,7 +7,6 @@ Each side is a pair of parallel tuples, best price first. An update copies a sid
 from __future__ import annotations
 
 from bisect import bisect_left
-from operator import neg
 
 import msgspec
 
@@ -69,26 +68,26 @@ def apply_delta(
     bid_prices, bid_qtys = book.bid_prices, book.bid_qtys
     ask_prices, ask_qtys = book.ask_prices, book.ask_qtys
     if bids:
-        prices, qtys = list(bid_prices), list(bid_qtys)
-        pairs = iter(bids)
-        for price, qty in zip(pairs, pairs, strict=True):
-            _set_level(prices, qtys, bisect_left(prices, -price, key=neg), price, qty)
-        bid_prices, bid_qtys = tuple(prices[:limit]), tuple(qtys[:limit])
+        # Worked on in ascending order, as asks are.
+        prices, qtys = list(bid_prices[::-1]), list(bid_qtys[::-1])
+        _change(prices, qtys, bids)
+        bid_prices, bid_qtys = tuple(prices[: -limit - 1 : -1]), tuple(qtys[: -limit - 1 : -1])
     if asks:
         prices, qtys = list(ask_prices), list(ask_qtys)
-        pairs = iter(asks)
-        for price, qty in zip(pairs, pairs, strict=True):
-            _set_level(prices, qtys, bisect_left(prices, price), price, qty)
+        _change(prices, qtys, asks)
         ask_prices, ask_qtys = tuple(prices[:limit]), tuple(qtys[:limit])
     return Book(bid_prices, bid_qtys, ask_prices, ask_qtys, update_id, venue_us)
 
 
-def _set_level(prices: list[int], qtys: list[int], index: int, price: int, qty: int) -> None:
-    if index < len(prices) and prices[index] == price:
-        if qty:
-            qtys[index] = qty
-        else:
-            del prices[index], qtys[index]
-    elif qty:
-        prices.insert(index, price)
-        qtys.insert(index, qty)
+def _change(prices: list[int], qtys: list[int], changes: tuple[int, ...]) -> None:
+    pairs = iter(changes)
+    for price, qty in zip(pairs, pairs, strict=True):
+        index = bisect_left(prices, price)
+        if index < len(prices) and prices[index] == price:
+            if qty:
+                qtys[index] = qty
+            else:
+                del prices[index], qtys[index]
+        elif qty:
+            prices.insert(index, price)
+            qtys.insert(index, qty)
