@@ -19,6 +19,7 @@ import zstandard
 from engine.errors import ConfigError
 from replay.backtest.moves import DEPTH, TOUCH, TRADE, Move
 
+_READ_BYTES = 1 << 20
 _BLOCK_BYTES = 1 << 16
 """Decompressed at once: its rows and moves are gone before they have left the processor's cache."""
 _LINE_MAX = 8 << 20
@@ -137,14 +138,17 @@ def _blocks(name: str, data: bytes) -> Iterator[tuple[int, bytes]]:
     done, rest = 0, b""
     try:
         stream = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data))
-        while block := stream.read(_BLOCK_BYTES):
-            block = rest + block
-            end = block.rfind(b"\n") + 1
-            rest = block[end:]
-            if end:
-                yield done, block[:end]
-                done += block.count(b"\n", 0, end)
-            elif len(rest) > _LINE_MAX:
+        while read := stream.read(_READ_BYTES):
+            read = rest + read
+            begin, last = 0, read.rfind(b"\n") + 1
+            while begin < last:
+                # Up to the first end of a line behind so many bytes.
+                end = read.find(b"\n", min(begin + _BLOCK_BYTES, last - 1)) + 1
+                yield done, read[begin:end]
+                done += read.count(b"\n", begin, end)
+                begin = end
+            rest = read[last:]
+            if len(rest) > _LINE_MAX:
                 raise ConfigError(f"{name}:{done + 1}: expected lines of at most 8 MiB")
     except zstandard.ZstdError as error:
         raise ConfigError(
@@ -297,7 +301,7 @@ class _File:
         prices, lots, offset = self._price_scale, self._qty_scale, self._offset
         levels: list[tuple[int, int]] = []
         for price, qty in pairs:
-            ticks, steps = int(price * prices + 0.5), int(qty * lots + 0.5)
+            ticks, steps = int(price * prices + 0.5), int(qty * lots + 0.5) if qty else 0
             if ticks / prices != price or steps / lots != qty or ticks + steps > _STEPS_MAX:
                 raise self._misfit(row)
             levels.append((ticks + offset, steps))
