@@ -94,7 +94,9 @@ def public_trades(state: State, record: Record, event: PublicTrades) -> State:
     market = state.markets.get(event.market)
     if market is None or not event.trades:
         return advance(state, record)
-    newest, before = max(event.trades, key=lambda trade: trade.trade_id), market.feed
+    newest, before = event.trades[0], market.feed
+    if len(event.trades) > 1:
+        newest = max(event.trades, key=lambda trade: trade.trade_id)
     if newest.trade_id <= before.last_trade_id:
         return advance(state, record)
     traded_ns = record.recv_ns

@@ -37,6 +37,13 @@ def decide(state: State) -> Decided:
     """
     decided_seq = state.decided_seq
     attention = state.attention_seq > decided_seq
+    if not attention:
+        # After most frames nothing has changed that a decision depends on.
+        for market in state.markets.values():
+            if market.touched_seq > decided_seq:
+                break
+        else:
+            return NOTHING_TO_DO
     intents: list[Intent] = []
     stages: tuple[StageChange, ...] = ()
     asked = 0
