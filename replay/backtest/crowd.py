@@ -199,12 +199,13 @@ class Crowd:
         leaving: list[Level] = []
         coming: list[Level] = []
         for half in (self._bids, self._asks):
-            core = half.core
-            for price, before in list(core.items()):
-                lots = half.lots.get(price, 0) if price in half.any else 0
+            core, half.core = half.core, {}
+            for price, before in core.items():
+                lots = 0
+                if price in half.any:
+                    lots = half.core[price] = half.lots.get(price, 0)
                 if before != lots:
                     (coming if lots else leaving).append((half.side, price, lots))
-            half.core = {price: half.lots.get(price, 0) for price in core if price in half.any}
             half.bound()
         self._set(leaving + coming + self._crossing(), now_us)
 

@@ -216,7 +216,7 @@ class World:
     def _live(self, now_ns: int) -> None:
         # One turn of the engine: all that has come, then one decision about it.
         engine, mail, inbox, is_open = self._engine, self._mail, self._inbox, self._open
-        before = engine.state.seq
+        keep, before = engine.records.append, engine.state.seq
         while True:
             # There is always a timer in the inbox.
             next_ns = inbox[0][0]
@@ -229,7 +229,7 @@ class World:
                     # As `take`, written out for what happens most.
                     state = engine.state
                     record = Record(state.seq + 1, next_ns, 0, event)
-                    engine.records.append(record)
+                    keep(record)
                     engine.state = HANDLERS[type(event)](state, record, event)
             elif next_ns <= now_ns:
                 _, _, call, arguments = heapq.heappop(inbox)
@@ -324,7 +324,7 @@ class World:
 
     def _push(self, event: e.AnyEvent) -> None:
         if PRIVATE in self._open:
-            self._take_now(event)
+            self._engine.take(event, self._now_ns)
 
     def _let_venue_act(self, now_ns: int) -> None:
         # Timers of the kill-switch, and what perpetuals do at whole seconds.

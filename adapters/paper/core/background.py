@@ -75,7 +75,9 @@ class Background:
         for side, ticks, lots in changes:
             resting = self._resting[side]
             orders = [o for o in resting.get(ticks, ()) if o.order_id in open_orders]
-            change = lots - sum(order.leaves_lots for order in orders)
+            change = lots
+            for order in orders:
+                change -= order.leaves_lots
             if change and self._log is not None:
                 done.append((side, ticks, lots))
             if change > 0:
