@@ -143,7 +143,6 @@ class World:
                 tell(move[3], crowd.trade(now_us, *move[4:]))
                 if crowd.acted:
                     crowd.acted = False
-                    self._look(crowd, move[3])
                     self._push_private(move[3], crowd)
             if crowd.acted:
                 crowd.acted = False
@@ -286,7 +285,6 @@ class World:
             self._prepare(crowd, intent, now_us)
         answer = self._venue.answer(intent, path, self._now_ns)
         if crowd is not None:
-            self._look(crowd, 0)
             crowd.acted = False
         self._push_private(0, crowd)
         if answer is not None:
@@ -301,22 +299,27 @@ class World:
             if held is not None:
                 crowd.before_order(held.side, intent.price, now_us)
 
-    def _look(self, crowd: Crowd, told_ns: int) -> None:
-        crowd.after_us()
+    def _tell_best(self, crowd: Crowd, told_ns: int) -> None:
         best = crowd.ticker(self._now_ns // NS_PER_US)
         if best is not None:
             self._tell(told_ns, best)
 
-    def _push_private(self, told_ns: int, looked: Crowd | None) -> None:
+    def _push_private(self, told_ns: int, traded: Crowd | None) -> None:
         # What others caused is told when their own frame is, what we caused takes a push's time.
-        # Frames of one connection never overtake each other. On `looked` is nothing new.
+        # Frames of one connection never overtake each other. Best prices are told anew where
+        # somebody traded, and everywhere when our orders are others, which we are always told of.
         notices = self._venue.exchange.drain()
         events = private_events(notices)
+        if events:
+            for crowd in self.crowds:
+                crowd.after_us()
+        if traded is not None:
+            self._tell_best(traded, told_ns)
         if not events:
             return
         for crowd in self.crowds:
-            if crowd is not looked:
-                self._look(crowd, told_ns)
+            if crowd is not traded:
+                self._tell_best(crowd, told_ns)
         for event in events:
             at_ns = told_ns or self._now_ns + self._latency.push_ns()
             self._pushed_ns = max(self._pushed_ns, at_ns)
