@@ -69,8 +69,8 @@ class ModelVenue:
                 accounts=(account_of(found), *core.FLOW_ACCOUNTS),
             )
         self.exchange = Exchange(config, now_ns // NS_PER_US)
-        # The book is told as the engine's feed would tell it, by whoever asks this venue.
-        self.exchange.matcher.tells_books = False
+        # Books and trades are told as the engine's feed tells them, by whoever asks this venue.
+        self.exchange.matcher.tells_public = False
         self.account = self.exchange.accounts[ACCOUNT]
         self._timers: dict[str, KillSwitchTimer] = {}
 

@@ -43,8 +43,8 @@ class Matcher:
     def __init__(self, config: ExchangeConfig, ledger: Ledger, now_us: int) -> None:
         self.now_us = now_us
         self.outbox: list[Notice] = []
-        self.tells_books = True
-        """Whether somebody listens to changes of the books."""
+        self.tells_public = True
+        """Whether somebody listens to books and trades."""
         self._ledger = ledger
         self._rpi_match_all = config.rpi_match_all
         self._taker_band = to_rate(config.taker_band)
@@ -136,7 +136,7 @@ class Matcher:
             if notices:
                 outbox += notices
                 notices.clear()
-        if self.tells_books:
+        if self.tells_public:
             market.tell_changes(outbox, self.now_us)
 
     def _enter(self, seat: Seat, order: Order, limit_ticks: int) -> None:
@@ -258,18 +258,8 @@ class Matcher:
         market.last_ticks = ticks
         self._settle(maker_seat, maker, order, Role.MAKER, ticks, lots)
         self._settle(seat, order, maker, Role.TAKER, ticks, lots)
-        trade = PublicTrade(
-            trade_id=self._next_trade_id,
-            time_us=self.now_us,
-            market=market.spec.name,
-            ticks=ticks,
-            lots=lots,
-            side=order.side,
-            rpi=maker.rpi,
-        )
-        self._next_trade_id += 1
-        market.recent_trades.append(trade)
-        self._trades.append(trade)
+        if self.tells_public:
+            self._tell_trade(market, order, maker, lots)
         if market.triggers.orders:
             self._triggered += market.triggers.take_due(ticks)
         if maker.oco_id:
@@ -286,6 +276,20 @@ class Matcher:
         for touched in (maker_seat, seat):
             if touched.reduce_only_orders:
                 self._reduced.append(touched)
+
+    def _tell_trade(self, market: Market, order: Order, maker: Order, lots: int) -> None:
+        trade = PublicTrade(
+            trade_id=self._next_trade_id,
+            time_us=self.now_us,
+            market=market.spec.name,
+            ticks=maker.ticks,
+            lots=lots,
+            side=order.side,
+            rpi=maker.rpi,
+        )
+        self._next_trade_id += 1
+        market.recent_trades.append(trade)
+        self._trades.append(trade)
 
     def _settle(
         self, seat: Seat, order: Order, counter: Order, role: Role, ticks: int, lots: int
