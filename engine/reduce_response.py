@@ -37,11 +37,6 @@ from engine.intents import (
     ModifyOrder,
     NewOrder,
     PlaceOrders,
-    QueryFills,
-    QueryMarginBalances,
-    QueryOpenOrders,
-    QueryPositions,
-    QuerySpotBalances,
 )
 from engine.orders import Moved, Order
 from engine.reduce_account import change_order
@@ -58,11 +53,7 @@ from engine.reduce_venue import fees_listed, markets_listed, server_time
 from engine.state import InFlight, State, advance, with_market
 from engine.types import OrderStatus, VenueOrder
 
-NS_PER_S = 1_000_000_000
-
 NOTHING_SAID = PlaceResult(None, None)
-
-ReconQuery = QueryOpenOrders | QueryFills | QuerySpotBalances | QueryPositions | QueryMarginBalances
 
 
 def answered(state: State, record: Record, event: AnyEvent) -> State:

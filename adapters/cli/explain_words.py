@@ -15,8 +15,6 @@ from replay.kept_out import KeptOut
 from replay.verdicts import Kind, Verdict
 from replay.watching import Looks
 
-NS_PER_MS = 1_000_000
-
 
 def price_of(spec: Market, ticks: int) -> str:
     return fixed_units(ticks, spec.price_decimals) if ticks else "none"

@@ -60,7 +60,6 @@ _WARNING: frozenset[type] = frozenset(
         *(e.RequestRefused, e.RequestThrottled, e.OutcomeUnknown, e.StreamClosed),
         *(e.FrameRefused, e.LoopStalled, e.TailCut, e.RequestWithheld, e.PlacingForbidden),
         e.ChoreFailed,
-        e.ChoreFailed,
     }
 )
 """What stands in none of these is told at `info`: an event that is new is not passed over."""

@@ -23,7 +23,6 @@ from engine.intents import CancelAll, Intent, QueryOpenOrders, QueryTime
 from engine.nonces import NONCE_WINDOW_NS, SETTLE_MARGIN_NS
 from engine.refusals import RefusalKind, classify
 
-NS_PER_S = 1_000_000_000
 WINDOW_NS = NONCE_WINDOW_NS + SETTLE_MARGIN_NS
 """How long after the start a request that was signed before it may still be accepted."""
 ANSWER_S = 2.0
