@@ -48,9 +48,14 @@ def load_credentials(fs: Fs, env: Mapping[str, str] = os.environ) -> Credentials
             names the file (default `quotefold/credentials.toml` under `XDG_CONFIG_HOME`).
 
     Raises:
-        ConfigError: nowhere found, half found, or readable for others. No message shows them.
+        ConfigError: nowhere found, half found, not to be read, or readable for others. No message
+            shows them.
     """
-    found = _from_systemd(env, fs) or _from_file(env, fs) or _from_environment(env)
+    try:
+        found = _from_systemd(env, fs) or _from_file(env, fs) or _from_environment(env)
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror or type(error).__name__}"
+        raise ConfigError(f"credentials: {error.filename or 'a file'}: {problem}") from error
     if found is None:
         raise ConfigError(
             f"credentials: expected the systemd credentials {KEY_NAME} and {SECRET_NAME}, "

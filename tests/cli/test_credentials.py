@@ -98,6 +98,23 @@ def test_named_file_must_exist(tmp_path: Path) -> None:
         load_credentials(SystemFs(), env)
 
 
+class Unreadable(SystemFs):
+    """A disk that shows credentials and does not give them."""
+
+    def read(self, path: Path, start: int = 0, size: int = -1) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+
+def test_what_cannot_be_read_is_refused_with_the_reason(tmp_path: Path) -> None:
+    for env in (_systemd(tmp_path), _file(tmp_path, GOOD)):
+        with pytest.raises(ConfigError, match=r"credentials: .*: cannot be read: Perm"):
+            load_credentials(Unreadable(), env)
+    directory = tmp_path / "a-directory"
+    directory.mkdir(0o700)
+    with pytest.raises(ConfigError, match="a-directory: cannot be read: Is a directory"):
+        load_credentials(SystemFs(), {"QUOTEFOLD_CREDENTIALS": str(directory)})
+
+
 def test_nothing_found_names_all_three_places(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_credentials(SystemFs(), {"HOME": str(tmp_path)})
