@@ -146,7 +146,7 @@ class Order(msgspec.Struct, frozen=True, array_like=True, gc=False):
 # request of ours is judged by that.
 PAST_IDS = 16
 
-ABSENT = "not in the listing"
+ABSENT, NEVER = "not in the listing", "never accepted"
 """Why an order was closed whose last word was a listing's silence."""
 
 Moved = tuple[Order, str]
@@ -303,7 +303,7 @@ def place_refused(order: Order, reason: str, seq: int, now_ns: int) -> Moved:
     """The venue refused the place with per-order evidence."""
     after, anomaly = _status_after(order, Trigger.REFUSED)
     if after is order.status:
-        return order, anomaly
+        return order, "" if order.close_reason == NEVER else anomaly
     return close(order, reason, seq, now_ns, order.filled_qty), anomaly
 
 
@@ -315,7 +315,7 @@ def never_accepted(order: Order, seq: int, now_ns: int) -> Moved:
     after, anomaly = _status_after(order, Trigger.NEVER_ACCEPTED)
     if after is order.status:
         return order, anomaly
-    return close(order, "never accepted", seq, now_ns, order.qty), anomaly
+    return close(order, NEVER, seq, now_ns, order.qty), anomaly
 
 
 def gone(order: Order, reason: str, seq: int, now_ns: int) -> Moved:

@@ -18,6 +18,7 @@ from engine.state import ReconStage
 from engine.types import OrderStatus, Position, Refusal, Stp
 from tests.engine.builders import (
     NAME,
+    NO_FUNDS,
     PERPETUAL,
     Run,
     balances,
@@ -242,6 +243,17 @@ def test_silence_asked_after_the_nonce_window_proves_it_was_never_accepted() -> 
     assert run.order(CID).close_reason == "never accepted"
     assert exposure_of(run.market, run.now_ns).buy_qty == 0
     assert run.now_ns - sent_ns >= 6_000_000_000
+
+
+def test_a_refusal_that_comes_after_the_silence_is_no_surprise() -> None:
+    run = started()
+    request = placed(run, shown=False)
+    while run.order(CID).status is Status.NEW:
+        run.wait(0.5)
+        run.settle()
+    before = run.order(CID)
+    run.push(e.RequestRefused(NO_FUNDS), request)
+    assert (run.order(CID), run.state.anomalies) == (before, 0)
 
 
 def test_a_place_that_filled_unseen_is_counted_by_the_history_before_risk_forgets_it() -> None:
