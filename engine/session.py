@@ -113,8 +113,10 @@ def _account_intents(state: State) -> list[Intent]:
         intents.append(QueryMarkets())
     if not intents or state.stopping_ns:
         return []
-    if any(isinstance(r.intent, QueryTime | QueryMarkets) for r in state.requests.values()):
-        return []
+    # One that was given up may hang for a minute: it is not waited for.
+    for request in state.requests.values():
+        if isinstance(request.intent, QueryTime | QueryMarkets) and not request.expired:
+            return []
     return intents
 
 

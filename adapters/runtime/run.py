@@ -41,8 +41,9 @@ from engine.types import Market, Quoted, Settings
 
 RECORDED_PACKAGES = ("trio", "trio-websocket", "httpx", "httpcore", "msgspec", "h11", "wsproto")
 
-# Only public data goes this way: the venue's time, and its market list once a minute.
-HTTP_LIMITS = httpx.Limits(max_connections=2, max_keepalive_connections=1)
+# Only public data goes this way: the venue's time, and its market list once a minute. Calls that
+# were given up hang for a minute; the engine's back-off makes no more of them than this.
+HTTP_LIMITS = httpx.Limits(max_connections=10, max_keepalive_connections=1)
 
 
 MARKETS_PAUSES_S = (0.3, 1.0)

@@ -182,6 +182,12 @@ CASES = [
         seconds=20,
     ),
     Case(
+        name="the venue's time is asked for three times at the start, and no answer comes",
+        rules=(Rule(kind=Kind.DROP, path="/api/v4/public/time", times=3),),
+        gates=(clock.UNKNOWN,),
+        seconds=5,
+    ),
+    Case(
         name="the venue's time cannot be asked for at the start",
         rules=(Rule(kind=Kind.ANSWER, path="/api/v4/public/time", status=503, until_s=5),),
         gates=(clock.UNKNOWN,),
