@@ -233,12 +233,12 @@ def stream_ready(state: State, record: Record, event: StreamReady) -> State:
 
 
 def stream_closed(state: State, record: Record, event: StreamClosed) -> State:
-    """Back off 1, 2, 4 .. 30 s plus up to half as much jitter (contract 11.6)."""
+    """Back off 1, 2, 4 .. 30 s plus up to half as much jitter (contract 11.6); 1 s for an end."""
     link = state.links.get(event.stream)
     if link is None:
         return advance(state, record)
     lasted = link.status is LinkStatus.READY and record.recv_ns - link.opened_ns > LASTING_NS
-    attempts = 1 if lasted else link.attempts + 1
+    attempts = 1 if lasted or state.stopping_ns else link.attempts + 1
     delay_ns = min(BACKOFF_MAX_S, 1 << min(attempts - 1, 5)) * NS_PER_S
     jitter_ns = delay_ns * event.jitter_permille // 2000
     closed = Link(attempts=attempts, retry_at_ns=record.recv_ns + delay_ns + jitter_ns)

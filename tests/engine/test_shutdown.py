@@ -165,6 +165,19 @@ def test_a_stopping_run_goes_on_refreshing_until_it_is_proved_empty() -> None:
     assert finished(run.state)
 
 
+def test_a_private_stream_that_breaks_while_stopping_is_opened_again_within_seconds() -> None:
+    run, _ = quoting()
+    for _ in range(6):
+        run.push(e.StreamClosed(PRIVATE, "reset", 999))
+    run.push(e.StopRequested("SIGTERM"))
+    assert i.OpenStream(PRIVATE) in run.decide(), "what broke before is tried at once"
+    run.settle()
+    run.push(e.StreamClosed(PRIVATE, "reset", 999))
+    run.wait(1.5)
+    finish(run)
+    assert finished(run.state)
+
+
 # --- the last look ----------------------------------------------------------------------------
 
 
