@@ -133,7 +133,6 @@ def _market_started(
         breaks=before.breaks,
         watch=watch.carried(before.watch, now_ns),
     )
-    kept = own_room(kept)
     # Nothing is quoted yet, so the planner cancels what it finds, at once or once it may.
     cancel_at_ns = now_ns + ADOPT_NS if event.settings.on_restart == "adopt" else 0
     if event.mode == "observe":
@@ -142,7 +141,8 @@ def _market_started(
         replace(_left(order, index), cancel_at_ns=cancel_at_ns)
         for index, order in enumerate(before.live)
     )
-    return with_orders(kept, left, record)
+    # Deals of orders that ended may still come: they count, and are laid where they belong.
+    return with_orders(own_room(kept), (*left, *before.owing), record)
 
 
 def _left(order: Order, index: int) -> Order:

@@ -263,6 +263,23 @@ def test_deals_of_the_time_between_are_counted_once_whoever_tells_of_them() -> N
     assert run.market.breaks == 0
 
 
+def test_an_order_that_ended_before_the_restart_still_owes_its_deals() -> None:
+    before, (_, bid) = quoting()
+    cid = bid.client_order_id
+    filled = venue_order(cid, bid.order_id, price=990, leaves=0, status=OrderStatus.FILLED)
+    before.push(e.OrderClosed(filled))
+    run = restarted(before)
+    assert run.market.buy_worst == 10, "the position does not hold them yet"
+    deal = fill(1, price=990, order_id=bid.order_id, client_order_id=cid)
+    run.push(e.Filled(deal))
+    assert (run.market.position, run.market.buy_worst, run.market.owing) == (10, 0, ())
+    run = restarted(before)
+    run.base = "0.010"
+    run.history = (deal,)
+    recover(run)
+    assert (run.market.position, run.market.owing, run.market.breaks) == (10, (), 0)
+
+
 # --- now and then -------------------------------------------------------------------------------
 
 
