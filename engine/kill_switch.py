@@ -79,15 +79,21 @@ def refresh_ns(settings: Settings) -> int:
 def check_intents(state: State) -> list[Intent]:
     """Ask which timers there are, once all are armed and then every `CHECK_EVERY_NS`.
 
-    Not while one is being armed, of which the answer would say nothing.
+    Not while one is being armed, or is to be since an answer was lost: of that one the answer would
+    say nothing.
     """
     if state.stopping_ns or state.now_ns - state.timers_asked_ns < CHECK_EVERY_NS:
         return []
     for market in state.markets.values():
         timer = market.kill_switch
-        if not timer.armed_until_ns or timer.request_seq or _is_due(state, market):
+        if not timer.armed_until_ns or _is_doubtful(timer) or _is_due(state, market):
             return []
     return [QueryKillSwitch("")]
+
+
+def _is_doubtful(timer: KillSwitch) -> bool:
+    # A refresh is in flight, or the last one failed, and may have come all the same.
+    return bool(timer.request_seq or timer.retry_at_ns)
 
 
 def confirmed_empty(market: MarketState) -> bool:
@@ -153,7 +159,7 @@ def listed(state: State, record: Record, event: KillSwitchesListed) -> State:
     expiries = {timer.market: timer.expiry_s for timer in event.timers}
     for name, market in state.markets.items():
         timer = market.kill_switch
-        if timer.request_seq or not 0 < timer.answered_seq < record.cause_seq:
+        if _is_doubtful(timer) or not 0 < timer.answered_seq < record.cause_seq:
             continue
         expiry_s = expiries.get(name, 0)
         has_fired = not expiry_s and record.recv_ns >= timer.armed_until_ns

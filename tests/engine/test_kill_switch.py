@@ -348,13 +348,17 @@ def test_a_timer_that_somebody_else_set_is_armed_anew_and_trusted_no_longer_than
     assert run.state.anomalies == 1
 
 
-@pytest.mark.parametrize("when", ["in flight", "answered since"])
+@pytest.mark.parametrize("when", ["in flight", "answered since", "lost since"])
 def test_a_listing_says_nothing_of_a_timer_armed_since_it_was_asked_for(when: str) -> None:
     run, _ = quoting()
     request = checked(run)
     refresh = arm(run)
     if when == "answered since":
         run.push(armed(run), refresh)
+    elif when == "lost since":
+        run.push(e.OutcomeUnknown("reset"), refresh)
+        run.state = replace(run.state, timers_asked_ns=0)
+        assert check_intents(run.state) == [], "it may have come, and is to be tried again"
     before = timer(run)
     run.push(e.KillSwitchesListed(()), request)
     assert (timer(run), run.state.anomalies) == (before, 0)
