@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -317,38 +316,17 @@ async def _quote(
             watchers.note_cleared(cleared)
         async with trio.open_nursery() as nursery:
             await watchers.start(nursery, net)
-            with _left_at_once(socket, as_json=options.as_json):
-                await nursery.start(control.serve, net, fs, socket)
-                loop: LiveLoop = await nursery.start(engine)
+            await nursery.start(control.serve, net, fs, socket)
+            loop: LiveLoop = await nursery.start(engine)
             control.loop = loop
+            # Before, a signal ends the process as it ends any: a venue that does not answer, or a
+            # long journal, may take minutes, and nothing was placed that would be left.
             await nursery.start(_stop_on_signal, loop)
             if options.exit_with_parent:
                 nursery.start_soon(_stop_with_parent, loop)
             if options.for_ns is not None:
                 nursery.start_soon(_stop_after, loop, options.for_ns / 1e9)
     return outcomes[0]
-
-
-@contextmanager
-def _left_at_once(socket: Path, *, as_json: bool) -> Iterator[None]:
-    # Before a run has begun, nothing was placed that would be left, and a venue that does not
-    # answer, or a long journal, may take minutes: a signal ends the process as it ends any. Not by
-    # an exception, which gets lost where it is raised in a callback.
-    import signal
-
-    from adapters.cli.main import EXIT_INTERRUPTED
-
-    def leave(number: int, frame: object) -> None:
-        socket.unlink(missing_ok=True)
-        told = b'{"error": "interrupted", "kind": "interrupted"}\n'
-        os.write(1, told) if as_json else os.write(2, b"error: interrupted\n")
-        os._exit(EXIT_INTERRUPTED)
-
-    before = signal.signal(signal.SIGINT, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 async def _stop_after(loop: LiveLoop, seconds: float) -> None:

@@ -61,11 +61,8 @@ def _command(process: int | str) -> bytes:
 
 
 def is_ready(process: int) -> bool:
-    """Say whether a worker has come so far as to leave Ctrl-C to its parent, or is over."""
-    try:
-        status = Path(f"/proc/{process}/status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return True
+    """Say whether a worker has come so far as to leave Ctrl-C to its parent."""
+    status = Path(f"/proc/{process}/status").read_text()
     ignored = int(status.partition("SigIgn:")[2].split()[0], 16)
     return bool(ignored & 1 << signal.SIGINT - 1)
 
