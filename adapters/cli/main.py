@@ -10,6 +10,7 @@ stderr stays empty.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -111,6 +112,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in given
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        # A sign that the terminal lacks must end no command, a run that quotes least of all.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = _run(given, as_json=as_json)
         sys.stdout.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -63,6 +64,14 @@ def test_usage_error_as_json_is_one_object(capsys: pytest.CaptureFixture[str]) -
         "error": "No such command 'panik'. Did you mean 'panic'?",
         "kind": "usage",
     }
+
+
+def test_a_sign_that_the_reader_cannot_show_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A venue's words come as they are, and a locale of before Unicode lacks most signs.
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="latin-1"))
+    assert main(["pani\N{KELVIN SIGN}\N{LATIN SMALL LETTER E WITH ACUTE}", "--json"]) == 2
+    assert b"pani\\u212a\xe9" in shown.getvalue()
 
 
 STOPS: list[tuple[str, BaseException, int, str, str]] = [
