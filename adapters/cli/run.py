@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from adapters.cli.going_live import Cleared
     from adapters.cli.watchers import WatchPlan
     from adapters.ports import Clock, Ids, SystemFs
+    from adapters.runtime.control import Control
     from adapters.runtime.live import LiveLoop
     from adapters.runtime.run import RunOutcome, RunPlan
     from adapters.whitebit.signing import NonceSource
@@ -301,6 +302,11 @@ async def _quote(
     assert plan.state_directory is not None
     socket = socket_path(plan.state_directory, os.getpid())
     outcomes: list[RunOutcome] = []
+    faults: list[ExceptionGroup[Exception]] = []
+
+    async def companions(beside: trio.Nursery) -> None:
+        await watchers.start(beside, net)
+        await beside.start(control.serve, net, fs, socket)
 
     async def engine(task_status: trio.TaskStatus[LiveLoop]) -> None:
         start = partial(run_engine, clock=clock, ids=ids, net=net, fs=fs, nonces=nonces)
@@ -315,18 +321,41 @@ async def _quote(
         if cleared is not None:
             watchers.note_cleared(cleared)
         async with trio.open_nursery() as nursery:
-            await watchers.start(nursery, net)
-            await nursery.start(control.serve, net, fs, socket)
+            beside: trio.Nursery = await nursery.start(_beside, companions, control, faults)
             loop: LiveLoop = await nursery.start(engine)
             control.loop = loop
+            if options.exit_with_parent:
+                beside.start_soon(_stop_with_parent, loop)
+            if options.for_ns is not None:
+                beside.start_soon(_stop_after, loop, options.for_ns / 1e9)
             # Before, a signal ends the process as it ends any: a venue that does not answer, or a
             # long journal, may take minutes, and nothing was placed that would be left.
             await nursery.start(_stop_on_signal, loop)
-            if options.exit_with_parent:
-                nursery.start_soon(_stop_with_parent, loop)
-            if options.for_ns is not None:
-                nursery.start_soon(_stop_after, loop, options.for_ns / 1e9)
+        if faults:
+            raise faults[0]
     return outcomes[0]
+
+
+async def _beside(
+    companions: Callable[[trio.Nursery], Awaitable[None]],
+    control: Control,
+    faults: list[ExceptionGroup[Exception]],
+    *,
+    task_status: trio.TaskStatus[trio.Nursery],
+) -> None:
+    # A fault of theirs is told once the run has ended in order: cancelled with them, it would leave
+    # its orders to the venue's timer.
+    import trio
+
+    try:
+        async with trio.open_nursery() as beside:
+            await companions(beside)
+            task_status.started(beside)
+    except* Exception as group:
+        if control.loop is None:
+            raise
+        faults.append(group)
+        control.loop.stop(f"a fault beside the loop: {type(group.exceptions[0]).__name__}")
 
 
 async def _stop_after(loop: LiveLoop, seconds: float) -> None:

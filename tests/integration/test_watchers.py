@@ -9,8 +9,20 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+import trio
 
-from tests.integration.kit import quotefold, running_engine, running_venue, settings, wait_until
+from adapters.cli.main import main
+from adapters.cli.watchers import Watchers
+from engine.events import RunEnded
+from tests.integration.kit import (
+    environment,
+    quotefold,
+    read,
+    running_engine,
+    running_venue,
+    settings,
+    wait_until,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -115,3 +127,26 @@ def test_what_cannot_be_watched_as_asked_is_refused_before_a_journal_exists(
     assert len(err.splitlines()) == 1
     assert problem in err
     assert not journal.exists()
+
+
+def test_a_fault_of_what_watches_ends_the_run_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, journal, log = tmp_path / "my.toml", tmp_path / "journal", tmp_path / "log"
+    with running_venue() as venue:
+
+        async def fail(watchers: Watchers) -> None:
+            await trio.to_thread.run_sync(venue.wait_quotes)
+            raise ZeroDivisionError("of a line of the log")
+
+        monkeypatch.setattr(Watchers, "_refresh", fail)
+        for name, value in environment(tmp_path, venue).items():
+            monkeypatch.setenv(name, value)
+        config.write_text(settings(venue))
+        with pytest.raises(ExceptionGroup) as fault:
+            main(["run", str(config), "--journal", str(journal), "--json", "--log", str(log)])
+        assert fault.group_contains(ZeroDivisionError, match="of a line of the log", depth=1)
+        assert (venue.orders(), venue.timers()) == ([], [])
+    (ended,) = [r.event for r in read(journal) if isinstance(r.event, RunEnded)]
+    assert ended.clean
+    assert '"crashed"' in log.read_text().splitlines()[-1]
