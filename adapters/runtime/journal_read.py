@@ -229,6 +229,8 @@ class JournalReader:
             segment.check_end()
             if follower is not None and follower.header.first_seq != walk.next_seq:
                 raise damage_error(segment.path, _missing_records(walk, follower.header))
+            # So that two segments are in memory at the most, not three while the next is read.
+            del segment, walk
 
 
 def _missing_records(walk: Walk, follower: Header) -> Damage:
