@@ -137,8 +137,8 @@ class Crowd:
             self._unsure()
         self._enter(half, [ticks], now_us)
 
-    def after_us(self) -> None:
-        """Look where our orders are now."""
+    def after_us(self, now_us: int) -> None:
+        """Look where our orders are now; levels without one leave the core."""
         bids, asks = self._bids, self._asks
         for half in (bids, asks):
             half.own, half.any = {}, set()
@@ -150,9 +150,14 @@ class Crowd:
                 half.core[ticks] = UNSURE
             if not order.rpi:
                 half.own[ticks] = half.own.get(ticks, 0) + order.leaves_lots
+        leaving: list[Level] = []
         for half in (bids, asks):
+            for ticks in [each for each in half.core if each not in half.any]:
+                if half.core.pop(ticks):
+                    leaving.append((half.side, ticks, 0))
             half.bound()
             half.bound_ours()
+        self._set(leaving, now_us)
 
     def show(self, levels: int, now_us: int) -> None:
         """Bring the best levels into the core, for what is worked out from them (10.11)."""

@@ -312,7 +312,7 @@ class World:
         events = private_events(notices)
         if events:
             for crowd in self.crowds:
-                crowd.after_us()
+                crowd.after_us(self._now_ns // NS_PER_US)
         if traded is not None:
             self._tell_best(traded, told_ns)
         if not events:

@@ -69,12 +69,12 @@ class Sparse(Venue):
             crowd.trade(now_us, *move[4:])
         if crowd.acted:
             crowd.acted = False
-            crowd.after_us()
+            crowd.after_us(now_us)
 
     def place(self, side: core.Side, ticks: int, number: int, now_us: int) -> None:
         self.crowd.before_order(side, ticks, now_us)
         super().place(side, ticks, number, now_us)
-        self.crowd.after_us()
+        self.crowd.after_us(now_us)
 
 
 def best(moves: list[Move], until_us: int) -> tuple[int, int]:
