@@ -7,7 +7,7 @@ in blocks, since no request waits for them to be durable.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from adapters.whitebit.outbound import STREAM_INTENTS, outbound
 from adapters.whitebit.signing import NonceSource
@@ -45,14 +45,9 @@ class Journal(Protocol):
         ...
 
 
-class Request(NamedTuple):
-    """A request that leaves."""
-
-    seq: int
-    """Of its RequestSent: what its answer names as its cause."""
-    intent: Intent
-    path: str
-    is_stream: bool
+Request = tuple[int, Intent, str, bool]
+"""What leaves: seq of its RequestSent, which its answer names as its cause; the intent; its path;
+whether it goes over a stream."""
 
 
 class Engine:
@@ -147,6 +142,6 @@ class Engine:
             request = outbound(intent, nonce, self._markets, settings)
             sent = e.RequestSent(index, nonce, request.method, request.path, request.body)
             self.take(sent, now_ns, decided_seq)
-            requests.append(Request(self.state.seq, intent, request.path, is_stream))
+            requests.append((self.state.seq, intent, request.path, is_stream))
         self.requests += len(requests)
         return requests

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adapters.ports import ReadFs
-from replay.backtest.rows import JOIN_NS, ends_of
+from replay.backtest.recording import ends_of
+from replay.backtest.rows import JOIN_NS
 from replay.backtest.run import Plan
 from replay.backtest.source import Source, journal_ends, read_recording
 

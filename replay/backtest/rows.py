@@ -1,29 +1,29 @@
-"""Read recorded market data in blocks, as whole ticks and lots.
+"""Rows of recorded market data as moves, in whole ticks and lots.
 
-The format is that of `adapters/paper/flow/rows.py`, with which the tests compare this reader. It is
-read here in blocks, since a backtest lives through hours in seconds: numbers become floats while
-they are decoded, and each is proved to be a whole number of steps. Files of one market are played
-one after the other, the next one moved to where the last one ended.
+Numbers come as floats, and each is proved to be a whole number of steps. Files of one market are
+played one after the other, the next one moved to where the last one ended.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
-import zstandard
 
 from engine.errors import ConfigError
 from replay.backtest.moves import DEPTH, TOUCH, TRADE, Move
+from replay.backtest.recording import (
+    BboRow,
+    DeltaRow,
+    Pair,
+    Row,
+    SnapshotRow,
+    TradeRow,
+    read_blocks,
+)
 
-_READ_BYTES = 1 << 20
-_BLOCK_BYTES = 1 << 16
-"""Decompressed at once: its rows and moves are gone before they have left the processor's cache."""
-_LINE_MAX = 8 << 20
-"""As the other reader: a full snapshot of a deep book is some 200 kB."""
 RETAIL_ONE_IN = 5
 """One trade in this many, by its id, is of a retail taker, so that RPI orders fill too: as in the
 venue's recorded flow."""
@@ -32,51 +32,6 @@ JOIN_NS = 100_000_000
 _STEPS_MAX = 1 << 52
 """Below, a decimal number is read and divided by a power of ten to the same nearest float: so whole
 steps that give the number back are exactly what was written."""
-
-Pair = tuple[float, float]
-
-
-class SnapshotRow(msgspec.Struct, tag_field="k", tag="snapshot", frozen=True, gc=False):
-    """The whole book as of update id `seq`."""
-
-    t: int
-    seq: int
-    bids: list[Pair]
-    asks: list[Pair]
-
-
-class DeltaRow(msgspec.Struct, tag_field="k", tag="delta", frozen=True, gc=False):
-    """Absolute sizes of changed levels; 0 removes."""
-
-    t: int
-    seq: int
-    bids: list[Pair]
-    asks: list[Pair]
-    first: int | None = None
-    prev: int | None = None
-
-
-class BboRow(msgspec.Struct, tag_field="k", tag="bbo", frozen=True, gc=False):
-    """Best bid and offer."""
-
-    t: int
-    seq: int
-    bid: Pair
-    ask: Pair
-
-
-class TradeRow(msgspec.Struct, tag_field="k", tag="trade", frozen=True, gc=False):
-    """A trade; `side` is the aggressor's."""
-
-    t: int
-    id: int
-    p: float
-    q: float
-    side: Literal["buy", "sell"]
-
-
-Row = SnapshotRow | DeltaRow | BboRow | TradeRow
-_DECODER: msgspec.json.Decoder[Row] = msgspec.json.Decoder(Row, strict=False)
 
 
 def read_moves(
@@ -106,76 +61,6 @@ def _moves(
             yield player.moves(rows)
         player.check_begun()
         last_ns, sum2 = player.last_ns, player.sum2
-
-
-def read_blocks(name: str, data: bytes) -> Iterator[list[Row]]:
-    """Yield the rows of a file in blocks.
-
-    Raises:
-        ConfigError: it is no recording, with its name and line.
-    """
-    for done, block in _blocks(name, data):
-        yield _decoded(block, name, done)
-
-
-def ends_of(name: str, data: bytes) -> tuple[int, int]:
-    """Return the times of the first and the last row of a file, in ns; both 0 for none.
-
-    Raises:
-        ConfigError: as `read_blocks`, but for what lies between them.
-    """
-    first, last = b"", b""
-    for _, block in _blocks(name, data):
-        first = first or block[: block.find(b"\n") + 1]
-        last = block[block.rfind(b"\n", 0, -1) + 1 :]
-    if not first:
-        return 0, 0
-    return _decoded(first, name, 0)[0].t, _decoded(last, name, 0)[0].t
-
-
-def _blocks(name: str, data: bytes) -> Iterator[tuple[int, bytes]]:
-    # Whole lines, as many as fit, and how many there were before.
-    done, rest = 0, b""
-    try:
-        stream = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data))
-        while read := stream.read(_READ_BYTES):
-            read = rest + read
-            begin, last = 0, read.rfind(b"\n") + 1
-            while begin < last:
-                # Up to the first end of a line behind so many bytes.
-                end = read.find(b"\n", min(begin + _BLOCK_BYTES, last - 1)) + 1
-                yield done, read[begin:end]
-                done += read.count(b"\n", begin, end)
-                begin = end
-            rest = read[last:]
-            if len(rest) > _LINE_MAX:
-                raise ConfigError(f"{name}:{done + 1}: expected lines of at most 8 MiB")
-    except zstandard.ZstdError as error:
-        raise ConfigError(
-            f"{name}:{done + 1}: expected zstandard-compressed lines, found {error}; compress the"
-            " recording with `zstd`"
-        ) from error
-    if rest:
-        raise ConfigError(
-            f"{name}:{done + 1}: expected a whole line, found a cut one; the file is truncated,"
-            " copy it again"
-        )
-
-
-def _decoded(block: bytes, name: str, before: int) -> list[Row]:
-    try:
-        return _DECODER.decode_lines(block)
-    except msgspec.DecodeError:
-        # Once more line by line, to name the one.
-        for number, line in enumerate(block.splitlines(), start=before + 1):
-            try:
-                _DECODER.decode(line)
-            except msgspec.DecodeError as error:
-                raise ConfigError(
-                    f"{name}:{number}: {error}; each line must be a snapshot, delta, bbo or trade"
-                    " object"
-                ) from error
-        raise
 
 
 class _File:
