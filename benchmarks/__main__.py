@@ -11,6 +11,7 @@ import msgspec
 from rich.console import Console
 
 from benchmarks.backtesting import measure_backtest
+from benchmarks.compiled import measure_compiled
 from benchmarks.feeding import measure_frames
 from benchmarks.figures import Section
 from benchmarks.inspecting import measure_inspect
@@ -114,6 +115,7 @@ def _measurements(effort: Effort, recording: Path | None) -> Iterator[Measured]:
     yield _measured("backtest", lambda: measure_backtest(recording, passes, quick=quick))
     # Each pass is of both.
     halved = (passes + 1) // 2
+    yield _measured("compiled", lambda: measure_compiled(recording, halved, quick=quick))
     yield _measured("nautilus", lambda: measure_nautilus(recording, halved, quick=quick))
     yield _measured("long", lambda: measure_long(recording, quick=quick))
     journal = (effort.appends, effort.syncs, passes)

@@ -230,6 +230,7 @@ def test_json_is_one_object_with_every_section(monkeypatch: pytest.MonkeyPatch) 
         "export",
         "inspect",
         "backtest",
+        "compiled",
         "nautilus",
         "long",
         "journal",

@@ -139,7 +139,7 @@ class BacktestVenue(ModelVenue):
 
     def _fills(self, market: str, offset: int) -> e.FillsListed:
         # The same newest deals are asked for again and again, so what was made of them is kept.
-        deals = (deal for deal in reversed(self.account.deals) if deal.market == market)
+        deals = filter(lambda deal: deal.market == market, reversed(self.account.deals))
         # One more than the page tells whether there are more.
         found = list(islice(deals, offset, offset + PAGE_MAX + 1))
         made = self._made

@@ -74,7 +74,7 @@ def balance(account: Account, asset: str) -> CollateralBalance:
         held = collateral_balance(account, asset)
     else:
         held = CollateralBalance(asset=asset, balance=0, unrealized_pnl=0, margin=0, available=0)
-    lent = (lent_to(seat) for seat in account.seats.values())
+    lent = [lent_to(seat) for seat in account.seats.values()]
     return msgspec.structs.replace(
         held,
         borrow=sum(each[1] for each in lent if each is not None and each[0] == asset),

@@ -299,7 +299,7 @@ def check_account(account: Account) -> None:
                 holding.append(order)
         if account.background:
             continue
-        money = dict.fromkeys(((p, s) for p in PositionSide for s in Side), 0)
+        money = dict.fromkeys([(p, s) for p in PositionSide for s in Side], 0)
         for order in holding:
             if order.collateral:
                 held = 0 if order.reduce_only else held_money(market, order)

@@ -53,7 +53,7 @@ class AccountViews:
         """
         held = self.accounts[account]
         if held.spec.institutional:
-            return (o for o in reversed(held.finished) if o.status is Status.FILLED)
+            return filter(lambda o: o.status is Status.FILLED, reversed(held.finished))
         return reversed(held.finished)
 
     def deals(self, account: str) -> Iterable[Deal]:
@@ -135,7 +135,7 @@ class AccountViews:
         own = _adl_score(seat, position)
         scores = [
             _adl_score(other, each)
-            for other in (account.seats[market] for account in self.accounts.values())
+            for other in [account.seats[market] for account in self.accounts.values()]
             for each in other.positions
             if each.lots * position.lots > 0
         ]
@@ -153,7 +153,7 @@ class AccountViews:
     def perpetual(self, market: str) -> PerpetualView:
         """Return mark, index and predicted funding; KeyError for a spot market."""
         funding, mark = self.perpetuals.funding[market], self.markets[market].mark
-        held = (p.lots for a in self.accounts.values() for p in a.seats[market].positions)
+        held = [p.lots for a in self.accounts.values() for p in a.seats[market].positions]
         assert mark is not None
         return PerpetualView(
             market=market,
