@@ -2,9 +2,9 @@
 
 Runs in an environment of its own (`make nautilus`), so it imports nothing of ours:
 `.venv/nautilus/bin/python -m benchmarks.nautilus_ladder FEED SETTINGS` reads a feed, says how many
-messages it has, and then plays it once for each line that it is sent, answering with one line of
-JSON. A line names the directory for a record of the run, or is empty for none. The settings are
-JSON as well: `settings_of` in `nautilus.py` writes them.
+messages it has and how long that took, and then plays it once for each line that it is sent,
+answering with one line of JSON. A line names the directory for a record of the run, or is empty for
+none. The settings are JSON as well: `settings_of` in `nautilus.py` writes them.
 
 Quotes are those of `strategies/inventory_skew.py`, moved by the rules of `engine/planner.py`: what
 is too near to the market moves at once, what is too far or too small at the timer. A level without
@@ -199,8 +199,10 @@ class Ladder(Strategy):  # type: ignore[misc]
 
 def main() -> None:
     """Play the feed whenever told to."""
+    start = perf_counter_ns()
     feed, settings = read_feed(sys.argv[1]), json.loads(sys.argv[2])
-    _say({"version": nautilus_trader.__version__, "messages": len(feed)})
+    read_ns = perf_counter_ns() - start
+    _say({"version": nautilus_trader.__version__, "messages": len(feed), "read_ns": read_ns})
     for line in sys.stdin:
         strategy = Ladder(settings)
         engine = make_engine(feed, settings["latency_ns"], settings["fee_rate"], line.strip())
