@@ -6,7 +6,6 @@ Numbers become floats while they are decoded; `rows.py` proves each to be a whol
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from typing import Literal
 
@@ -15,7 +14,8 @@ import zstandard
 
 from engine.errors import ConfigError
 
-_READ_BYTES = 1 << 20
+_READ_BYTES = 1 << 17
+"""Compressed, at once: about a megabyte of lines."""
 _BLOCK_BYTES = 1 << 16
 """Decompressed at once: its rows and moves are gone before they have left the processor's cache."""
 _LINE_MAX = 8 << 20
@@ -96,8 +96,7 @@ def _blocks(name: str, data: bytes) -> Iterator[tuple[int, bytes]]:
     # Whole lines, as many as fit, and how many there were before.
     done, rest = 0, b""
     try:
-        stream = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data))
-        while read := stream.read(_READ_BYTES):
+        for read in _decompressed(name, data):
             read = rest + read
             begin, last = 0, read.rfind(b"\n") + 1
             while begin < last:
@@ -118,6 +117,26 @@ def _blocks(name: str, data: bytes) -> Iterator[tuple[int, bytes]]:
         raise ConfigError(
             f"{name}:{done + 1}: expected a whole line, found a cut one; the file is truncated,"
             " copy it again"
+        )
+
+
+def _decompressed(name: str, data: bytes) -> Iterator[bytes]:
+    # Several frames may follow each other; one that does not end was cut, be it between two lines.
+    decompressor = zstandard.ZstdDecompressor()
+    frame, at = None, 0
+    while at < len(data):
+        frame = frame or decompressor.decompressobj()
+        part = data[at : at + _READ_BYTES]
+        at += len(part)
+        if read := frame.decompress(part):
+            yield read
+        if frame.eof:
+            at -= len(frame.unused_data)
+            frame = None
+    if frame is not None:
+        raise ConfigError(
+            f"{name}: expected a whole file, found one that breaks off; it is truncated, copy it"
+            " again"
         )
 
 

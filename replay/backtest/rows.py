@@ -98,35 +98,39 @@ class _File:
         # Mostly only one of the two sides is another.
         bid: Pair | None = None
         ask: Pair | None = None
-        for row in rows:
-            t = row.t
-            if t < latest_ns:
-                raise ConfigError(
-                    f"{self._name}: expected t >= {latest_ns}, was {t}; sort the rows by t"
-                )
-            latest_ns = t
-            kind = type(row)
-            if not self._begun:
-                found += self._begin(row)
-                shift_ns = self._shift_ns
-            elif kind is BboRow:
-                if row.bid != bid:
-                    bid = row.bid
-                    bid_ticks, bid_lots = self._level(row, bid)
-                if row.ask != ask:
-                    ask = row.ask
-                    ask_ticks, ask_lots = self._level(row, ask)
-                at_ns, seq = t + shift_ns, row.seq
-                found.append(
-                    (at_ns, market, TOUCH, 0, seq, bid_ticks, bid_lots, ask_ticks, ask_lots)
-                )
-            elif kind is TradeRow:
-                found.append(self._trade(row))
-            elif kind is SnapshotRow:
-                self._chained = row.seq
-                found.append(self._depth(row, is_snapshot=True))
-            elif self._chains(row):
-                found.append(self._depth(row, is_snapshot=False))
+        try:
+            for row in rows:
+                t = row.t
+                if t < latest_ns:
+                    raise ConfigError(
+                        f"{self._name}: expected t >= {latest_ns}, was {t}; sort the rows by t"
+                    )
+                latest_ns = t
+                kind = type(row)
+                if not self._begun:
+                    found += self._begin(row)
+                    shift_ns = self._shift_ns
+                elif kind is BboRow:
+                    if row.bid != bid:
+                        bid = row.bid
+                        bid_ticks, bid_lots = self._level(row, bid)
+                    if row.ask != ask:
+                        ask = row.ask
+                        ask_ticks, ask_lots = self._level(row, ask)
+                    at_ns, seq = t + shift_ns, row.seq
+                    found.append(
+                        (at_ns, market, TOUCH, 0, seq, bid_ticks, bid_lots, ask_ticks, ask_lots)
+                    )
+                elif kind is TradeRow:
+                    found.append(self._trade(row))
+                elif kind is SnapshotRow:
+                    self._chained = row.seq
+                    found.append(self._depth(row, is_snapshot=True))
+                elif self._chains(row):
+                    found.append(self._depth(row, is_snapshot=False))
+        except (ValueError, OverflowError) as error:
+            # "nan" and "inf" are floats, but no numbers.
+            raise self._misfit(row) from error
         self._latest_ns = latest_ns
         self._remember(rows)
         return found

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from adapters.paper.flow.rows import BboRow, Row, TradeRow, open_recording, read_rows, to_steps
 from adapters.ports import SystemFs
@@ -91,6 +92,9 @@ TRADED = next(n for n, row in enumerate(ROWS) if row["k"] == "trade")
         (broken(ROWS, BBO, bid=["60000.001", "1"]), "another market"),
         (broken(ROWS, BBO, ask=["60000.01", "0.0000001"]), "another market"),
         (broken(ROWS, TRADED, p="9007199254740993.01"), "another market"),
+        (broken(ROWS, TRADED, p="nan"), "another market"),
+        (broken(ROWS, BBO, bid=["60000.00", "inf"]), "another market"),
+        (broken(ROWS, 0, bids=[["nan", "1"]]), "another market"),
         (broken(ROWS, TRADED, side="both"), "must be a snapshot, delta, bbo or trade"),
         (broken(ROWS, 0, asks=[]), "both sides"),
         (
@@ -118,6 +122,31 @@ def test_a_file_that_is_cut_off_or_no_recording_is_refused(tmp_path: Path) -> No
     with pytest.raises(ConfigError, match=r"cut|zstandard"):
         moves(path)
     path.write_bytes(b"not compressed")
+    with pytest.raises(ConfigError, match="zstandard-compressed"):
+        moves(path)
+
+
+def test_a_file_that_is_cut_off_between_two_lines_is_refused(tmp_path: Path) -> None:
+    whole = write(tmp_path / "a.zst", ROWS)
+    lines = zstandard.ZstdDecompressor().decompressobj().decompress(whole.read_bytes())
+    compressor = zstandard.ZstdCompressor().compressobj()
+    cut = compressor.compress(lines) + compressor.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+    path = tmp_path / "cut.zst"
+    path.write_bytes(cut)
+    with pytest.raises(ConfigError, match="breaks off"):
+        moves(path)
+    path.write_bytes(cut + compressor.flush())
+    assert moves(path) == moves(whole)
+
+
+def test_a_file_of_several_frames_is_read_to_its_end(tmp_path: Path) -> None:
+    whole = write(tmp_path / "a.zst", ROWS)
+    lines = zstandard.ZstdDecompressor().decompressobj().decompress(whole.read_bytes())
+    parts = [zstandard.ZstdCompressor().compress(part) for part in (lines[:999], lines[999:])]
+    path = tmp_path / "b.zst"
+    path.write_bytes(b"".join(parts))
+    assert moves(path) == moves(whole)
+    path.write_bytes(parts[0] + parts[1] + b"no frame")
     with pytest.raises(ConfigError, match="zstandard-compressed"):
         moves(path)
 
