@@ -34,7 +34,11 @@ class Made(msgspec.Struct, frozen=True):
     name: str
     """Made of all that is asked."""
     label: str
+    asset: str
+    """Quote asset of all markets, that money is in."""
     grid: list[tuple[str, tuple[str, ...]]]
+    points: int
+    """Of the grid."""
     folds: int
     """0 without a split."""
     tasks: list[Task]
@@ -49,14 +53,15 @@ def make_tasks(fs: Fs, config: Config, asked: Asked) -> Made:
     grid, folds = grid_of(asked.grid), 0 if asked.split is None else folds_of(asked.split)
     plans: list[tuple[str, list[Plan]]] = []
     labels: dict[str, None] = {}
+    quote_assets: set[str] = set()
     for text in asked.data:
         plan = make_plan(fs, config, text.split(","), asked.latency, asked.queue, asked.seed)
         labels[plan.label] = None
-        assets = sorted({quoted.market.quote_asset for quoted in plan.quoted})
-        if len(assets) > 1:
+        quote_assets |= {quoted.market.quote_asset for quoted in plan.quoted}
+        if len(quote_assets) > 1:
             raise ConfigError(
                 f"--data {text}: expected one quote asset, by which points can be compared, found"
-                f" {' and '.join(assets)}"
+                f" {' and '.join(sorted(quote_assets))}"
             )
         windows = windows_of(plan, folds, *span(fs, plan)) if folds else [plan]
         sources = [*plan.journals, *chain.from_iterable(plan.files.values())]
@@ -64,8 +69,10 @@ def make_tasks(fs: Fs, config: Config, asked: Asked) -> Made:
         if any(name == other for other, _ in plans):
             name = ",".join(source.shown for source in sources)
         plans.append((name, windows))
-    tasks = tasks_of(plans, points_of(grid))
+    points = points_of(grid)
+    tasks = tasks_of(plans, points)
     if len({task.name for task in tasks}) < len(tasks):
         raise ConfigError("--data: expected each set of data once, found one twice")
     digest = hashlib.sha256("".join(task.name for task in tasks).encode()).hexdigest()[:12]
-    return Made(digest, " and ".join(labels), grid, folds, tasks)
+    (asset,) = quote_assets
+    return Made(digest, " and ".join(labels), asset, grid, len(points), folds, tasks)

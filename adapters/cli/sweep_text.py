@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,17 @@ from rich.text import Text
 
 from adapters.cli.bars import progress_bar
 from adapters.cli.sweep_plan import Made
+from adapters.cli.whole_file import write_whole
 from adapters.ports import Fs
 from engine.money import ZERO, add
-from replay.backtest.heat import HeatMap, colour, heat_maps, most_of, svg
+from replay.backtest.heat import HeatMap, colour, heat_maps, most_of, places_of, svg
 from replay.backtest.split import Fold, totals, walk_forward
 from replay.backtest.sweep import Point, Result
 
 ROWS_MAX = 50
 """Points in the table, the best; `--json` has them all."""
-WIDTH_MIN = 110
+WIDTH = 10_000
+"""Of a table at most: a key or a figure that is cut off tells nothing, so the terminal may wrap."""
 _PARTS = ("pnl", "spread", "inventory", "fees", "funding")
 
 
@@ -52,14 +55,8 @@ def write_maps(fs: Fs, directory: Path, made: Made, results: Sequence[Result]) -
     maps = heat_maps(made.grid, totals(results))
     for found in maps:
         name = f"{found.row_key}-{found.column_key}.svg".replace("/", "_")
-        path = directory / name
-        if fs.exists(path):
-            fs.remove(path)
-        file = fs.open_new(path)
-        try:
-            file.write(svg(found, f"Backtest, {made.label}").encode())
-        finally:
-            file.close()
+        drawn = svg(found, made.asset, f"Backtest, {made.label}")
+        write_whole(fs, directory / name, drawn.encode(), force=True)
     return maps
 
 
@@ -77,18 +74,20 @@ def print_results(
         click.echo(json.dumps(_as_json(made, results, folds, directory)))
         return
     console = Console()
-    # Narrower, figures would be cut off.
-    console.width = max(console.width, WIDTH_MIN)
+    console.width = WIDTH
     console.print(f"SWEEP of backtests, {made.label}: {len(results):,} results in {directory}")
     _print_points(console, made, sums(results))
     for found in maps:
-        _print_map(console, found)
+        _print_map(console, made, found)
     if folds:
         _print_folds(console, made, folds)
+    unclean = len([result for result in results if not result.clean])
+    if unclean:
+        console.print(f"note: {unclean:,} of them did not end clean; --json tells which")
 
 
 def _print_points(console: Console, made: Made, rows: dict[Point, dict[str, Any]]) -> None:
-    title = "by P&L, all data and stretches together"
+    title = f"by P&L, {made.asset}, all data and stretches together"
     console.print(title)
     table = Table(box=box.SIMPLE_HEAD)
     for key, _ in made.grid:
@@ -96,8 +95,9 @@ def _print_points(console: Console, made: Made, rows: dict[Point, dict[str, Any]
     for name in (*_PARTS, "fills", "requests", "refused"):
         table.add_column(name, justify="right")
     ranked = sorted(rows.items(), key=lambda item: item[1]["pnl"], reverse=True)
+    places = places_of(row["pnl"] for row in rows.values())
     for point, row in ranked[:ROWS_MAX]:
-        amounts = [f"{row[part]:.2f}" for part in _PARTS]
+        amounts = [f"{row[part]:,.{places}f}" for part in _PARTS]
         counts = [f"{row[name]:,}" for name in ("fills", "requests", "refused")]
         table.add_row(*(value for _, value in point), *amounts, *counts)
     console.print(table)
@@ -105,17 +105,19 @@ def _print_points(console: Console, made: Made, rows: dict[Point, dict[str, Any]
         console.print(f"and {len(ranked) - ROWS_MAX:,} more: --json has them all")
 
 
-def _print_map(console: Console, found: HeatMap) -> None:
-    title = f"P&L by {found.row_key} (rows) and {found.column_key} (columns)"
-    console.print(title)
+def _print_map(console: Console, made: Made, found: HeatMap) -> None:
+    console.print(found.title(made.asset))
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("")
     for column in found.columns:
         table.add_column(column, justify="right")
-    most = most_of(found)
+    most, places = most_of(found), places_of(chain.from_iterable(found.cells))
     for name, values in zip(found.rows, found.cells, strict=True):
         cells = [
-            Text(f"{value:,.2f}", style=f"black on rgb{str(colour(value, most)).replace(' ', '')}")
+            Text(
+                f"{value:,.{places}f}",
+                style=f"black on rgb{str(colour(value, most)).replace(' ', '')}",
+            )
             for value in values
         ]
         table.add_row(name, *cells)
@@ -123,24 +125,30 @@ def _print_map(console: Console, found: HeatMap) -> None:
 
 
 def _print_folds(console: Console, made: Made, folds: Sequence[Fold]) -> None:
-    title = "walk-forward: chosen on one stretch, judged on the next"
+    title = f"walk-forward, {made.asset}: chosen on one stretch, judged on the next"
     console.print(title)
     table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("data")
     for name in ("judged on", "chosen", "P&L where chosen", "P&L where judged", "rank", "best"):
         table.add_column(name, justify="right")
+    places = places_of(pnl for f in folds for pnl in (f.chosen_pnl, f.judged_pnl, f.best_pnl))
     for fold in folds:
         point = " ".join(f"{key}={value}" for key, value in fold.chosen)
         table.add_row(
+            fold.data,
             f"{fold.number + 1} of {made.folds + 1}",
             point,
-            f"{fold.chosen_pnl:.2f}",
-            f"{fold.judged_pnl:.2f}",
-            str(fold.rank),
-            f"{fold.best_pnl:.2f}",
+            f"{fold.chosen_pnl:,.{places}f}",
+            f"{fold.judged_pnl:,.{places}f}",
+            f"{fold.rank:,} of {made.points:,}",
+            f"{fold.best_pnl:,.{places}f}",
         )
     console.print(table)
     chosen, judged = _added([f.chosen_pnl for f in folds]), _added([f.judged_pnl for f in folds])
-    console.print(f"together: {chosen:.2f} where chosen, {judged:.2f} where judged")
+    console.print(
+        f"together: {chosen:,.{places}f} {made.asset} where chosen, {judged:,.{places}f}"
+        f" {made.asset} where judged"
+    )
 
 
 def _added(values: Sequence[Decimal]) -> Decimal:
@@ -165,6 +173,7 @@ def _as_json(
         "sweep": made.name,
         "out": str(directory),
         "label": made.label,
+        "quote_asset": made.asset,
         "results": [
             {
                 "point": dict(result.point),
@@ -180,6 +189,7 @@ def _as_json(
         "points": points,
         "folds": [
             {
+                "data": fold.data,
                 "judged_on": fold.number,
                 "chosen": dict(fold.chosen),
                 "chosen_pnl": f"{fold.chosen_pnl:f}",

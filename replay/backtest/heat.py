@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from html import escape
+from itertools import chain
 
 import msgspec
 
 from replay.backtest.sweep import Point
 
 _CELL_W, _CELL_H, _LEFT, _TOP = 110, 34, 130, 60
+_LETTER_W = 8
+"""Of a bold letter, about."""
+_PLACES_MAX = 8
 
 
 class HeatMap(msgspec.Struct, frozen=True):
@@ -22,6 +26,13 @@ class HeatMap(msgspec.Struct, frozen=True):
     columns: tuple[str, ...]
     cells: tuple[tuple[float, ...], ...]
     """By row and column; for show."""
+    over: tuple[str, ...] = ()
+    """The other keys, over whose values each cell is the mean."""
+
+    def title(self, asset: str) -> str:
+        """Say what it shows, in which asset."""
+        mean = f", mean over {', '.join(self.over)}" if self.over else ""
+        return f"P&L, {asset}, by {self.row_key} (rows) and {self.column_key} (columns){mean}"
 
 
 def heat_maps(
@@ -36,7 +47,8 @@ def heat_maps(
                 tuple(_mean(totals, row_key, row, column_key, column) for column in columns)
                 for row in rows
             )
-            maps.append(HeatMap(row_key, column_key, rows, columns, cells))
+            over = tuple([key for key, _ in wide if key not in (row_key, column_key)])
+            maps.append(HeatMap(row_key, column_key, rows, columns, cells, over))
     return maps
 
 
@@ -63,18 +75,30 @@ def most_of(found: HeatMap) -> float:
     return max([abs(value) for row in found.cells for value in row], default=0.0)
 
 
-def svg(found: HeatMap, label: str) -> str:
-    """Draw a map."""
-    width = _LEFT + _CELL_W * len(found.columns) + 10
+def places_of(values: Iterable[Decimal | float]) -> int:
+    """Return the decimals by which the largest of some amounts shows four digits, 2 at least."""
+    most = max([abs(Decimal(value)) for value in values], default=Decimal(0))
+    return min(max(2, 3 - most.adjusted()), _PLACES_MAX) if most else 2
+
+
+def svg(found: HeatMap, asset: str, label: str) -> str:
+    """Draw a map.
+
+    Args:
+        found: The map.
+        asset: That the P&L is in.
+        label: What the result is to be called.
+    """
+    title = found.title(asset)
+    width = max(_LEFT + _CELL_W * len(found.columns) + 10, _LETTER_W * max(len(title), len(label)))
     height = _TOP + _CELL_H * len(found.rows) + 34
-    title = f"P&L by {found.row_key} (rows) and {found.column_key} (columns)"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
         ' font-family="sans-serif" font-size="13">',
         f'<text x="8" y="20" font-weight="bold">{escape(title)}</text>',
         f'<text x="8" y="{height - 10}" fill="#666">{escape(label)}</text>',
     ]
-    most = most_of(found)
+    most, places = most_of(found), places_of(chain.from_iterable(found.cells))
     for index, column in enumerate(found.columns):
         parts.append(_text(_LEFT + _CELL_W * index + _CELL_W // 2, _TOP - 10, column))
     for row, (name, values) in enumerate(zip(found.rows, found.cells, strict=True)):
@@ -87,7 +111,7 @@ def svg(found: HeatMap, label: str) -> str:
                 f'<rect x="{x}" y="{y}" width="{_CELL_W - 2}" height="{_CELL_H - 2}"'
                 f' fill="rgb({red},{green},{blue})"/>'
             )
-            parts.append(_text(x + _CELL_W // 2, y + 22, f"{value:,.2f}"))
+            parts.append(_text(x + _CELL_W // 2, y + 22, f"{value:,.{places}f}"))
     return "\n".join([*parts, "</svg>", ""])
 
 

@@ -31,6 +31,7 @@ from replay.backtest.latency import Constant, Latency, Measured, Sampled
 from replay.backtest.made import JOURNAL_LABEL, LABEL, MODE, LatencySpec
 from replay.backtest.moves import Move, together, until
 from replay.backtest.played import Played, refused
+from replay.backtest.program import program
 from replay.backtest.rows import read_moves
 from replay.backtest.source import Source, read_journal, read_recording
 from replay.backtest.tape import journal_moves
@@ -40,6 +41,9 @@ from replay.changes import Changes
 from replay.model.survey import Survey, survey
 from replay.read import read_records
 from replay.uncollected import uncollected
+
+_PROGRAM_HEX = 16
+"""Characters kept of its hash."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -215,6 +219,7 @@ def start_of(plan: Plan) -> RunStarted:
     """Return the first record of a plan's journal, which tells the plan apart from every other.
 
     Data is in it by name and digest, not by its place: the same gives the same journal everywhere.
+    So is the program: what another one made of the same plan is no result of this one.
 
     Raises:
         ConfigError: an account that cannot be modelled.
@@ -241,9 +246,12 @@ def start_of(plan: Plan) -> RunStarted:
     if plan.as_run:
         told["as_run"] = True
     config = msgspec.json.decode(plan.config)
+    run_id = hashlib.sha256(msgspec.json.encode({"backtest": told, **config})).hexdigest()[:6]
+    # Not in the run's name, and so in no request: a program that changes nothing changes no more.
+    told["program"] = program().hex()[:_PROGRAM_HEX]
     text = msgspec.json.encode({"backtest": told, **config}).decode()
     return RunStarted(
-        run_id=hashlib.sha256(text.encode()).hexdigest()[:6],
+        run_id=run_id,
         mode=MODE,
         versions=plan.versions,
         config=text,
@@ -284,8 +292,8 @@ def _found(fs: Fs, journal: Path, started: RunStarted) -> Played | None:
     strange = [name for name in names if segment_number(name) is None]
     if strange or first not in (None, started):
         raise ConfigError(
-            f"{journal}: expected an empty directory or the journal of this very backtest, found"
-            " something else; name another directory with --journal"
+            f"{journal}: expected an empty directory or the journal of this very backtest by this"
+            " very program, found something else; name another directory with --journal"
         )
     if ended is not None and _is_whole(fs, journal):
         counts = events, decisions, requests, refusals

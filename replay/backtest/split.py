@@ -17,8 +17,10 @@ _WALK = "walk-forward"
 
 
 class Fold(msgspec.Struct, frozen=True):
-    """What was chosen on one stretch, and how it did on the next."""
+    """What was chosen on one stretch of a set of data, and how it did on the next."""
 
+    data: str
+    """Name of the set."""
     number: int
     """From 1 on: of the stretch that it is judged on."""
     chosen: Point
@@ -60,23 +62,29 @@ def windows_of(plan: Plan, folds: int, begin_ns: int, end_ns: int) -> list[Plan]
     ]
 
 
-def totals(results: Sequence[Result], window: int | None = None) -> dict[Point, Decimal]:
-    """Return the P&L of each point over all data, of one stretch or of all."""
+def totals(
+    results: Sequence[Result], window: int | None = None, data: str | None = None
+) -> dict[Point, Decimal]:
+    """Return the P&L of each point, of one stretch and set of data or of all."""
     found: dict[Point, Decimal] = {}
     for result in results:
-        if window is None or result.window == window:
+        if window in (None, result.window) and data in (None, result.data):
             found[result.point] = add(found.get(result.point, ZERO), result.pnl)
     return found
 
 
 def walk_forward(results: Sequence[Result], folds: int) -> list[Fold]:
-    """Choose on each stretch but the last, and judge on the next."""
+    """Choose on each stretch but the last, and judge on the next.
+
+    Each set of data has its own choices: what another one tells may be of the same time, or later.
+    """
     found = []
-    for number in range(1, folds + 1):
-        seen, unseen = totals(results, number - 1), totals(results, number)
-        chosen = max(seen, key=lambda point: seen[point])
-        judged = unseen[chosen]
-        rank = 1 + len([value for value in unseen.values() if value > judged])
-        fold = Fold(number, chosen, seen[chosen], judged, rank, max(unseen.values()))
-        found.append(fold)
+    for data in dict.fromkeys(result.data for result in results):
+        for number in range(1, folds + 1):
+            seen, unseen = totals(results, number - 1, data), totals(results, number, data)
+            chosen = max(seen, key=lambda point: seen[point])
+            judged = unseen[chosen]
+            rank = 1 + len([value for value in unseen.values() if value > judged])
+            best = max(unseen.values())
+            found.append(Fold(data, number, chosen, seen[chosen], judged, rank, best))
     return found

@@ -11,22 +11,20 @@ import hashlib
 import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
-from functools import cache
-from itertools import chain, product
+from itertools import product
 from pathlib import Path
 
 import msgspec
 
-import engine
-
 # A worker elsewhere knows strategies by their names only once the package was imported.
 import strategies as _strategies  # noqa: F401
 from adapters.ports import Fs, SystemFs
-from adapters.runtime.journal_code import code_hash
-from engine.errors import ConfigError
+from adapters.runtime.journal_read import segment_paths
+from engine.errors import ConfigError, QuotefoldError
 from engine.inventory import pnl
 from engine.money import ZERO, add, format_units, subtract
 from engine.top import mark2_of
+from replay.backtest.program import program
 from replay.backtest.run import Plan, changed, play, start_of
 
 POINTS_MAX = 100_000
@@ -173,22 +171,6 @@ def do_alike(code: bytes, task: Task) -> bytes:
     return do(task)
 
 
-@cache
-def program() -> bytes:
-    """Return a hash of all code that a result depends on."""
-    fs = SystemFs()
-    root = Path(engine.__path__[0]).parent
-    packages = [root / name for name in ("engine", "strategies", "adapters", "replay")]
-    return code_hash(fs, chain.from_iterable(_directories(fs, each) for each in packages))
-
-
-def _directories(fs: Fs, root: Path) -> Iterator[Path]:
-    yield root
-    for name in fs.list_dir(root):
-        if "." not in name and name != "__pycache__":
-            yield from _directories(fs, root / name)
-
-
 def do_in(fs: Fs, task: Task) -> bytes:
     """Play one task on data that lies in `fs`."""
     played, plan = play(fs, task.plan), task.plan
@@ -235,12 +217,35 @@ def _ratio(part_ns: int, whole_ns: int) -> float:
 # --- what is done -------------------------------------------------------------------------------
 
 
+class ResultsError(QuotefoldError):
+    """A result cannot be kept; those before it are."""
+
+
 class Store:
     """A directory with one file for each task that is done."""
 
     def __init__(self, fs: Fs, directory: Path) -> None:
         self._fs = fs
         self._directory = directory
+
+    def prepare(self) -> None:
+        """Make the directory, before any work is done for it.
+
+        Raises:
+            ConfigError: it cannot be made, or is a journal.
+        """
+        if segment_paths(self._fs, self._directory):
+            raise ConfigError(
+                f"--out {self._directory}: expected a directory for results, found a journal; name"
+                " another one"
+            )
+        try:
+            self._fs.make_dir(self._directory)
+        except OSError as error:
+            raise ConfigError(
+                f"--out {self._directory}: expected a directory that can be made, found:"
+                f" {error.strerror}"
+            ) from error
 
     def get(self, task: Task) -> Result | None:
         """Return what a task came to, None if it was not done, or not wholly."""
@@ -253,19 +258,28 @@ class Store:
             return None
 
     def put(self, task: Task, data: bytes) -> Result:
-        """Keep what a task came to, whole or not at all."""
+        """Keep what a task came to, whole or not at all.
+
+        Raises:
+            ResultsError: the disk refused.
+        """
         path = self._path(task.name)
         unfinished = path.with_suffix(".unfinished")
-        self._fs.make_dir(self._directory)
-        if self._fs.exists(unfinished):
-            self._fs.remove(unfinished)
-        file = self._fs.open_new(unfinished)
         try:
-            file.write(data)
-            file.sync()
-        finally:
-            file.close()
-        self._fs.rename(unfinished, path)
+            if self._fs.exists(unfinished):
+                self._fs.remove(unfinished)
+            file = self._fs.open_new(unfinished)
+            try:
+                file.write(data)
+                file.sync()
+            finally:
+                file.close()
+            self._fs.rename(unfinished, path)
+        except OSError as error:
+            raise ResultsError(
+                f"{path}: a result cannot be kept: {error.strerror}; those before it are, so make"
+                " room and give the same command again"
+            ) from error
         return msgspec.json.decode(data, type=Result)
 
     def _path(self, name: str) -> Path:
@@ -286,7 +300,12 @@ def sweep(
         store: Where results are, and go.
         work: Who does them.
         tell: Told how many are done, and of how many.
+
+    Raises:
+        ConfigError: a task cannot be played, or the store not be used.
+        ResultsError: the disk refused a result.
     """
+    store.prepare()
     results: dict[str, Result] = {}
     for task in tasks:
         found = store.get(task)

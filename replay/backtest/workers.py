@@ -19,7 +19,8 @@ from importlib.util import find_spec
 
 from adapters.ports_urls import INSTALL
 from engine.errors import ConfigError, QuotefoldError
-from replay.backtest.sweep import Task, Work, do, do_alike, program
+from replay.backtest.program import program
+from replay.backtest.sweep import Task, Work, do, do_alike
 from replay.parallel import end_with, processes
 
 CONNECT_S = 10

@@ -31,7 +31,7 @@ from engine.events import (
 )
 from replay.backtest.made import LABEL, MODE
 from replay.backtest.played import Played
-from replay.backtest.run import Plan, play, run_backtest
+from replay.backtest.run import Plan, play, run_backtest, start_of
 from replay.backtest.world import TICK_NS, TURN_NS
 from replay.read import fold, read_records
 from replay.verify import verify
@@ -123,6 +123,19 @@ def test_equal_plans_give_equal_bytes(done: Done, spot: Path, tmp_path: Path) ->
     run_backtest(FS, plan_of(moved), tmp_path / "moved")
     assert segments(tmp_path / "moved") == done.bytes()
     assert play(FS, done.plan) == done.played
+
+
+def test_what_another_program_made_is_no_result_of_this_one(
+    done: Done, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = start_of(done.plan)
+    monkeypatch.setattr("replay.backtest.run.program", lambda: b"another program")
+    after = start_of(done.plan)
+    assert (before.run_id, before.code) == (after.run_id, after.code)
+    assert before != after
+    with pytest.raises(ConfigError, match="this very program"):
+        run_backtest(FS, done.plan, done.journal)
+    assert segments(done.journal) == done.bytes()
 
 
 def test_another_seed_latency_or_queue_is_another_run(done: Done, spot: Path) -> None:

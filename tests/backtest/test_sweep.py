@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from errno import ENOSPC
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from adapters.cli.main import main
+from adapters.cli.sweep_text import print_results
+from adapters.ports import AppendFile, SystemFs
 from engine.errors import ConfigError
-from replay.backtest.heat import heat_maps, svg
-from replay.backtest.split import folds_of, totals, walk_forward
+from replay.backtest.heat import heat_maps, places_of, svg
+from replay.backtest.split import Fold, folds_of, totals, walk_forward
 from replay.backtest.sweep import (
     MarketResult,
     Point,
     Result,
+    ResultsError,
     Store,
     Task,
     do,
@@ -76,6 +83,57 @@ def test_one_that_was_killed_goes_on(data: list[Path], tmp_path: Path) -> None:
     assert asked == [tasks[0].name, tasks[2].name, tasks[3].name]
 
 
+def test_what_another_program_made_is_done_anew(
+    data: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = [task.name for task in made(data[1:]).tasks]
+    assert [task.name for task in made(data[1:]).tasks] == before
+    monkeypatch.setattr("replay.backtest.run.program", lambda: b"another program")
+    assert not {task.name for task in made(data[1:]).tasks} & {*before}
+
+
+def never(missing: Sequence[Task]) -> Iterator[tuple[Task, bytes]]:
+    raise AssertionError("work was done for nothing")
+    yield
+
+
+def test_where_results_cannot_go_is_said_before_any_work(data: list[Path], tmp_path: Path) -> None:
+    tasks = made(data[1:]).tasks
+    file = tmp_path / "file"
+    file.write_bytes(b"")
+    for place in (file, file / "below"):
+        with pytest.raises(ConfigError, match=r"--out .*expected a directory that can be made"):
+            sweep(tasks, Store(FS, place), never, nothing)
+    journal = tmp_path / "journal"
+    journal.mkdir()
+    (journal / "00000001.qfj").write_bytes(b"")
+    with pytest.raises(ConfigError, match="found a journal"):
+        sweep(tasks, Store(FS, journal), never, nothing)
+    assert len(list(journal.iterdir())) == 1
+
+
+class FullFs(SystemFs):
+    """A disk that is full once a few results are there."""
+
+    def open_new(self, path: Path) -> AppendFile:
+        if len(self.list_dir(path.parent)) >= 2:
+            raise OSError(ENOSPC, "No space left on device")
+        return super().open_new(path)
+
+
+def test_a_full_disk_is_said_and_what_is_done_is_kept(data: list[Path], tmp_path: Path) -> None:
+    tasks = made(data[1:]).tasks
+
+    def work(missing: Sequence[Task]) -> Iterator[tuple[Task, bytes]]:
+        for task in missing:
+            yield task, msgspec.json.encode(result(task.point, 0, "1"))
+
+    with pytest.raises(ResultsError, match=r"No space left on device; .* give the same command"):
+        sweep(tasks, Store(FullFs(), tmp_path), work, nothing)
+    assert len(list(tmp_path.glob("*.json"))) == 2
+    assert len(sweep(tasks, Store(FS, tmp_path), work, nothing)) == len(tasks)
+
+
 @pytest.mark.slow
 def test_stretches_are_chosen_on_and_judged_apart(data: list[Path], tmp_path: Path) -> None:
     ready = made(data[:1], "walk-forward:2")
@@ -89,10 +147,10 @@ def test_stretches_are_chosen_on_and_judged_apart(data: list[Path], tmp_path: Pa
         assert fold.best_pnl >= fold.judged_pnl
 
 
-def result(point: Point, window: int, pnl: str) -> Result:
+def result(point: Point, window: int, pnl: str, data: str = "d") -> Result:
     zero = Decimal(0)
     market = MarketResult("USDT", 1, "0", "0", "0", Decimal(pnl), zero, zero, zero, zero, 1.0, 1.0)
-    return Result("t", point, "d", window, 0, 0, True, 1, 1, 0, "", {"BTC_USDT": market})
+    return Result("t", point, data, window, 0, 0, True, 1, 1, 0, "", {"BTC_USDT": market})
 
 
 def test_the_choice_is_judged_where_it_was_not_made() -> None:
@@ -107,6 +165,20 @@ def test_the_choice_is_judged_where_it_was_not_made() -> None:
     assert (first.rank, first.best_pnl) == (3, Decimal(4))
     assert (second.chosen, second.judged_pnl, second.rank) == (c, Decimal(2), 1)
     assert totals(results)[b] == Decimal(9)
+
+
+def test_no_choice_is_made_on_another_set_which_may_be_of_the_same_time_or_later() -> None:
+    a, b = ((("x", "1"),), (("x", "2"),))
+    results = [
+        *(result(point, 0, pnl, "mon") for point, pnl in ((a, "1"), (b, "0"))),
+        *(result(point, 1, pnl, "mon") for point, pnl in ((a, "-3"), (b, "7"))),
+        *(result(point, 0, pnl, "tue") for point, pnl in ((a, "0"), (b, "9"))),
+        *(result(point, 1, pnl, "tue") for point, pnl in ((a, "2"), (b, "1"))),
+    ]
+    monday, tuesday = walk_forward(results, 1)
+    assert monday == Fold("mon", 1, a, Decimal(1), Decimal(-3), 2, Decimal(7))
+    assert tuesday == Fold("tue", 1, b, Decimal(9), Decimal(1), 2, Decimal(2))
+    assert totals(results) == {a: Decimal(0), b: Decimal(17)}
 
 
 def test_points_come_in_the_order_of_the_grid() -> None:
@@ -142,12 +214,26 @@ def test_heat_maps_take_the_mean_of_the_other_keys() -> None:
         ("x", "y"),
         ((0.0, 1.0), (2.0, 3.0)),
     )
-    drawn = svg(only, "a < b")
+    assert only.title("USDT") == "P&L, USDT, by a (rows) and b (columns)"
+    drawn = svg(only, "USDT", "a < b")
     assert drawn.count("<rect") == 4
     assert "a &lt; b" in drawn
     three = grid_of(["a=1,2", "b=x,y", "c=7,8"])
     found = {point: Decimal(number) for number, point in enumerate(points_of(three))}
-    assert [each.cells[0][0] for each in heat_maps(three, found)] == [0.5, 1.0, 2.0]
+    maps = heat_maps(three, found)
+    assert [each.cells[0][0] for each in maps] == [0.5, 1.0, 2.0]
+    assert [each.title("USDT").partition("(columns)")[2] for each in maps] == [
+        f", mean over {key}" for key in "cba"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("most", "places"), [("0", 2), ("-123456", 2), ("12.3", 2), ("-1.5", 3), ("0.0123", 5)]
+)
+def test_amounts_are_shown_with_four_digits_of_the_largest(most: str, places: int) -> None:
+    assert places_of([Decimal("0.00001"), Decimal(most)]) == (places if most != "0" else 8)
+    assert places_of([Decimal(most)]) == places
+    assert places_of([]) == 2
 
 
 def test_a_cluster_needs_the_extra() -> None:
@@ -171,10 +257,27 @@ def test_the_command_tells_json_and_words(
     assert (len(told["results"]), len(told["points"]), len(told["folds"])) == (8, 4, 1)
     assert told["label"] == "Binance data in WhiteBIT framing"
     assert list(tmp_path.glob("*.svg"))
+    assert told["quote_asset"] == "USDT"
+    assert told["folds"][0]["data"] == "other.zst"
     assert main(arguments) == 0
     words = capsys.readouterr().out
-    assert "walk-forward" in words
-    assert "P&L by half_spread_bps" in words
+    assert "walk-forward, USDT" in words
+    assert "P&L, USDT, by half_spread_bps (rows) and skew_bps (columns)\n" in words
+    assert re.search(r"other.zst +2 of 2 .* [1-4] of 4 ", words)
+
+
+def test_no_key_or_figure_is_cut_off_and_what_did_not_end_clean_is_said(
+    data: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ready = made(data[1:], "walk-forward:1", ("volatility_half_life_s=10,20", *GRID))
+    results = [result(task.point, task.window, "0.0012", "other.zst") for task in ready.tasks]
+    results[3] = replace(results[3], clean=False)
+    print_results(ready, results, tmp_path, [], as_json=False)
+    words = capsys.readouterr().out
+    assert "…" not in words
+    assert "volatility_half_life_s=10 half_spread_bps=0.3 skew_bps=0" in words
+    assert " 0.002400 " in words
+    assert "note: 1 of them did not end clean" in words
 
 
 @pytest.mark.parametrize(
