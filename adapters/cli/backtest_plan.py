@@ -22,6 +22,7 @@ from replay.backtest.source import (
     Source,
     find_journal,
     find_recording,
+    find_timed,
     is_journal,
     read_journal,
 )
@@ -89,6 +90,7 @@ def make_plan(
         files=recordings,
         journals=journals,
         latency=latency,
+        timed=find_timed(fs, latency),
         queue=queue,
         seed=seed,
         versions=versions(),

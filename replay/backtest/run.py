@@ -58,6 +58,8 @@ class Plan(msgspec.Struct, frozen=True):
     journals: tuple[Source, ...] = ()
     """Captured journals, one after the other."""
     latency: LatencySpec = LatencySpec()
+    timed: Source | None = None
+    """The journal that latencies are taken from, where they are."""
     queue: str = "risk_averse"
     seed: int = 1
     begin_ns: int = 0
@@ -206,11 +208,12 @@ def _survey(fs: Fs, plan: Plan) -> Survey:
 
 
 def _latency(fs: Fs, plan: Plan, told: Survey) -> Latency:
-    spec = plan.latency
-    if not spec.journal:
+    spec, timed = plan.latency, plan.timed
+    if timed is None:
+        assert not spec.journal, "latencies of a journal that was not found"
         return Constant(spec.constant_ns)
-    if spec.journal not in [each.place for each in plan.journals[:1]]:
-        told = survey(read_records(fs, Path(spec.journal)))
+    if timed not in plan.journals[:1]:
+        told = survey(read_journal(fs, timed, plan.quoted))
     legs = told.latencies
     return Sampled(legs, plan.seed) if spec.sampled else Measured(legs)
 
@@ -227,6 +230,9 @@ def start_of(plan: Plan) -> RunStarted:
     check_assets(plan.settings, plan.quoted)
     if any(quoted.hedged for quoted in plan.quoted):
         raise ConfigError("engine.hedge_mode: expected false, a backtest is of one-way accounts")
+    latency = msgspec.to_builtins(plan.latency)
+    if plan.timed is not None:
+        latency |= {"journal": plan.timed.name, "sha256": plan.timed.sha256}
     told = {
         "label": plan.label,
         "data": {
@@ -236,7 +242,7 @@ def start_of(plan: Plan) -> RunStarted:
         "journals": [
             {"journal": each.name, "sha256": each.sha256, "raw": each.raw} for each in plan.journals
         ],
-        "latency": msgspec.to_builtins(plan.latency),
+        "latency": latency,
         "queue": plan.queue,
         "seed": plan.seed,
         "set": dict(plan.keys),

@@ -27,6 +27,7 @@ from engine.errors import ConfigError
 from engine.events import Record
 from engine.types import Quoted
 from replay.backtest.frames import read_frames
+from replay.backtest.made import LatencySpec
 from replay.read import read_records
 from replay.renormalize import read_rebuilt
 
@@ -91,6 +92,23 @@ def find_journal(fs: ReadFs, text: str) -> Source:
     where, path = _opened(fs, place)
     found = Source(place, name_of(place), "", raw, raw and not segment_paths(where, path))
     return replace(found, sha256=_journal_digest(fs, found))
+
+
+def find_timed(fs: ReadFs, latency: LatencySpec) -> Source | None:
+    """Find the journal that latencies are taken from; None where they are of none.
+
+    Raises:
+        ConfigError: there is no such journal.
+        JournalError: it cannot be read.
+    """
+    if not latency.journal:
+        return None
+    try:
+        return find_journal(fs, latency.journal)
+    except ConfigError as error:
+        raise ConfigError(
+            f"--latency {without_secrets(latency.journal)}: expected a journal, found none"
+        ) from error
 
 
 def read_recording(fs: ReadFs, source: Source) -> bytes:
@@ -187,7 +205,7 @@ def _journal_digest(fs: ReadFs, source: Source) -> str:
 def _check(source: Source, sha256: str) -> None:
     if sha256 != source.sha256:
         raise ConfigError(
-            f"--data {source.shown}: expected the bytes of the plan (SHA-256 {source.sha256[:12]}),"
+            f"{source.shown}: expected the bytes of the plan (SHA-256 {source.sha256[:12]}),"
             f" found others ({sha256[:12]}): it changed meanwhile, or is another on this machine;"
             " play a copy that nobody writes, the same everywhere"
         )

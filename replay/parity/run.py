@@ -18,7 +18,7 @@ from engine.events import RunStarted
 from replay.backtest.made import LatencySpec
 from replay.backtest.played import Played
 from replay.backtest.run import Plan, Tell, play, run_backtest
-from replay.backtest.source import Source, find_journal
+from replay.backtest.source import Source, find_journal, find_timed
 from replay.parity.compare import MarketParity, compare
 from replay.parity.fills import Fill
 from replay.parity.follow import Follower, questions_of
@@ -100,7 +100,8 @@ def parity(
         )
     live = Follower()
     _follow(fs, journal, live)
-    plan = _plan(find_journal(fs, str(journal)), first.event, live, wanted)
+    timed = find_timed(fs, wanted.latency)
+    plan = _plan(find_journal(fs, str(journal)), timed, first.event, live, wanted)
     asked = sorted(live.fills, key=_when)
     backtest = Follower(questions_of(asked))
     if out is None:
@@ -124,13 +125,16 @@ def parity(
     )
 
 
-def _plan(journal: Source, started: RunStarted, live: Follower, wanted: Wanted) -> Plan:
+def _plan(
+    journal: Source, timed: Source | None, started: RunStarted, live: Follower, wanted: Wanted
+) -> Plan:
     return Plan(
         quoted=started.quoted,
         settings=started.settings,
         config=_config(started),
         journals=(journal,),
         latency=wanted.latency,
+        timed=timed,
         queue=wanted.queue,
         seed=wanted.seed,
         begin_ns=live.began_ns,

@@ -212,6 +212,28 @@ def test_latencies_come_from_a_journal(done: Done, spot: Path, tmp_path: Path, k
     assert all(9 * MS <= leg <= 12 * MS for leg in legs)
 
 
+def timed(spot: Path, journal: Path) -> Plan:
+    latency = parse_latency(f"measured:{journal}")
+    return make_plan(FS, spot_config(), [str(spot)], latency, "risk_averse", 1)
+
+
+def test_the_journal_that_latencies_come_from_is_known_by_its_bytes(
+    done: Done, spot: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "elsewhere" / done.journal.name
+    shutil.copytree(done.journal, copy)
+    plan = timed(spot, copy)
+    assert start_of(plan) == start_of(timed(spot, done.journal))
+    assert Path(plan.latency.journal) == copy
+    run_backtest(FS, plan_of(spot, latency_ms=80), tmp_path / "slow" / "j")
+    assert start_of(plan) != start_of(timed(spot, tmp_path / "slow" / "j"))
+    # Of another one meanwhile, results would not be told apart.
+    shutil.rmtree(copy)
+    shutil.copytree(tmp_path / "slow" / "j", copy)
+    with pytest.raises(ConfigError, match="expected the bytes of the plan"):
+        play(FS, plan)
+
+
 def test_a_perpetual_has_a_mark_and_is_quoted_beside_its_spot(tmp_path: Path) -> None:
     spot = write(tmp_path / "spot.zst", made_up(1))
     rows = made_up(2, decimals=1)
@@ -267,6 +289,7 @@ def test_the_command_tells_json(
         (["--data", "ETH_USDT={spot}"], "does not exist"),
         (["--data", "{spot}", "--latency", "fast"], "constant:TIME"),
         (["--data", "{spot}", "--latency", "constant:0ms"], "duration above zero"),
+        (["--data", "{spot}", "--latency", "measured:none"], "--latency none: expected a journal"),
         (["--data", "{spot}", "--queue", "polite"], "queue model"),
         (["--data", "{spot},{spot}"], "found a comma"),
         (["--data", "{spot}", "--data", "{empty}"], "a directory|a recording"),
