@@ -54,13 +54,19 @@ def read_moves(
 def _moves(
     files: Iterable[tuple[str, bytes]], market: int, price_decimals: int, qty_decimals: int
 ) -> Iterator[list[Move]]:
-    last_ns = sum2 = 0
+    last_ns = sum2 = latest_ns = 0
     for name, data in files:
         player = _File(name, market, price_decimals, qty_decimals, last_ns, sum2)
         for rows in read_blocks(name, data):
+            if rows and not player.latest_ns and rows[0].t < latest_ns:
+                raise ConfigError(
+                    f"{name}: expected a recording that begins after the one before it ended, at t"
+                    f" {latest_ns}, found one that begins at {rows[0].t}: what was played twice"
+                    " would count twice, so give each time once, and in order"
+                )
             yield player.moves(rows)
         player.check_begun()
-        last_ns, sum2 = player.last_ns, player.sum2
+        last_ns, sum2, latest_ns = player.last_ns, player.sum2, player.latest_ns
 
 
 class _File:
@@ -79,7 +85,7 @@ class _File:
         self._market = market
         self._price_scale, self._qty_scale = 10.0**price_decimals, 10.0**qty_decimals
         self._shift_ns = self._offset = 0
-        self._chained = self._latest_ns = 0
+        self._chained = self.latest_ns = 0
         self._early: list[DeltaRow] = []
         self._begun = False
         # When the last move was, and its best bid plus best ask, or those of the file before.
@@ -93,7 +99,7 @@ class _File:
 
     def moves(self, rows: Sequence[Any]) -> list[Move]:
         """Return the moves of a block, checked."""
-        market, shift_ns, latest_ns = self._market, self._shift_ns, self._latest_ns
+        market, shift_ns, latest_ns = self._market, self._shift_ns, self.latest_ns
         found: list[Move] = []
         # Mostly only one of the two sides is another.
         bid: Pair | None = None
@@ -131,7 +137,7 @@ class _File:
         except (ValueError, OverflowError) as error:
             # "nan" and "inf" are floats, but no numbers.
             raise self._misfit(row) from error
-        self._latest_ns = latest_ns
+        self.latest_ns = latest_ns
         self._remember(rows)
         return found
 

@@ -21,16 +21,19 @@ from replay.backtest.run import Plan
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 MINUTE = DATA / "binance_spot_btcusdt_first60s.jsonl.zst"
 START_NS = 1_723_161_240_000_000_000
+LATER_NS = START_NS + 3_600_000_000_000
 MS = 1_000_000
 ROWS = 1_500
 """About ten seconds of the recorded minute."""
 
 
-def made_up(seed: int = 1, rows: int = ROWS, *, decimals: int = 2) -> list[dict[str, Any]]:
+def made_up(
+    seed: int = 1, rows: int = ROWS, *, decimals: int = 2, start_ns: int = START_NS
+) -> list[dict[str, Any]]:
     """A walk around 60,000 with deltas, quotes and trades, as a recorder would write them."""
     rng = Random(f"rows {seed}")
     tick = 10.0**-decimals
-    mid, t, seq = 6_000_000, START_NS, 100
+    mid, t, seq = 6_000_000, start_ns, 100
 
     def levels(sign: int) -> list[list[str]]:
         best = mid + sign * rng.randint(1, 40)

@@ -15,7 +15,7 @@ from replay.backtest import world
 from replay.backtest.extent import extent
 from replay.backtest.run import Plan, span
 from replay.backtest.source import RAW, find_journal
-from tests.backtest.recordings import MS, START_NS, made_up, plan_of, recorded, write
+from tests.backtest.recordings import LATER_NS, MS, START_NS, made_up, plan_of, recorded, write
 from tests.backtest.sweeps import FS, GRID
 from tests.replay.recorded import recorded as recorded_run
 
@@ -55,7 +55,7 @@ def test_the_ends_are_found_without_what_lies_between(tmp_path: Path) -> None:
     one = plan_of(write(tmp_path / "a.zst", made_up(1)))
     assert extent(FS, one) == span(FS, one)
     assert extent(FS, one)[0] == START_NS
-    two = plan_of(tmp_path / "a.zst", write(tmp_path / "b.zst", made_up(2)))
+    two = plan_of(tmp_path / "a.zst", write(tmp_path / "b.zst", made_up(2, start_ns=LATER_NS)))
     assert extent(FS, two) == span(FS, two)
     assert extent(FS, two)[1] > extent(FS, one)[1]
     both = two_markets(tmp_path)

@@ -14,7 +14,7 @@ from adapters.ports import SystemFs
 from engine.errors import ConfigError
 from replay.backtest.moves import DEPTH, TOUCH, TRADE, Move, together, until
 from replay.backtest.rows import JOIN_NS, read_moves
-from tests.backtest.recordings import MS, START_NS, made_up, recorded, write
+from tests.backtest.recordings import LATER_NS, MS, START_NS, made_up, recorded, write
 
 FS = SystemFs()
 
@@ -65,7 +65,7 @@ def test_deltas_from_before_the_snapshot_join_it_or_are_dropped(tmp_path: Path) 
 
 def test_a_second_file_goes_on_where_the_first_one_ended(tmp_path: Path) -> None:
     one = write(tmp_path / "a.zst", made_up(seed=1, rows=60))
-    other = write(tmp_path / "b.zst", made_up(seed=2, rows=60))
+    other = write(tmp_path / "b.zst", made_up(seed=2, rows=60, start_ns=LATER_NS))
     alone, both = moves(one), moves(one, other)
     assert both[: len(alone)] == alone
     first = both[len(alone)]
@@ -73,6 +73,17 @@ def test_a_second_file_goes_on_where_the_first_one_ended(tmp_path: Path) -> None
     *_, last = (move for move in alone if move[2] == TOUCH)
     best = max(first[6])[0] + min(first[7])[0]
     assert abs(best - last[5] - last[7]) <= 1
+
+
+def test_files_that_overlap_are_refused(tmp_path: Path) -> None:
+    rows = made_up(rows=60)
+    one = write(tmp_path / "a.zst", rows)
+    for start_ns in (START_NS, rows[-1]["t"] - 1, START_NS - 10**9):
+        other = write(tmp_path / "b.zst", made_up(seed=2, rows=60, start_ns=start_ns))
+        with pytest.raises(ConfigError, match=r"b\.zst: .* begins after the one before it ended"):
+            moves(one, other)
+    other = write(tmp_path / "b.zst", made_up(seed=2, rows=60, start_ns=rows[-1]["t"]))
+    assert len(moves(one, other)) > 60
 
 
 def broken(rows: list[dict[str, Any]], number: int, **changes: Any) -> list[dict[str, Any]]:
