@@ -347,35 +347,42 @@ class World:
     # --- streams ------------------------------------------------------------------------------
 
     def _stream(self, intent: i.Intent) -> None:
-        stream, legs = str(getattr(intent, "stream", "")), self._latency
-        later_ns = self._now_ns + legs.there_ns() + legs.push_ns()
+        stream = str(getattr(intent, "stream", ""))
+        there_ns = self._now_ns + self._latency.there_ns()
         match intent:
             case i.OpenStream():
-                self._later(later_ns, self._opened, stream)
+                self._reach(there_ns, self._open_stream, stream)
             case i.CloseStream():
-                self._later(later_ns, self._closed, stream)
+                self._later(there_ns + self._latency.push_ns(), self._closed, stream)
             case i.Ping():
-                self._later(later_ns, self._pong, stream)
+                self._later(there_ns + self._latency.push_ns(), self._pong, stream)
             case i.Resubscribe():
-                self._later(later_ns, self._snapshot, stream)
+                self._reach(there_ns, self._snapshot, stream)
 
-    def _opened(self, stream: str) -> None:
-        if stream not in self._engine.state.links:
-            return
-        self._open[stream] = None
-        self._take_now(e.StreamOpened(stream))
-        self._take_now(e.StreamReady(stream))
-        if stream != PRIVATE:
+    def _open_stream(self, stream: str) -> None:
+        # What was on its way went over another connection.
+        waiting = [item for item in self._mail if item[1].market != stream]
+        self._mail.clear()
+        self._mail.extend(waiting)
+        opened_ns = self._now_ns + self._latency.push_ns()
+        self._later(opened_ns, self._opened, stream)
+        if stream == PRIVATE:
+            self._pushed_ns = max(self._pushed_ns, opened_ns)
+        else:
+            # What it tells comes behind its opening; of one moment, mail is looked at first.
+            self._told_ns = max(self._told_ns, opened_ns + 1)
             self._snapshot(stream)
 
+    def _opened(self, stream: str) -> None:
+        if stream in self._engine.state.links:
+            self._open[stream] = None
+            self._take_now(e.StreamOpened(stream))
+            self._take_now(e.StreamReady(stream))
+
     def _snapshot(self, market: str) -> None:
-        # What was on its way is older, so it is not waited for.
         crowd = self._by_name[market]
-        if market in self._open and crowd.is_open:
-            waiting = [item for item in self._mail if item[1].market != market]
-            self._mail.clear()
-            self._mail.extend(waiting)
-            self._take_now(crowd.book(self._now_ns // NS_PER_US, is_snapshot=True))
+        if crowd.is_open:
+            self._tell(0, crowd.book(self._now_ns // NS_PER_US, is_snapshot=True))
 
     def _pong(self, stream: str) -> None:
         if stream in self._open:

@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import cache
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from adapters.cli.simulate import JOURNAL, simulate
+from adapters.ports import SystemFs
 from engine import events as e
 from engine import intents as i
 from engine.types import Position
+from replay.backtest.latency import Constant
 from replay.backtest.made import LatencySpec
 from replay.backtest.moves import TRADE, Move, together
-from replay.backtest.run import Plan, run_backtest
+from replay.backtest.run import Plan, moves_of, run_backtest, start_of
 from replay.backtest.source import find_journal
 from replay.backtest.venue import BacktestVenue, funded
+from replay.backtest.world import World
 from replay.model.survey import Survey, survey
 from replay.read import read_records
+from tests.backtest.recordings import plan_of, recorded, write
 from tests.engine.builders import MS, PERPETUAL, S, quoted, snapshot
 from tests.integration.world import quiet_config, quiet_flow
 from tests.replay.journals import Made
@@ -135,3 +140,24 @@ def test_it_lives_through_what_the_run_did() -> None:
     other = run_backtest(made.fs, replace(plan, as_run=False), JOURNAL.with_name("other"))
     assert other.state.run_id != played.state.run_id
     assert other.started_ns > first.recv_ns
+
+
+class Uneven(Constant):
+    """Requests are quick, and pushes slow."""
+
+    def there_ns(self) -> int:
+        return 99 * MS
+
+
+@pytest.mark.slow
+def test_what_is_told_before_a_stream_is_open_waits_for_it(tmp_path: Path) -> None:
+    # The book's first levels are of after the subscription, and were taken in quicker than it is.
+    plan = plan_of(write(tmp_path / "spot.zst", recorded()))
+    found, begin_ns = moves_of(SystemFs(), plan)
+    told = [(*move[:3], move[0] + 20 * MS, *move[4:]) for move in found]
+    venue = BacktestVenue(funded(plan.quoted, Survey(), as_run=False), begin_ns)
+    legs, now_ns = Uneven(150 * MS), begin_ns - 100 * MS
+    played = World(venue, None, start_of(plan), legs, "risk_averse", now_ns).run(told)
+    market = played.state.markets["BTC_USDT"]
+    assert market.feed.gaps == 0
+    assert market.uptime.since_ns - begin_ns < 2 * S

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -20,11 +21,18 @@ from adapters.cli.main import main
 from adapters.ports import SystemFs
 from engine.errors import ConfigError
 from engine.events import (
+    BestBidOffer,
+    BookDelta,
+    BookSnapshot,
     Decided,
     Filled,
     KillSwitchArmed,
     MarkPrice,
+    OrderClosed,
     OrderModified,
+    OrderOpened,
+    OrderUpdated,
+    PublicTrades,
     RunEnded,
     RunStarted,
     TimerFired,
@@ -112,6 +120,25 @@ def test_its_report_is_the_fold_of_its_journal(done: Done) -> None:
     )
     parts = [Decimal(market[f"pnl_{part}"]) for part in ("spread", "inventory", "fees")]
     assert sum(parts) == Decimal(market["pnl"])
+
+
+def test_nothing_is_told_sooner_than_it_can_be_known(done: Done) -> None:
+    kinds = set()
+    for record in read_records(FS, done.journal):
+        event: Any = record.event
+        if isinstance(event, PublicTrades):
+            venue_us = max(trade.venue_us for trade in event.trades)
+        elif isinstance(event, Filled):
+            venue_us = event.fill.venue_us
+        elif isinstance(event, OrderOpened | OrderUpdated | OrderClosed | OrderModified):
+            venue_us = event.order.modified_us
+        elif isinstance(event, BookSnapshot | BookDelta | BestBidOffer):
+            venue_us = event.venue_us
+        else:
+            continue
+        kinds.add(type(event))
+        assert record.recv_ns - venue_us * 1000 >= 5 * MS, event
+    assert len(kinds) >= 7
 
 
 def test_equal_plans_give_equal_bytes(done: Done, spot: Path, tmp_path: Path) -> None:
