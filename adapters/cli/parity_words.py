@@ -70,16 +70,18 @@ def _single(spec: Market, cause: Cause, fill: Fill, look: Look | None) -> str:
 def _pair(spec: Market, cause: Cause, live: Fill, backtest: Fill, look: Look | None) -> str:
     if cause is Cause.SIZE:
         return f"{_qty(spec, live.qty)} live, {_qty(spec, backtest.qty)} in the backtest"
+    # Where sizes differ as well, most of the money may be of them.
+    size = "" if live.qty == backtest.qty else f", by {_qty(spec, backtest.qty)}"
     if cause is Cause.TIMING:
         apart_ns = backtest.at_ns - live.at_ns
         when = "later" if apart_ns > 0 else "earlier"
-        return f"the same price, {_ms(abs(apart_ns))} {when}"
+        return f"the same price, {_ms(abs(apart_ns))} {when}{size}"
     if cause is Cause.FEES or look is None:
         return CAUSES[cause]
     if cause in (Cause.OPERATOR, Cause.RISK):
-        return _held(live.bent or look.bent)
+        return f"{_held(live.bent or look.bent)}{size}"
     ticks = f"{_ticks(live, backtest.price)}{_tolerated(live, backtest.price, look)}"
-    return f"met by the same taker, {ticks}; {_inventories(spec, live, look)}"
+    return f"met by the same taker, {ticks}{size}; {_inventories(spec, live, look)}"
 
 
 def _held(restraint: Restraint | None) -> str:

@@ -197,7 +197,7 @@ def _journal_digest(fs: ReadFs, source: Source) -> str:
         segments = segment_paths(where, directory)
         if not segments:
             what = f"bytes as received in {RAW_DIR}/" if source.raw else "a journal"
-            raise ConfigError(f"--data {source.shown}: expected {what}, found none")
+            raise ConfigError(f"{source.shown}: expected {what}, found none")
         digest.update(load_segment(where, segments[max(segments)]))
     return digest.hexdigest()
 

@@ -88,6 +88,12 @@ def test_what_is_said_of_a_fill_without_a_counterpart(
             {"price": 980},
             "met by the same taker, 10 ticks further away; inventories were the same",
         ),
+        (
+            Cause.PRICE,
+            {"price": 980, "qty": 6},
+            "met by the same taker, 10 ticks further away, by 0.006 BTC; inventories were the same",
+        ),
+        (Cause.TIMING, {"at_ns": 0, "qty": 1}, "the same price, 1,000.0 ms earlier, by 0.001 BTC"),
         (Cause.RISK, {"price": 980}, "loss: too much"),
     ],
 )
