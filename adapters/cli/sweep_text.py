@@ -84,6 +84,16 @@ def print_results(
     unclean = len([result for result in results if not result.clean])
     if unclean:
         console.print(f"note: {unclean:,} of them did not end clean; --json tells which")
+    partial = len([result for result in results if _is_partial(result)])
+    if partial:
+        console.print(
+            f"note: the P&L of {partial:,} of them lacks the last funding, which the venue had not"
+            " told yet, or fees in other assets; --json tells which"
+        )
+
+
+def _is_partial(result: Result) -> bool:
+    return any(market.is_partial for market in result.markets.values())
 
 
 def _print_points(console: Console, made: Made, rows: dict[Point, dict[str, Any]]) -> None:
@@ -182,6 +192,7 @@ def _as_json(
                 "pnl": f"{result.pnl:f}",
                 "fills": result.fills,
                 "clean": result.clean,
+                "partial": _is_partial(result),
                 "fingerprint": result.fingerprint,
             }
             for result in results

@@ -50,6 +50,8 @@ class MarketResult(msgspec.Struct, frozen=True):
     funding: Decimal
     bid_uptime: float
     ask_uptime: float
+    is_partial: bool = False
+    """The last funding, or fees in further assets, are not in the P&L (`engine.inventory.Pnl`)."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -191,6 +193,7 @@ def do_in(fs: Fs, task: Task) -> bytes:
             funding=found.funding,
             bid_uptime=_ratio(uptime.bid_ns, uptime.total_ns),
             ask_uptime=_ratio(uptime.ask_ns, uptime.total_ns),
+            is_partial=bool(found.unknown_fees or found.unknown_funding_s),
         )
     return msgspec.json.encode(
         Result(

@@ -272,12 +272,15 @@ def test_no_key_or_figure_is_cut_off_and_what_did_not_end_clean_is_said(
     ready = made(data[1:], "walk-forward:1", ("volatility_half_life_s=10,20", *GRID))
     results = [result(task.point, task.window, "0.0012", "other.zst") for task in ready.tasks]
     results[3] = replace(results[3], clean=False)
+    market = replace(results[5].markets["BTC_USDT"], is_partial=True)
+    results[5] = replace(results[5], markets={"BTC_USDT": market})
     print_results(ready, results, tmp_path, [], as_json=False)
     words = capsys.readouterr().out
     assert "…" not in words
     assert "volatility_half_life_s=10 half_spread_bps=0.3 skew_bps=0" in words
     assert " 0.002400 " in words
     assert "note: 1 of them did not end clean" in words
+    assert "note: the P&L of 1 of them lacks the last funding" in words
 
 
 @pytest.mark.parametrize(
