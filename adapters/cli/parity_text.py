@@ -73,6 +73,8 @@ def notes_of(found: Parity, out: Path | None) -> list[str]:
         notes.append(f"the backtest did not end clean: {found.played.ended.reason}")
     for name, assets in found.unvalued.items():
         notes.append(f"{name}: fees in {', '.join(assets)} are in no P&L: their worth is not known")
+    for name in found.untold:
+        notes.append(f"{name}: the last funding is not in the P&L: the venue had not told it yet")
     if out is not None:
         notes.append(f"the backtest's journal is {out}")
     return notes

@@ -189,6 +189,8 @@ def _as_json(
                 "point": dict(result.point),
                 "data": result.data,
                 "window": result.window,
+                "begin_ns": result.begin_ns or None,
+                "end_ns": result.end_ns or None,
                 "pnl": f"{result.pnl:f}",
                 "fills": result.fills,
                 "clean": result.clean,

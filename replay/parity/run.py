@@ -57,6 +57,8 @@ class Parity(msgspec.Struct, frozen=True):
     """Times that the configuration of a market changed in it."""
     unvalued: dict[str, tuple[str, ...]]
     """Assets of fees that no P&L counts, by market, of either of the two."""
+    untold: tuple[str, ...]
+    """Markets whose last funding is in no P&L yet, of either of the two."""
     plan: Plan
     played: Played
     markets: tuple[MarketParity, ...]
@@ -117,6 +119,7 @@ def parity(
         runs=live.runs,
         changed=live.changed,
         unvalued=_unvalued(live, backtest),
+        untold=_untold(live, backtest),
         plan=plan,
         played=played,
         markets=compare_all(
@@ -208,6 +211,17 @@ def _unvalued(live: Follower, backtest: Follower) -> dict[str, tuple[str, ...]]:
             if assets:
                 found[name] = tuple(dict.fromkeys((*found.get(name, ()), *assets)))
     return found
+
+
+def _untold(live: Follower, backtest: Follower) -> tuple[str, ...]:
+    states = live.state, backtest.state
+    return tuple(
+        [
+            name
+            for name in live.state.markets
+            if any(state.markets[name].inventory.funding.unknown for state in states)
+        ]
+    )
 
 
 def _when(fill: Fill) -> int:

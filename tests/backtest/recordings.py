@@ -21,6 +21,7 @@ from replay.backtest.run import Plan
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 MINUTE = DATA / "binance_spot_btcusdt_first60s.jsonl.zst"
 START_NS = 1_723_161_240_000_000_000
+MIDNIGHT_NS = 1_723_161_600_000_000_000
 LATER_NS = START_NS + 3_600_000_000_000
 MS = 1_000_000
 ROWS = 1_500
@@ -67,6 +68,12 @@ def made_up(
             number = len(found)
             found.append({"k": "trade", "t": t, "id": number, "p": price, "q": qty, "side": side})
     return found
+
+
+def over_midnight(seed: int = 2, rows: int = ROWS) -> list[dict[str, Any]]:
+    """A perpetual's, which ends half a second after funding is settled: too soon to be told of."""
+    lasts_ns = made_up(seed, rows)[-1]["t"] - START_NS
+    return made_up(seed, rows, decimals=1, start_ns=MIDNIGHT_NS + 500 * MS - lasts_ns)
 
 
 @cache

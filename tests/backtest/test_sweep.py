@@ -34,7 +34,7 @@ from replay.backtest.sweep import (
     sweep,
 )
 from replay.backtest.workers import cluster, local
-from tests.backtest.recordings import made_up, recorded, write
+from tests.backtest.recordings import made_up, over_midnight, recorded, write
 from tests.backtest.sweeps import FS, GRID, files, made, nothing
 
 
@@ -179,6 +179,17 @@ def test_no_choice_is_made_on_another_set_which_may_be_of_the_same_time_or_later
     assert monday == Fold("mon", 1, a, Decimal(1), Decimal(-3), 2, Decimal(7))
     assert tuesday == Fold("tue", 1, b, Decimal(9), Decimal(1), 2, Decimal(2))
     assert totals(results) == {a: Decimal(0), b: Decimal(17)}
+
+
+@pytest.mark.slow
+def test_a_funding_that_nobody_told_makes_a_result_partial(
+    data: list[Path], tmp_path: Path
+) -> None:
+    perp = write(tmp_path / "perp.zst", over_midnight())
+    tasks = [made([path], grid=()).tasks[0] for path in (data[1], perp)]
+    spot, perpetual = (msgspec.json.decode(do(task), type=Result).markets for task in tasks)
+    assert not spot["BTC_USDT"].is_partial
+    assert perpetual["BTC_PERP"].is_partial
 
 
 def test_points_come_in_the_order_of_the_grid() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from adapters.cli.main import main
+from adapters.cli.parity_text import notes_of
 from adapters.cli.simulate import JOURNAL
 from adapters.ports import SystemFs
 from adapters.simulated_fs import SimFs
@@ -24,7 +25,7 @@ from replay.parity.follow import Follower
 from replay.parity.run import Parity, Wanted, parity
 from replay.read import read_records
 from replay.verify import verify
-from tests.backtest.recordings import MINUTE, plan_of, recorded, write
+from tests.backtest.recordings import MINUTE, over_midnight, plan_of, recorded, write
 from tests.engine.builders import MS, PERPETUAL, quoted
 from tests.integration.world import copied
 from tests.parity.pairs import followed, quoting_story
@@ -90,6 +91,17 @@ def test_what_a_slower_engine_would_have_missed_is_told_by_cause(tmp_path: Path)
     (found,) = parity(SystemFs(), first, slow).markets
     assert found.differences
     assert found.pnl
+
+
+@pytest.mark.slow
+def test_a_funding_that_nobody_told_is_noted(tmp_path: Path) -> None:
+    perp, first = write(tmp_path / "perp.zst", over_midnight()), tmp_path / "first"
+    held = run_backtest(SystemFs(), plan_of(perp), first).state.markets["BTC_PERP"]
+    assert held.inventory.funding.unknown
+    found = parity(SystemFs(), first, Wanted(LatencySpec(5 * MS)))
+    assert found.untold == ("BTC_PERP",)
+    told = "BTC_PERP: the last funding is not in the P&L: the venue had not told it yet"
+    assert told in notes_of(found, None)
 
 
 @pytest.mark.slow
