@@ -117,6 +117,11 @@ def _chosen(files: Sequence[str], markets: tuple[str, ...]) -> dict[str, list[st
             )
         name = name_of(place) if place else ""
         (chosen,) = recordings_of(name if market is None else f"{market}={name}", known)
+        if chosen not in markets:
+            raise ConfigError(
+                f"--data {without_secrets(place)}: expected market data of {', '.join(markets)},"
+                f" found a recording of {chosen}, which the configuration does not quote"
+            )
         found.setdefault(chosen, []).append(place)
     return found
 

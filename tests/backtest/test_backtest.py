@@ -335,6 +335,13 @@ def test_the_command_refuses(
     assert not list((tmp_path / "j").glob("*"))
 
 
+def test_data_of_a_market_that_is_not_quoted_is_refused(spot: Path) -> None:
+    config = spot_config()
+    only = replace(config, market={"BTC_PERP": config.market["BTC_PERP"]})
+    with pytest.raises(ConfigError, match="of BTC_USDT, which the configuration does not quote"):
+        plan_of(spot, config=only)
+
+
 def test_hedge_mode_is_refused(spot: Path, tmp_path: Path) -> None:
     perp = write(tmp_path / "perp.zst", made_up(2, decimals=1))
     config = spot_config()
