@@ -99,12 +99,13 @@ def _print_totals(market: MarketParity) -> None:
         if one or other or part in ("spread", "inventory", "fees"):
             rows.append([f"    {part}", *_money(spec, one, other)])
     _print_rows(rows, left=1)
-    shifts = _GAP.join(
-        f"p{100 * share:g} {_quantile(market.shifts_ns, share) / NS_PER_MS:+,.1f} ms"
-        for share in QUANTILES
-    )
-    told = f": {shifts}" if market.shifts_ns else ""
-    click.echo(f"  {market.matched:,} fills are the same, a second apart at most{told}")
+    told = f"  {market.matched:,} fills are the same, a second apart at most"
+    if market.shifts_ns:
+        told += ": " + _GAP.join(
+            f"p{100 * share:g} {_quantile(market.shifts_ns, share) / NS_PER_MS:+,.1f} ms"
+            for share in QUANTILES
+        )
+    click.echo(told)
     if market.apart_mean is not None:
         mean = f"{market.apart_mean * 10.0**-spec.qty_decimals:.{spec.qty_decimals}f}"
         click.echo(

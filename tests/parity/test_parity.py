@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from adapters.cli.main import main
-from adapters.cli.parity_text import notes_of
+from adapters.cli.parity_text import notes_of, print_parity
 from adapters.cli.simulate import JOURNAL
 from adapters.ports import SystemFs
 from adapters.simulated_fs import SimFs
@@ -91,6 +92,14 @@ def test_what_a_slower_engine_would_have_missed_is_told_by_cause(tmp_path: Path)
     (found,) = parity(SystemFs(), first, slow).markets
     assert found.differences
     assert found.pnl
+
+
+@pytest.mark.slow
+def test_a_market_without_a_common_fill_is_told_of(capsys: pytest.CaptureFixture[str]) -> None:
+    found = simulated(SYNTHETIC)
+    markets = [replace(market, matched=0, shifts_ns=()) for market in found.markets]
+    print_parity(JOURNAL, replace(found, markets=tuple(markets)), None, limit=1)
+    assert "  0 fills are the same, a second apart at most\n" in capsys.readouterr().out
 
 
 @pytest.mark.slow
