@@ -299,7 +299,7 @@ def _found(fs: Fs, journal: Path, started: RunStarted) -> Played | None:
     if strange or first not in (None, started):
         raise ConfigError(
             f"{journal}: expected an empty directory or the journal of this very backtest by this"
-            " very program, found something else; name another directory with --journal"
+            " very program, found something else; name another directory"
         )
     if ended is not None and _is_whole(fs, journal):
         counts = events, decisions, requests, refusals
