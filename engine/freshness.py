@@ -2,8 +2,9 @@
 
 Each channel has its own rule (contract 11.1, 11.5). Depth may be silent for 10 s and the ticker
 and trades for ever, so a link is measured by its pings, depth by its keepalive, by the chain of
-its update ids and by the ticker beside it. A frame that waited in a socket is new to us and old
-in truth: only the venue's stamp tells, and only once the two clocks were compared.
+its update ids and by the ticker beside it, and the mark price by when it was told last. A frame
+that waited in a socket is new to us and old in truth: only the venue's stamp tells, and only once
+the two clocks were compared.
 """
 
 from __future__ import annotations
@@ -23,6 +24,13 @@ FRAME_LATE_NS = 2 * NS_PER_S
 FRAME_EARLY_NS = 1 * NS_PER_S
 """No frame comes before it was sent: one of the two clocks has moved."""
 BEHIND_MAX_NS = 2 * NS_PER_S
+MARK_SILENT = "mark price is silent"
+MARK_MAX_AGE_NS = 10 * NS_PER_S
+"""The mark is told twice a second, changed or not (11.5)."""
+SILENT_MAX_NS = 20 * NS_PER_S
+"""Two keepalives of depth. What is silent for longer on a connection that answers pings does not
+come back by itself; less than `reduce_session.LASTING_NS`, so that the connections which are
+opened for it back off."""
 UNKNOWN_ORDER_MAX_NS = 5 * NS_PER_S
 UNKNOWN_LEFT_MAX_NS = 10 * NS_PER_S
 """As above, of what a crash overtook: that counts at its worst and holds no level, and its nonce
@@ -54,6 +62,15 @@ def doubted(state: State, record: Record, feed: Feed, venue_us: int) -> tuple[St
     if doubt and not feed.doubt:
         state = replace(state, time_asked_ns=0)
     return state, doubt
+
+
+def is_silent(feed: Feed, opened_ns: int, now_ns: int) -> bool:
+    """Say whether the connection of a feed, opened at `opened_ns`, has to be renewed: depth, or a
+    mark that was told before, is silent on it."""
+    since_ns = now_ns - SILENT_MAX_NS
+    if opened_ns >= since_ns:
+        return False
+    return feed.fresh_ns < since_ns or 0 < feed.marked_ns < since_ns
 
 
 def at_timer(market: MarketState, record: Record) -> MarketState:

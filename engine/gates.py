@@ -6,6 +6,7 @@ so, and lets them back by itself when its reason is gone; a halt stays until a h
 
 from __future__ import annotations
 
+from engine.freshness import MARK_MAX_AGE_NS, MARK_SILENT
 from engine.orders import MODIFYING, Pending
 from engine.state import PRIVATE, LinkStatus, MarketState, State
 
@@ -34,6 +35,8 @@ def closed_gate(state: State, market: MarketState) -> str:
         return feed.doubt
     if now_ns - feed.fresh_ns > state.settings.feed_max_age_ns:
         return "feed is stale"
+    if feed.marked_ns and now_ns - feed.marked_ns > MARK_MAX_AGE_NS:
+        return MARK_SILENT
     if market.recon.blind:
         return f"reconciling: {market.recon.reason}"
     if market.inventory.baseline is None:

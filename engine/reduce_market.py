@@ -130,7 +130,8 @@ def mark_price(state: State, record: Record, event: MarkPrice) -> State:
     funding = market.inventory.funding
     if event.next_funding_ms != 1000 * funding.next_s or event.funding_rate != funding.rate:
         market = next_told(market, event, record.recv_ns)
-    return with_market(state, record, replace(market, feed=replace(market.feed, mark2=mark2)))
+    feed = replace(market.feed, mark2=mark2, marked_ns=record.recv_ns)
+    return with_market(state, record, replace(market, feed=feed))
 
 
 def _fold(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from engine import clock
 from engine.events import RunEnded
+from engine.freshness import is_silent
 from engine.gates import unsettled
 from engine.intents import (
     ArmKillSwitch,
@@ -97,7 +98,11 @@ def _link_intents(state: State, stream: str, link: Link) -> list[Intent]:
     if now_ns - link.pong_ns >= state.settings.ping_every_ns:
         intents.append(Ping(stream))
     market = state.markets.get(stream)
-    if market is None or market.feed.book_ok:
+    if market is None:
+        return intents
+    if is_silent(market.feed, link.opened_ns, now_ns):
+        return [CloseStream(stream)]
+    if market.feed.book_ok:
         return intents
     # 0 after a gap: ask at once.
     if now_ns - market.feed.resubscribed_ns > RESUBSCRIBE_RETRY_NS:

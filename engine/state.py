@@ -70,6 +70,8 @@ class Feed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Twice the mark price, ticks; 0 where the venue has told none."""
     traded_ns: int = 0
     """When the newest public trade came in; when it was made, if it came as history."""
+    marked_ns: int = 0
+    """When the mark price was told last in this run; 0 where the venue has told none."""
 
 
 class ReconStage(StrEnum):

@@ -51,7 +51,7 @@ def test_a_lifted_latch_quotes_again_once_the_account_was_looked_at() -> None:
     run.settle()
     for order in run.market.live:
         run.push(e.OrderClosed(cancelled(order.client_order_id)))
-    run.wait(20)
+    run.wait(16)
     run.settle()
     run.push(snapshot(update_id=9, at_ns=run.now_ns))
     run.push(e.PlacingAllowed())

@@ -8,7 +8,7 @@ from adapters.paper.core.model import Side
 from adapters.paper.faults.plan import Kind, Rule
 from engine import clock, freshness
 from engine.events import FrameRefused, LoopStalled
-from engine.intents import Resubscribe
+from engine.intents import CloseStream, Resubscribe
 from tests.scenarios.acts import (
     PERP,
     SPOT,
@@ -50,6 +50,19 @@ CASES = [
         name="the ticker freezes and depth goes on",
         rules=(frozen("bookTicker", 15),),
         seconds=17,
+    ),
+    Case(
+        name="the mark price freezes",
+        rules=(frozen("premiumIndex", 35),),
+        gates=(freshness.MARK_SILENT,),
+        intents=(CloseStream,),
+        seconds=45,
+    ),
+    Case(
+        name="the mark price is away for 8 s",
+        rules=(frozen("premiumIndex", 13),),
+        no_intents=(CloseStream,),
+        seconds=16,
     ),
     Case(name="trades freeze", rules=(frozen("trades", 15),), seconds=17),
     Case(
