@@ -302,6 +302,8 @@ class StreamClosed(Event, frozen=True, tag="sc"):
     reason: str
     jitter_permille: int
     """Drawn by the shell, 0..999, so that the back-off is a function of events."""
+    refusal: Refusal | None = None
+    """How the venue refused to open it at all, by giving no token; None for every other end."""
 
 
 class PongReceived(Event, frozen=True, tag="po"):

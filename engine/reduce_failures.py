@@ -65,11 +65,7 @@ def withheld(state: State, record: Record, request: InFlight, event: RequestWith
 def _refused(
     state: State, record: Record, request: InFlight, refusal: Refusal, kind: RefusalKind
 ) -> State:
-    if kind is RefusalKind.AUTH:
-        reason = f"the venue refused the key: {refusal.http_status} {refusal.text}"
-        state = replace(state, halted=state.halted or reason)
-    elif kind is RefusalKind.NONCE:
-        state = replace(state, time_asked_ns=0)
+    state = signature_refused(state, refusal, kind)
     intent = request.intent
     match intent:
         case PlaceOrders():
@@ -79,6 +75,14 @@ def _refused(
             return _change_refused(state, record, intent, refusal, kind)
         case _:
             return _retry_later(state, record, request)
+
+
+def signature_refused(state: State, refusal: Refusal, kind: RefusalKind) -> State:
+    """Halt for a key that was refused, and ask for the time where only a nonce was."""
+    if kind is RefusalKind.AUTH:
+        reason = f"the venue refused the key: {refusal.http_status} {refusal.text}"
+        return replace(state, halted=state.halted or reason)
+    return replace(state, time_asked_ns=0) if kind is RefusalKind.NONCE else state
 
 
 def _change_refused(

@@ -26,8 +26,9 @@ from engine.losses import account_marked, carried
 from engine.order_changes import with_orders, without_old_ghosts
 from engine.orders import MODIFYING, OPEN, Order
 from engine.reduce_account import MISMATCH_GRACE_NS
-from engine.reduce_failures import lost
+from engine.reduce_failures import lost, signature_refused
 from engine.reduce_limits import at_mark, own_room, paced
+from engine.refusals import classify
 from engine.rescale import rescaled
 from engine.stages import highest
 from engine.state import (
@@ -243,6 +244,8 @@ def stream_closed(state: State, record: Record, event: StreamClosed) -> State:
     jitter_ns = delay_ns * event.jitter_permille // 2000
     closed = Link(attempts=attempts, retry_at_ns=record.recv_ns + delay_ns + jitter_ns)
     state = _with_link(state, record, event.stream, closed)
+    if event.refusal is not None:
+        state = signature_refused(state, event.refusal, classify(event.refusal))
     if event.stream == PRIVATE:
         for market in state.markets.values():
             blind = reconcile.start(market, "the private stream was lost", blind=True)

@@ -38,6 +38,7 @@ from engine.events import (
 from engine.intents import CancelAll, CloseStream, OpenStream, Ping, Resubscribe
 from engine.session import ending
 from engine.state import PRIVATE, State
+from engine.types import Refusal
 
 TICK_S = 0.1
 """The timer's period: freshness, deadlines and the kill-switch are checked this often."""
@@ -316,7 +317,7 @@ class LiveLoop:
         if stream == PRIVATE:
             fetched = await self._rest.token(self._nonces.draw())
             if isinstance(fetched, RestFailure):
-                self._closed(stream, fetched.reason)
+                self._closed(stream, fetched.reason, fetched.refusal)
                 return
             token = fetched
         if self._sequencer.state.links[stream].closing:
@@ -338,9 +339,9 @@ class LiveLoop:
         del self._streams[stream]
         self._closed(stream, reason)
 
-    def _closed(self, stream: str, reason: str) -> None:
+    def _closed(self, stream: str, reason: str, refusal: Refusal | None = None) -> None:
         jitter_permille = int(self._ids.uniform() * 1000)
-        event = StreamClosed(stream, reason, jitter_permille)
+        event = StreamClosed(stream, reason, jitter_permille, refusal)
         self._hand_over((self._clock.now_ns(), "", event))
 
 

@@ -18,6 +18,7 @@ from adapters.whitebit.lanes import Lanes, Withheld
 from adapters.whitebit.requests import Request, encode_token
 from adapters.whitebit.signing import TOKEN_PATH, Secret, Signer
 from adapters.whitebit.wire import TokenAnswer
+from engine.types import Refusal
 
 
 class RestAnswer(msgspec.Struct, frozen=True):
@@ -31,6 +32,8 @@ class RestFailure(msgspec.Struct, frozen=True):
     """No answer: nothing is known about what the venue did."""
 
     reason: str
+    refusal: Refusal | None = None
+    """Of a token that was refused for certain; None for everything else."""
 
 
 class RestWithheld(msgspec.Struct, frozen=True):
@@ -166,4 +169,6 @@ class RestClient:
             return Secret(decoded.websocket_token)
         refusal = read_refusal(answer.status, answer.body)
         text = f" {refusal.text}" if refusal is not None else ""
-        return RestFailure(f"websocket token: HTTP {answer.status}{text}")
+        # A 5xx is no refusal, whatever its body says.
+        certain = refusal if answer.status < 500 else None
+        return RestFailure(f"websocket token: HTTP {answer.status}{text}", certain)

@@ -114,6 +114,30 @@ def test_a_refused_key_halts_everything_until_a_human_looks() -> None:
     assert closed_gate(run.state, run.market).startswith("the venue refused the key: 401")
 
 
+def test_a_key_that_is_refused_a_stream_halts_everything_too() -> None:
+    run, _ = quoting()
+    run.push(e.StreamClosed(PRIVATE, "websocket token: HTTP 401", 0, UNAUTHORISED))
+    assert run.state.halted == "the venue refused the key: 401 Unauthorized request."
+    run.wait(60)
+    assert i.OpenStream(PRIVATE) not in run.decide(), "never asked for with it again"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "asks"),
+    [(None, False), (BUSY, False), (Refusal(429, 0, "", "Too many requests."), True)],
+)
+def test_a_token_refused_for_another_reason_is_asked_for_again(
+    refusal: Refusal | None, asks: bool
+) -> None:
+    run, _ = quoting()
+    run.push(e.StreamClosed(PRIVATE, "websocket token", 0, refusal))
+    run.wait(1.1)
+    intents = run.decide()
+    assert i.OpenStream(PRIVATE) in intents
+    assert (i.QueryTime() in intents) is asks, "a nonce is refused for a clock that is off"
+    assert run.state.halted == ""
+
+
 def test_after_a_refused_key_nothing_is_sent_with_it_again() -> None:
     run, (ask, _) = quoting()
     (request,) = run.ask(i.CancelOrder(NAME, ask.client_order_id))

@@ -18,6 +18,7 @@ from adapters.paper.core.model import (
     Side,
     to_units,
 )
+from adapters.whitebit.signing import TOKEN_PATH
 from tests.integration.kit import ACCOUNT
 from tests.scenarios.devices import TORN_BYTES
 from tests.scenarios.world import Act, World
@@ -327,6 +328,12 @@ def drain(asset: str, seconds: float) -> Act:
 async def disable_key(world: World) -> None:
     """Let the venue know the engine's key no more."""
     key = replace(world.venue.accounts[0], enabled=False)
+    world.venue.venue.authenticator.put(key)
+
+
+async def deny_token(world: World) -> None:
+    """Let the venue give the engine's key no token for its private stream any more."""
+    key = replace(world.venue.accounts[0], denied=(TOKEN_PATH,))
     world.venue.venue.authenticator.put(key)
 
 

@@ -10,11 +10,13 @@ from adapters.paper.core.model import Side
 from adapters.paper.faults.plan import Kind, Rule
 from engine import clock
 from engine import intents as i
-from engine.events import RequestRefused, RequestThrottled
+from engine.events import RequestRefused, RequestThrottled, StreamClosed
 from tests.scenarios.acts import (
     PERP,
     SPOT,
     at,
+    cut_sockets,
+    deny_token,
     disable_key,
     drain,
     empty,
@@ -124,6 +126,13 @@ CASES = [
         halted="the venue refused the key: 401",
         clean=False,
         events=(RequestRefused,),
+    ),
+    Case(
+        name="the key is refused a new token for the private stream",
+        acts=(at(5, deny_token, cut_sockets),),
+        halted="the venue refused the key: 403",
+        clean=False,
+        events=(StreamClosed,),
     ),
     Case(
         name="a bulk is refused in part",

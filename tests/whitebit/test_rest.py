@@ -20,6 +20,7 @@ from adapters.whitebit.signing import NonceSource, Secret, Signer
 from adapters.whitebit.urls import parse_url
 from engine.errors import LocalProtocolError
 from engine.intents import QuerySpotBalances, QueryTime
+from engine.types import Refusal
 
 KEY = Secret("test-api-key-0000000000000000")
 SECRET = Secret("test-api-secret-1111111111111111")
@@ -208,19 +209,23 @@ async def test_token_is_fetched(autojump_clock: MockClock) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "reason"),
+    ("status", "body", "reason", "refusal"),
     [
-        (200, b'{"websocket_token":["hunter2"]}', "websocket token: HTTP 200 without a token"),
+        (200, b'{"websocket_token":["hunter2"]}', "HTTP 200 without a token", None),
         (
             401,
             b'{"code":10,"message":"Unauthorized request."}',
-            "websocket token: HTTP 401 Unauthorized request.",
+            "HTTP 401 Unauthorized request.",
+            Refusal(401, 10, "", "Unauthorized request."),
         ),
-        (429, b"<html>", "websocket token: HTTP 429"),
+        (429, b"<html>", "HTTP 429", None),
+        # An answer of a gateway: it proves nothing, as for every other request.
+        (403, b"<html>", "HTTP 403", None),
+        (503, b'{"code":0,"message":"Unavailable."}', "HTTP 503 Unavailable.", None),
     ],
 )
 async def test_token_that_is_not_given(
-    autojump_clock: MockClock, status: int, body: bytes, reason: str
+    autojump_clock: MockClock, status: int, body: bytes, reason: str, refusal: Refusal | None
 ) -> None:
     async with client(lambda head, _: (status, body)) as (rest, _):
-        assert await rest.token(1) == RestFailure(reason)
+        assert await rest.token(1) == RestFailure(f"websocket token: {reason}", refusal)
