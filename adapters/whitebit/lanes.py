@@ -20,6 +20,13 @@ from adapters.whitebit.urls import Endpoint
 
 LANES_MAX = 32
 """Connections at once; a request beyond them waits for its turn."""
+URGENT_MAX = 128
+"""As `LANES_MAX`, of urgent requests, which have connections of their own: a cancel of each order
+of a few markets, and for as long as those hang a probe every few seconds (`engine.backoff`)."""
+URGENT: frozenset[str] = frozenset(
+    {"/api/v4/order/cancel", "/api/v4/order/cancel/all", "/api/v4/order/kill-switch"}
+)
+"""What takes orders away never waits behind what a host has taken and does not answer."""
 
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 60.0
@@ -55,6 +62,7 @@ class Lanes:
         self._endpoint = endpoint
         self._idle: list[_Lane] = []
         self._turns = trio.Semaphore(LANES_MAX)
+        self._urgent_turns = trio.Semaphore(URGENT_MAX)
 
     async def __aenter__(self) -> Self:
         return self
@@ -71,7 +79,8 @@ class Lanes:
     async def get(self, path: str) -> tuple[int, bytes]:
         """Send one GET and return status and body of the answer; raises as `post`."""
         host = (b"Host", self._endpoint.host_header.encode())
-        return await self._send(h11.Request(method="GET", target=path, headers=[host]), b"", None)
+        head = h11.Request(method="GET", target=path, headers=[host])
+        return await self._send(self._turns, head, b"", None)
 
     async def post(
         self,
@@ -101,20 +110,25 @@ class Lanes:
                 *headers,
             ],
         )
-        return await self._send(head, body, forbidden)
+        turns = self._urgent_turns if path in URGENT else self._turns
+        return await self._send(turns, head, body, forbidden)
 
     async def _send(
-        self, head: h11.Request, body: bytes, forbidden: Callable[[], bool] | None
+        self,
+        turns: trio.Semaphore,
+        head: h11.Request,
+        body: bytes,
+        forbidden: Callable[[], bool] | None,
     ) -> tuple[int, bytes]:
         try:
             # A plain acquire lets every other task run first, though a turn is nearly always free.
-            self._turns.acquire_nowait()
+            turns.acquire_nowait()
         except trio.WouldBlock:
-            await self._turns.acquire()
+            await turns.acquire()
         try:
             return await self._exchange(head, body, forbidden)
         finally:
-            self._turns.release()
+            turns.release()
 
     async def _exchange(
         self, head: h11.Request, body: bytes, forbidden: Callable[[], bool] | None

@@ -205,6 +205,41 @@ async def test_silence_ends_in_time_and_frees_the_turn(
         assert server.connections == 2
 
 
+@pytest.mark.parametrize("path", sorted(lanes.URGENT))
+async def test_what_takes_orders_away_never_waits_behind_what_hangs(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(lanes, "LANES_MAX", 3)
+    async with (
+        serving(lambda number: OK if number >= 3 else None) as (opened, server),
+        trio.open_nursery() as nursery,
+    ):
+        for _ in range(5):
+            nursery.start_soon(post, opened)
+        await trio.sleep(1)
+        start = trio.current_time()
+        assert await opened.post(path, [], b"{}") == (200, b"{}")
+        assert trio.current_time() - start < 0.1
+        assert len(server.requests) == 4, "the other two wait for their turn"
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_is_urgent_has_a_limit_too_and_holds_nothing_else_up(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "URGENT_MAX", 3)
+    async with (
+        serving(lambda number: OK if number >= 3 else None) as (opened, server),
+        trio.open_nursery() as nursery,
+    ):
+        for _ in range(5):
+            nursery.start_soon(opened.post, "/api/v4/order/cancel", [], b"{}")
+        await trio.sleep(1)
+        assert len(server.requests) == 3
+        assert await post(opened) == (200, b"{}")
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_cancelled_call_closes_its_connection(autojump_clock: MockClock) -> None:
     async with serving(lambda number: OK if number else None) as (opened, server):
         with trio.move_on_after(1):

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from adapters.whitebit import requests
+from adapters.whitebit import lanes, requests
 from adapters.whitebit.requests import Request, encode, encode_token
 from adapters.whitebit.signing import ALLOWED_PATHS
-from engine import intents
+from engine import backoff, intents
+from engine.backoff import group_of
 from engine.errors import LocalProtocolError
 from engine.money import format_units
 from engine.types import Market, PositionSide, Side, Stp
@@ -199,6 +200,12 @@ CASES: list[tuple[str, intents.Intent, Market | None, str, str]] = [
         '"market":"BTC_USDT"',
     ),
 ]
+
+
+def test_what_is_urgent_to_the_engine_has_connections_of_its_own() -> None:
+    for _, intent, _, path, _ in CASES:
+        urgent = group_of(intent) in backoff.URGENT
+        assert (f"/api/v4/{path}" in lanes.URGENT) is urgent, path
 
 
 @pytest.mark.parametrize(
