@@ -8,6 +8,8 @@ these too (DESIGN "Safety"). Pending events and listings tell of them, and the n
 
 from __future__ import annotations
 
+from itertools import islice
+
 from msgspec.structs import replace
 
 from engine.state import MarketState, ReconStage, Stranger
@@ -44,10 +46,11 @@ def listed(market: MarketState, seq: int) -> MarketState:
     """Follow a complete listing, but for what events have told since it was asked for."""
     recon, known = market.recon, market.foreign
     newer = {key: each for key, each in known.items() if each.seq > recon.asked_seq}
+    shown = {venue.order_id: venue for venue in recon.strangers}
     found = {
-        venue.order_id: Stranger(venue, seq)
-        for venue in recon.strangers[:STRANGERS_MAX]
-        if venue.order_id not in newer
+        key: Stranger(venue, seq)
+        for key, venue in islice(shown.items(), STRANGERS_MAX)
+        if key not in newer
     }
     found.update((key, each) for key, each in newer.items() if not each.over)
     return market if not (found or known) else replace(market, foreign=found)

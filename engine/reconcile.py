@@ -56,6 +56,9 @@ RACE_NS = 50_000_000
 LEFT = "orders of an earlier run are being cancelled"
 PAGE = 100
 """Rows asked for per page, the most that `/orders` allows (contract 5.7)."""
+LAP = 50
+"""Rows of a page of open orders that the next one shows again: so many may end between two pages.
+"""
 
 
 def start(market: MarketState, reason: str, *, blind: bool, at_ns: int = 0) -> MarketState:
@@ -105,7 +108,7 @@ def asked(market: MarketState, record: Record) -> MarketState:
 
 
 def failed(market: MarketState, record: Record) -> MarketState:
-    """The query was refused, throttled or lost: ask for the stage again, from its first page."""
+    """The query came to nothing: ask for the stage again, from its first page."""
     recon = replace(
         market.recon,
         request_seq=0,
@@ -137,8 +140,14 @@ def _next_stage(market: MarketState, stage: ReconStage) -> MarketState:
 
 
 def open_orders_listed(state: State, record: Record, event: OpenOrdersListed) -> State:
-    """Bring our orders in line with a listing, page by page."""
+    """Bring our orders in line with a listing, page by page.
+
+    Rows are newest first, so an order that ends moves those below it up, and one of them might be
+    on no page at all. None is where each page begins with a row that was there before.
+    """
     market = state.markets[event.market]
+    if market.recon.offset and not _laps(market.recon, event.orders):
+        return with_market(state, record, failed(market, record))
     strangers = tuple(
         venue for venue in event.orders if market.order(venue.client_order_id) is None
     )
@@ -152,7 +161,7 @@ def open_orders_listed(state: State, record: Record, event: OpenOrdersListed) ->
         strangers=recon.strangers + strangers,
     )
     if not event.complete:
-        recon = replace(recon, request_seq=0, offset=recon.offset + PAGE)
+        recon = replace(recon, request_seq=0, offset=recon.offset + PAGE - LAP)
         return with_market(state, record, replace(market, recon=recon))
     for order in market.live:
         if order.client_order_id not in recon.listed:
@@ -160,6 +169,15 @@ def open_orders_listed(state: State, record: Record, event: OpenOrdersListed) ->
     recon = replace(recon, orders_asked_ns=recon.asked_ns, orders_asked_seq=recon.asked_seq)
     market = foreign.listed(replace(state.markets[event.market], recon=recon), record.seq)
     return with_market(state, record, _next_stage(market, ReconStage.FILLS))
+
+
+def _laps(recon: Recon, page: tuple[VenueOrder, ...]) -> bool:
+    if not page:
+        return False
+    first = page[0]
+    return first.client_order_id in recon.listed and (
+        bool(first.client_order_id) or any(s.order_id == first.order_id for s in recon.strangers)
+    )
 
 
 def _listed(state: State, record: Record, venue: VenueOrder) -> State:
@@ -196,7 +214,9 @@ def _absent(state: State, record: Record, market_name: str, order: Order) -> Sta
             return orders.never_accepted(found, record.seq, record.recv_ns)
         return orders.absent(found, record.seq, record.recv_ns, absent_us)
 
-    if order.status is Status.NEW and not _window_passed(state, market, order):
+    # What a modify moves to the first page may be on none.
+    moves = order.pending is Pending.MODIFY and market.recon.offset > 0
+    if (order.status is Status.NEW or moves) and not _window_passed(state, market, order):
         # The venue may still accept what is on its way: silence proves nothing yet.
         return state
     return change_order(state, record, market_name, order.client_order_id, fact)

@@ -196,21 +196,6 @@ def test_a_push_that_is_older_than_the_listing_reopens_nothing(ago_s: int, reope
     assert run.state.anomalies == 0
 
 
-def test_an_order_on_a_later_page_is_not_missing() -> None:
-    run = started()
-    placed(run)
-    lose_private(run)
-    run.wait(2)
-    reconnect(run)
-    first = ask(run, i.QueryOpenOrders)
-    foreign = tuple(venue_order(f"x-{n}", 100 + n) for n in range(PAGE))
-    run.push(e.OpenOrdersListed(NAME, 0, foreign, False), first)
-    (second,) = (seq for seq, intent in run.act() if intent == i.QueryOpenOrders(NAME, PAGE))
-    run.push(e.OpenOrdersListed(NAME, PAGE, (venue_order(CID, 1),), True), second)
-    assert run.order(CID).status is Status.OPEN
-    assert run.market.foreign_orders == foreign
-
-
 def test_foreign_orders_and_deals_change_no_order_but_the_inventory() -> None:
     run = started()
     run.push(e.OrderOpened(venue_order("by hand", 77)))
