@@ -115,6 +115,8 @@ class Order(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Venue time from which on a listing lacked it; 0 when none did, or the clock is unknown."""
     position_side: PositionSide = PositionSide.BOTH
     """The position it is for; a modify keeps it."""
+    nonce: int = 0
+    """Of the last request that may bring it to the book, its place or a modify."""
 
     @property
     def worst_qty(self) -> int:
@@ -153,7 +155,7 @@ Moved = tuple[Order, str]
 """The order after a fact, and the anomaly it revealed (empty when there was none)."""
 
 
-def placed(new: NewOrder, sent_ns: int, seq: int) -> Order:
+def placed(new: NewOrder, sent_ns: int, nonce: int, seq: int) -> Order:
     """Start the life of an order at the moment its place request goes out."""
     return Order(
         client_order_id=new.client_order_id,
@@ -169,10 +171,11 @@ def placed(new: NewOrder, sent_ns: int, seq: int) -> Order:
         request_seq=seq,
         updated_seq=seq,
         position_side=new.position_side,
+        nonce=nonce,
     )
 
 
-def modify_sent(order: Order, intent: ModifyOrder, sent_ns: int, seq: int) -> Order:
+def modify_sent(order: Order, intent: ModifyOrder, sent_ns: int, nonce: int, seq: int) -> Order:
     return replace(
         order,
         pending=MODIFYING,
@@ -180,6 +183,7 @@ def modify_sent(order: Order, intent: ModifyOrder, sent_ns: int, seq: int) -> Or
         wanted_qty=intent.qty,
         sent_ns=sent_ns,
         request_seq=seq,
+        nonce=nonce,
     )
 
 
@@ -215,8 +219,7 @@ def shown(order: Order, venue: VenueOrder, seq: int) -> Moved:
         # A push that waited, or overtook the listing that lacked the order, is no surprise.
         if order.close_reason != ABSENT:
             anomaly = f"{order.client_order_id}: shown resting after {order.close_reason}"
-        kept = tuple(ended for ended in order.owed if ended.order_id != venue.order_id)
-        order = replace(order, owed=kept)
+        order = replace(order, owed=tuple(o for o in order.owed if o.order_id != venue.order_id))
     if order.order_id == venue.order_id:
         settled = order.pending is Pending.PLACE
     else:
@@ -281,12 +284,8 @@ def dealt(order: Order, fill: VenueFill, seq: int, now_ns: int) -> Moved:
         return _paid(order, fill), ""
     if fill.order_id != order.order_id and order.pending is MODIFYING:
         # The replacement filled before anything else told of it.
-        order = replace(
-            _take_id(order, fill.order_id, order.wanted_price, order.wanted_qty),
-            pending=IDLE,
-            unknown=False,
-            status=OPEN,
-        )
+        order = _take_id(order, fill.order_id, order.wanted_price, order.wanted_qty)
+        order = replace(order, pending=IDLE, unknown=False, status=OPEN)
     filled = order.filled_qty + fill.qty
     if filled > order.qty:
         return order, f"{order.client_order_id}: deals of {filled} lots exceed its {order.qty}"
@@ -331,9 +330,8 @@ def absent(order: Order, seq: int, now_ns: int, absent_us: int) -> Moved:
     at a time it does not tell, the order must reopen.
     """
     closed, anomaly = gone(order, ABSENT, seq, now_ns)
-    owed = closed.owed
-    if order.pending is MODIFYING:
-        owed = (*owed, debts.Owed(0, order.wanted_qty, 0))
+    more = (debts.Owed(0, order.wanted_qty, 0),) if order.pending is MODIFYING else ()
+    owed = closed.owed + more
     return replace(closed, past_ids=order.past_ids, owed=owed, absent_us=absent_us), anomaly
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from engine import foreign, legs, orders
+from engine import foreign, legs, nonces, orders
 from engine.events import (
     FillsListed,
     MarginBalancesListed,
@@ -23,7 +23,6 @@ from engine.events import (
 from engine.funding import begun
 from engine.inventory import Inventory, base_total, position_lots
 from engine.money import ZERO, add, subtract
-from engine.nonces import NONCE_WINDOW_NS, SETTLE_MARGIN_NS
 from engine.order_changes import with_orders
 from engine.orders import Moved, Order, Pending, Status
 from engine.reduce_account import (
@@ -223,9 +222,8 @@ def _absent(state: State, record: Record, market_name: str, order: Order) -> Sta
 
 
 def _window_passed(state: State, market: MarketState, order: Order) -> bool:
-    error_ns = max(abs(state.offset_low_ns), abs(state.offset_high_ns))
-    provable_ns = order.sent_ns + NONCE_WINDOW_NS + error_ns + SETTLE_MARGIN_NS
-    return market.recon.asked_ns >= provable_ns
+    over = nonces.is_over(order.nonce, market.recon.asked_ns, state.offset_low_ns)
+    return state.measured and over
 
 
 def fills_listed(state: State, record: Record, event: FillsListed) -> State:

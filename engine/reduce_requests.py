@@ -105,7 +105,8 @@ def request_sent(state: State, record: Record, event: RequestSent) -> State:
 
 
 def _placed(market: MarketState, record: Record, intent: PlaceOrders) -> MarketState:
-    new = tuple(orders.placed(order, record.recv_ns, record.seq) for order in intent.orders)
+    at_ns, nonce, seq = record.recv_ns, _nonce(record), record.seq
+    new = tuple(orders.placed(order, at_ns, nonce, seq) for order in intent.orders)
     if new[0].level == FLATTEN_LEVEL:
         market = replace(market, flattened_ns=record.recv_ns)
     return with_orders(market, new, record)
@@ -113,9 +114,13 @@ def _placed(market: MarketState, record: Record, intent: PlaceOrders) -> MarketS
 
 def _modify_sent(market: MarketState, record: Record, intent: ModifyOrder) -> MarketState:
     order = market.orders[intent.client_order_id]
-    changed = orders.modify_sent(order, intent, record.recv_ns, record.seq)
+    changed = orders.modify_sent(order, intent, record.recv_ns, _nonce(record), record.seq)
     market = with_request(market, changed, record)
     return with_ladder(market, intent.ladder) if intent.ladder else market
+
+
+def _nonce(record: Record) -> int:
+    return cast("RequestSent", record.event).nonce
 
 
 def _cancel_sent(market: MarketState, record: Record, intent: CancelOrder) -> MarketState:

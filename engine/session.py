@@ -5,7 +5,7 @@ Deadlines, back-off and retries are read from the folded state, so they replay l
 
 from __future__ import annotations
 
-from engine import clock
+from engine import clock, nonces
 from engine.events import RunEnded
 from engine.freshness import is_silent
 from engine.gates import unsettled
@@ -29,7 +29,6 @@ from engine.intents import (
     Resubscribe,
 )
 from engine.kill_switch import check_intents, confirmed_empty, timer_intents
-from engine.nonces import NONCE_WINDOW_NS, SETTLE_MARGIN_NS
 from engine.state import PRIVATE, Link, LinkStatus, MarketState, ReconStage, State
 from engine.types import Product
 
@@ -173,7 +172,7 @@ def _arming(state: State, name: str) -> bool:
     return any(
         isinstance(request.intent, ArmKillSwitch)
         and request.intent.market == name
-        and state.now_ns < request.sent_ns + NONCE_WINDOW_NS + SETTLE_MARGIN_NS
+        and not nonces.is_over(request.nonce, state.now_ns, state.offset_low_ns)
         for request in state.requests.values()
     )
 

@@ -269,7 +269,8 @@ class World:
                 self._stream(intent, stream)
             else:
                 path = endpoint_of(self._state, intent)
-                seq = self._take(e.RequestSent(index, 0, "POST", path, b""), decided_seq)
+                nonce = (self._now_ns + self._state.clock_offset_ns) // 1_000_000
+                seq = self._take(e.RequestSent(index, nonce, "POST", path, b""), decided_seq)
                 there_ns = self._found.latencies.there.draw(self._random, DEFAULT_NS)
                 self._at(self._now_ns + there_ns, self._reach, seq, intent)
 

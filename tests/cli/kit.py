@@ -74,7 +74,7 @@ def order(side: Side, price: int, *, level: int = 0, **changes: object) -> Order
     """One resting order of 0.005 BTC."""
     new = NewOrder(f"{side.name}-{level}", side, price, 5_000, Stp.CANCEL_NEW, False, True, level)
     resting = replace(
-        placed(new, NOON, 1),
+        placed(new, NOON, 0, 1),
         status=Status.OPEN,
         pending=Pending.NONE,
         order_id=1000 + level + 100 * side,

@@ -38,8 +38,7 @@ from engine.types import (
     VenueOrder,
 )
 
-S = 1_000_000_000
-MS = 1_000_000
+S, MS = 1_000_000_000, 1_000_000
 T0 = 1_800_000_000 * S
 """When every test run starts, nanoseconds."""
 
@@ -266,10 +265,11 @@ class Run:
 
     def _sent(self, index: int, intent: i.Intent, decided: int) -> int:
         if group_of(intent) is Group.STREAMS:
-            stream = getattr(intent, "stream", "")
-            return self.push(e.RequestSent(index, 0, "WS", stream, b""), decided)
+            sent = e.RequestSent(index, 0, "WS", getattr(intent, "stream", ""), b"")
+            return self.push(sent, decided)
         path = endpoint_of(self.state, intent)
-        return self.push(e.RequestSent(index, 0, "POST", path, b""), decided)
+        nonce = (self.now_ns + self.state.clock_offset_ns) // MS
+        return self.push(e.RequestSent(index, nonce, "POST", path, b""), decided)
 
     def decide(self) -> list[i.Intent]:
         """What the engine wants now; nothing is recorded."""

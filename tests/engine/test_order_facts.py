@@ -17,7 +17,7 @@ from tests.engine.builders import NAME, T0, fill, new_order, venue_order
 CID = "r1-1"
 SEQ, NOW = 9, T0 + 9
 
-PLACED = orders.placed(new_order(CID, level=2), T0, 1)
+PLACED = orders.placed(new_order(CID, level=2), T0, 7, 1)
 RESTING = replace(PLACED, status=OPEN, pending=IDLE, order_id=1)
 MODIFY = {"pending": MODIFYING, "wanted_price": 1001, "wanted_qty": 12, "request_seq": 7}
 MOVING = replace(RESTING, **MODIFY, unknown=True)
@@ -36,15 +36,17 @@ OVER: dict[str, Any] = {
 
 
 def test_a_placed_order_is_what_was_asked_for() -> None:
-    asked = Order(CID, BUY, 2, 1000, 10, 10, Stp.CANCEL_NEW, False, True, T0, 1, updated_seq=1)
-    assert orders.placed(new_order(CID, level=2), T0, 1) == asked
-    assert orders.placed(new_order(CID, rpi=True), T0, 1).rpi
+    asked = Order(
+        CID, BUY, 2, 1000, 10, 10, Stp.CANCEL_NEW, False, True, T0, 1, updated_seq=1, nonce=7
+    )
+    assert orders.placed(new_order(CID, level=2), T0, 7, 1) == asked
+    assert orders.placed(new_order(CID, rpi=True), T0, 7, 1).rpi
 
 
 def test_what_is_asked_waits_for_its_own_answer() -> None:
     intent = i.ModifyOrder(NAME, CID, 1001, 12, Stp.CANCEL_NEW)
-    moving = orders.modify_sent(RESTING, intent, NOW, 7)
-    assert moving == replace(RESTING, **MODIFY, sent_ns=NOW)
+    moving = orders.modify_sent(RESTING, intent, NOW, 8, 7)
+    assert moving == replace(RESTING, **MODIFY, sent_ns=NOW, nonce=8)
     going = orders.cancel_sent(RESTING, NOW, 8)
     assert going == replace(RESTING, pending=Pending.CANCEL, sent_ns=NOW, request_seq=8)
     assert orders.awaits(moving, 7)

@@ -17,7 +17,7 @@ SEQ, NOW = 9, T0 + 9
 
 
 def order_at(status: Status) -> Order:
-    placed = orders.placed(new_order(CID), T0, 1)
+    placed = orders.placed(new_order(CID), T0, 7, 1)
     if status is Status.NEW:
         return placed
     shown, _ = orders.shown(placed, venue_order(CID, 1), 2)

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
+from engine import clock
 from engine import events as e
 from engine import intents as i
 from engine.gates import closed_gate
@@ -17,10 +18,12 @@ from engine.risk import exposure_of
 from engine.state import ReconStage
 from engine.types import OrderStatus, Position, Refusal, Stp
 from tests.engine.builders import (
+    MS,
     NAME,
     NO_FUNDS,
     PERPETUAL,
     Run,
+    S,
     balances,
     fill,
     fixed,
@@ -228,6 +231,49 @@ def test_silence_asked_after_the_nonce_window_proves_it_was_never_accepted() -> 
     assert run.order(CID).close_reason == "never accepted"
     assert exposure_of(run.market, run.now_ns).buy_qty == 0
     assert run.now_ns - sent_ns >= 6_000_000_000
+
+
+@pytest.mark.parametrize(("asked_s", "proves"), [(6, False), (8.9, False), (9.1, True)])
+def test_the_nonce_window_is_that_of_the_nonce_not_of_the_moment_of_sending(
+    asked_s: float, proves: bool
+) -> None:
+    # Nonces run ahead of a clock that was thought to be behind, or was ahead in the run before.
+    run = started()
+    run.state = replace(run.state, offset_low_ns=0, offset_high_ns=S)
+    decided = run.push(e.Decided((i.PlaceOrders(NAME, (new_order(CID),)),), ()))
+    sent_ns = run.now_ns + MS
+    ahead = e.RequestSent(0, sent_ns // MS + 3000, "POST", "/api/v4/order/bulk", b"")
+    run.push(e.OutcomeUnknown("timeout"), run.push(ahead, decided))
+    lose_private(run)
+    reconnect(run)
+    run.push(e.TimerFired(), after_ns=sent_ns + int(asked_s * S) - run.now_ns)
+    request = ask(run, i.QueryOpenOrders)
+    run.state = replace(run.state, offset_low_ns=0, offset_high_ns=S)
+    run.push(e.OpenOrdersListed(NAME, 0, (), True), request)
+    assert (run.order(CID).status is Status.CLOSED) is proves
+
+
+@pytest.mark.parametrize(("low_s", "proves"), [(-1, False), (0, True)])
+def test_the_window_ends_by_the_clock_of_the_venue(low_s: int, proves: bool) -> None:
+    run = started()
+    request = placed(run, shown=False)
+    run.push(e.OutcomeUnknown("timeout"), request)
+    run.wait(6.5)
+    request = ask(run, i.QueryOpenOrders)
+    run.state = replace(run.state, offset_low_ns=low_s * S, offset_high_ns=S)
+    run.push(e.OpenOrdersListed(NAME, 0, (), True), request)
+    assert (run.order(CID).status is Status.CLOSED) is proves
+
+
+def test_without_the_time_of_the_venue_silence_proves_nothing() -> None:
+    run = started()
+    request = placed(run, shown=False)
+    run.push(e.OutcomeUnknown("timeout"), request)
+    run.wait(20)
+    request = ask(run, i.QueryOpenOrders)
+    run.state = replace(run.state, offset_low_ns=0, offset_high_ns=0, clock_fault=clock.UNKNOWN)
+    run.push(e.OpenOrdersListed(NAME, 0, (), True), request)
+    assert run.order(CID).unknown
 
 
 def test_a_refusal_that_comes_after_the_silence_is_no_surprise() -> None:

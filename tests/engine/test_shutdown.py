@@ -12,8 +12,10 @@ from engine.state import PRIVATE
 from engine.types import OrderStatus
 from tests.engine.builders import (
     BUSY,
+    MS,
     NAME,
     Run,
+    S,
     fill,
     new_order,
     quoted,
@@ -126,6 +128,22 @@ def test_the_timer_is_not_disarmed_while_an_arming_may_still_reach_the_venue() -
     assert run.market.live == ()
     assert not run.market.shutdown.disarmed, "it may still overtake the disarming"
     finish(run)
+    assert finished(run.state)
+
+
+def test_an_arming_may_arrive_for_as_long_as_its_nonce_allows() -> None:
+    run, _ = quoting()
+    decided = run.push(e.Decided((i.ArmKillSwitch(NAME, 15),), ()))
+    sent_ns = run.now_ns + MS
+    ahead = e.RequestSent(0, sent_ns // MS + 4000, "POST", "/api/v4/order/kill-switch", b"")
+    run.push(ahead, decided)
+    run.push(e.StopRequested("SIGTERM"))
+    finish(run)
+    finish(run)
+    assert run.now_ns - sent_ns < 10 * S
+    assert not run.market.shutdown.disarmed, "it was signed 4 s ahead"
+    while run.now_ns - sent_ns < 12 * S:
+        finish(run)
     assert finished(run.state)
 
 

@@ -14,7 +14,7 @@ from tests.engine.builders import T0, new_order
 
 def ended(name: str, closed_ns: int, *, owed: bool = False) -> Order:
     """An order that closed, with or without a deal outstanding."""
-    order = close(placed(new_order(name), T0, 1), "test", 2, closed_ns, 0)
+    order = close(placed(new_order(name), T0, 0, 1), "test", 2, closed_ns, 0)
     assert order.status is Status.CLOSED
     return replace(order, owed=(Owed(1, 1, 0),)) if owed else order
 
