@@ -127,12 +127,18 @@ class ReadFs(Protocol):
 class Fs(ReadFs, Protocol):
     """Synchronous file access; paths are real paths or keys of an in-memory tree."""
 
-    def make_dir(self, path: Path) -> None:
-        """Create a directory and its parents, durable, or leave the one that exists."""
+    def make_dir(self, path: Path, *, private: bool = False) -> None:
+        """Create a directory and its parents, durable, or leave the one that exists.
+
+        What is created is for its owner alone if `private`, and else as the umask says.
+        """
         ...
 
-    def open_new(self, path: Path) -> AppendFile:
-        """Create a file for appending; raises FileExistsError. Its directory entry is durable."""
+    def open_new(self, path: Path, *, private: bool = False) -> AppendFile:
+        """Create a file for appending; raises FileExistsError. Its directory entry is durable.
+
+        It is for its owner alone if `private`, and else as the umask says.
+        """
         ...
 
     def size(self, path: Path) -> int: ...
@@ -289,17 +295,20 @@ class _SystemLock:
 class SystemFs:
     """The operating system's files."""
 
-    def make_dir(self, path: Path) -> None:
+    def make_dir(self, path: Path, *, private: bool = False) -> None:
         missing = [part for part in (path, *path.parents) if not part.exists()]
-        path.mkdir(parents=True, exist_ok=True)
-        for part in missing:
+        for part in reversed(missing):
+            part.mkdir(0o700 if private else 0o777, exist_ok=True)
             _sync_dir(part.parent)
+        # Where something else is there, it says so.
+        path.mkdir(exist_ok=True)
 
     def list_dir(self, path: Path) -> list[str]:
         return sorted(os.listdir(path)) if path.is_dir() else []
 
-    def open_new(self, path: Path) -> AppendFile:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+    def open_new(self, path: Path, *, private: bool = False) -> AppendFile:
+        mode = 0o600 if private else 0o644
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, mode)
         _sync_dir(path.parent)
         return _SystemAppendFile(fd)
 
@@ -347,7 +356,7 @@ class SystemFs:
         return found.f_bavail * found.f_frsize
 
     def lock(self, path: Path) -> Lock:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

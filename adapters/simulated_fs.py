@@ -47,7 +47,7 @@ class SimFs:
         self._locked: set[Path] = set()
         self._boot = 0  # a file opened before a crash is dead after it
 
-    def make_dir(self, path: Path) -> None:
+    def make_dir(self, path: Path, *, private: bool = False) -> None:
         with self._called():
             self._dirs.update((path, *path.parents))
 
@@ -56,7 +56,7 @@ class SimFs:
             entries = [*self._files, *self._dirs]
             return sorted({e.name for e in entries if e.parent == path and e != path})
 
-    def open_new(self, path: Path) -> SimAppendFile:
+    def open_new(self, path: Path, *, private: bool = False) -> SimAppendFile:
         with self._called():
             if path in self._files:
                 raise FileExistsError(errno.EEXIST, "file exists", str(path))

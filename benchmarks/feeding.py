@@ -80,8 +80,10 @@ class DiscardFile:
 class HeaderFs(SimFs):
     """Files that keep their first write, a segment's header, and drop everything after it."""
 
-    def open_new(self, path: Path) -> AppendFile:  # type: ignore[override]
-        return HeaderFile(super().open_new(path))
+    def open_new(  # type: ignore[override]
+        self, path: Path, *, private: bool = False
+    ) -> AppendFile:
+        return HeaderFile(super().open_new(path, private=private))
 
 
 class HeaderFile(DiscardFile):

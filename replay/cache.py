@@ -91,7 +91,7 @@ class Cache:
         name = f"{_INDEX}{number:08d}{_INDEX_SUFFIX}"
         new = self._directory / f"{name}.new"
         with suppress(OSError):
-            self._fs.make_dir(self._directory)
+            self._fs.make_dir(self._directory, private=True)
             if self._fs.exists(new):
                 self._fs.remove(new)
             self._write(new, _with_crc(msgspec.msgpack.encode(index)))
@@ -140,7 +140,7 @@ class Cache:
             self._seqs.insert(bisect_right(self._seqs, seq), seq)
         try:
             if not self._fs.exists(self._directory):
-                self._fs.make_dir(self._directory)
+                self._fs.make_dir(self._directory, private=True)
             self._drop_others()
             self._write(self._directory / self._name(seq), data)
         except FileExistsError:
@@ -171,7 +171,7 @@ class Cache:
 
     def _write(self, path: Path, data: bytes) -> None:
         # Torn by a crash it has no CRC, so nothing needs to be synced.
-        file = self._fs.open_new(path)
+        file = self._fs.open_new(path, private=True)
         try:
             file.write(data)
         finally:

@@ -161,7 +161,7 @@ class SegmentWriter:
     def _begin(self, header: Header) -> None:
         data = encode_header(header)
         path = self._directory / segment_name(header.number)
-        file = self._fs.open_new(path)
+        file = self._fs.open_new(path, private=True)
         try:
             file.write(data)
             file.sync()  # readers rely on a header being durable before anything follows it
@@ -297,7 +297,7 @@ def taken_lock(fs: Fs, directory: Path) -> Iterator[Lock]:
     """Take the one writer's place of a journal; given back only if the body fails."""
     path = directory / LOCK_NAME
     try:
-        fs.make_dir(directory)
+        fs.make_dir(directory, private=True)
         lock = fs.lock(path)
     except BlockingIOError as error:
         raise JournalError(

@@ -78,7 +78,7 @@ def write_base(fs: Fs, directory: Path, base: Base) -> None:
     new = directory / NEW_BASE_NAME
     if fs.exists(new):
         fs.remove(new)
-    file = fs.open_new(new)
+    file = fs.open_new(new, private=True)
     try:
         file.write(crc32c(body).to_bytes(_CRC_SIZE, "little") + body)
         file.sync()

@@ -102,7 +102,7 @@ def compact_segment(
 
 
 def _write(fs: Fs, path: Path, new: Path, look_up: Callable[[], None]) -> None:
-    file = fs.open_new(new)
+    file = fs.open_new(new, private=True)
     try:
         for piece in pack(_pieces(fs, path, look_up), fs.size(path)):
             file.write(piece)

@@ -44,7 +44,7 @@ class JournalCopy:
         """
         if fs.list_dir(directory):
             raise JournalError(f"{directory}: expected nothing there, found files; name another")
-        fs.make_dir(directory)
+        fs.make_dir(directory, private=True)
         self._fs, self._directory, self._kind = fs, directory, kind
         self.first_seq = self.next_seq = base.first_seq
         self._number, self._prev_hash = 0, NO_HASH
@@ -63,7 +63,8 @@ class JournalCopy:
             data += encode_record_frame(seq, payload)
             self.next_seq = seq + 1
         data += encode_close(len(records), hashlib.sha256(data).digest())
-        file = self._fs.open_new(self._directory / segment_name(self._number))
+        fs, directory = self._fs, self._directory
+        file = fs.open_new(directory / segment_name(self._number), private=True)
         try:
             file.write(data)
             file.sync()

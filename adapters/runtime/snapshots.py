@@ -179,7 +179,8 @@ class SnapshotKeeper:
             for seq in seqs:
                 if seq not in kept:
                     self._fs.remove(self._journal / snapshot_name(seq))
-            file = self._fs.open_new(self._journal / snapshot_name(state.seq))
+            path = self._journal / snapshot_name(state.seq)
+            file = self._fs.open_new(path, private=True)
             try:
                 file.write(data)
             finally:

@@ -215,8 +215,8 @@ class HangingFs(SimFs):
 
     hang_s = 0.0
 
-    def open_new(self, path: Path) -> SimAppendFile:
-        file = super().open_new(path)
+    def open_new(self, path: Path, *, private: bool = False) -> SimAppendFile:
+        file = super().open_new(path, private=private)
         real_sync = file.sync
 
         def sync() -> None:

@@ -373,7 +373,7 @@ def test_a_damaged_journal_is_refused_with_its_place(
 
 def test_a_disk_that_is_full_is_one_line(journal: Path) -> None:
     class Full(SystemFs):
-        def open_new(self, path: Path) -> Any:
+        def open_new(self, path: Path, *, private: bool = False) -> Any:
             raise OSError(28, "No space left on device")
 
     with pytest.raises(ConfigError, match="No space left on device"):

@@ -262,7 +262,7 @@ def test_a_snapshot_is_due_after_so_many_records() -> None:
 class FullFs(SimFs):
     """A disk that takes no new file."""
 
-    def open_new(self, path: Path) -> SimAppendFile:
+    def open_new(self, path: Path, *, private: bool = False) -> SimAppendFile:
         raise OSError(28, "No space left on device")
 
 

@@ -46,8 +46,8 @@ class ScenarioFs(SimFs):
         self.before_sync: Callable[[], None] | None = None
         self.crashed = self.torn = False
 
-    def open_new(self, path: Path) -> SimAppendFile:
-        file = super().open_new(path)
+    def open_new(self, path: Path, *, private: bool = False) -> SimAppendFile:
+        file = super().open_new(path, private=private)
         real_sync = file.sync
 
         def sync() -> None:
