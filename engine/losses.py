@@ -58,7 +58,7 @@ def carried(
     }
     for name, market in before.markets.items():
         asset = market.quoted.market.quote_asset
-        # One whose units changed begins anew, at nothing.
+        # The P&L of one whose units changed begins anew, at nothing.
         kept = name in markets and markets[name].watch.pnl2 == market.watch.pnl2
         if asset not in after or kept:
             continue

@@ -29,7 +29,7 @@ from engine.reduce_account import MISMATCH_GRACE_NS
 from engine.reduce_failures import lost, signature_refused
 from engine.reduce_limits import at_mark, own_room, paced
 from engine.refusals import classify
-from engine.rescale import rescaled
+from engine.rescale import rescaled, rescaled_losses
 from engine.stages import highest
 from engine.state import (
     PRIVATE,
@@ -117,12 +117,12 @@ def _market_started(
     holds = tuple([replace(h, since_ns=min(h.since_ns, now_ns)) for h in before.holds if h.human])
     fresh = replace(fresh, holds=holds, stage=highest(holds), fees_base=before.fees_base)
     if _precision(before.quoted) != _precision(quoted):
-        # What was counted in other units begins anew; what rests is seen off, in the new ones.
-        left = tuple(
-            orders.outcome_lost(rescaled(order, before.quoted.market, quoted.market))
-            for order in before.live
-        )
-        return with_orders(own_room(fresh), left, record)
+        # What was counted in other units begins anew, but for what was lost; what rests is seen
+        # off, in the new ones.
+        old, new = before.quoted.market, quoted.market
+        left = tuple(orders.outcome_lost(rescaled(order, old, new)) for order in before.live)
+        lost_before = rescaled_losses(watch.carried(before.watch, now_ns), old, new)
+        return with_orders(own_room(replace(fresh, watch=lost_before)), left, record)
     inventory = reduce_funding.carried_on(before.inventory, now_ns)
     position = position_lots(inventory, quoted.market, quoted.inventory_target)
     if quoted.hedged and not before.quoted.hedged:

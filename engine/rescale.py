@@ -1,4 +1,4 @@
-"""Orders in new units, for a market whose precision changed between two runs."""
+"""What a market counts in new units, where its precision changed between two runs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from engine.orders import Order
 from engine.types import Market
+from engine.watch import Watch
 
 
 def rescaled(order: Order, before: Market, after: Market) -> Order:
@@ -24,6 +25,21 @@ def rescaled(order: Order, before: Market, after: Market) -> Order:
         wanted_qty=_units(order.wanted_qty, lots),
         filled_qty=-_units(-order.filled_qty, lots),
         owed=(),
+    )
+
+
+def rescaled_losses(watch: Watch, before: Market, after: Market) -> Watch:
+    """Return what the day and the highest P&L have lost, and the fills, for a P&L that begins anew.
+
+    A loss that is no whole number of the new units is rounded against us.
+    """
+    decimals = after.notional_decimals - before.notional_decimals
+    return replace(
+        watch,
+        pnl2=0,
+        day_pnl2=_units(watch.loss2, decimals),
+        peak_pnl2=_units(watch.drawdown2, decimals),
+        mid2=0,
     )
 
 

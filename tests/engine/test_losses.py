@@ -15,7 +15,19 @@ from engine.stages import Hold, Stage
 from engine.step import decide
 from engine.types import AccountLoss, Quoted, Settings
 from engine.watch import NS_PER_DAY, Watch
-from tests.engine.builders import MARKET, NAME, PERPETUAL, T0, Run, S, fixed, limits, quoted
+from tests.engine.builders import (
+    MARKET,
+    NAME,
+    PERPETUAL,
+    T0,
+    Run,
+    S,
+    fixed,
+    limits,
+    quoted,
+    snapshot,
+)
+from tests.engine.test_gates import in_market
 
 PERP = PERPETUAL.name
 COARSE = replace(PERPETUAL, qty_decimals=2, price_decimals=1)
@@ -189,6 +201,43 @@ def test_losses_are_kept_over_a_restart_without_a_market_that_is_not_quoted_any_
     assert (watch.pnl2, watch.loss2, watch.drawdown2) == (-8 * ONE, 14 * ONE, 14 * ONE)
     run.push(e.RunStarted("r4", "paper", (), "{}", Settings(), (spec(),)))
     assert run.state.losses == {}
+
+
+@pytest.mark.parametrize(
+    ("price_decimals", "qty_decimals", "lost2", "fell2"),
+    [(3, 4, 35_100, 70_200), (2, 2, 36, 71), (3, 2, 351, 702), (1, 4, 351, 702)],
+    ids=["finer", "coarser, rounded against us", "both, as fine", "the other way round"],
+)
+def test_what_the_day_has_lost_is_kept_where_the_precision_changes(
+    price_decimals: int, qty_decimals: int, lost2: int, fell2: int
+) -> None:
+    run = account()
+    day = run.now_ns // NS_PER_DAY
+    fills_ns = (run.now_ns,)
+    in_market(run, watch=Watch(day, -51, 300, 651, fills_ns, fills_ns, 2000))
+    market = replace(MARKET, price_decimals=price_decimals, qty_decimals=qty_decimals)
+    settings = run.state.settings
+    new = quoted(market, parameters=fixed())
+    run.push(e.RunStarted("r2", "paper", (), "{}", settings, (new, spec(COARSE))))
+    watch = run.market.watch
+    assert watch == Watch(day, 0, lost2, fell2, fills_ns, fills_ns)
+    assert (watch.loss2, watch.drawdown2) == (lost2, fell2)
+    run.settle()
+    run.push(snapshot(at_ns=run.now_ns))
+    run.wait(0)
+    assert run.market.watch.mid2 > 0
+    assert (run.market.watch.loss2, run.market.watch.drawdown2) == (lost2, fell2)
+
+
+def test_what_the_account_has_lost_is_kept_where_the_precision_of_a_market_changes() -> None:
+    run = account()
+    earned(run)
+    earned(run, -usdt(4), -usdt_perp(3))
+    finer = quoted(replace(MARKET, qty_decimals=4), parameters=fixed())
+    settings = run.state.settings
+    run.push(e.RunStarted("r2", "paper", (), "{}", settings, (finer, spec(COARSE))))
+    run.wait(0)
+    assert run.state.losses["USDT"].loss2 == 2 * 7 * ONE
 
 
 def test_a_day_that_a_clock_ahead_began_ends_with_the_day_it_is() -> None:
