@@ -13,8 +13,10 @@ from __future__ import annotations
 import argparse
 import ast
 import os
+import sys
 import tempfile
 from collections.abc import Iterable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from mypyc.build import mypycify
@@ -82,7 +84,8 @@ def make_extensions(target: Path, modules: Iterable[str]) -> list[object]:
         SystemExit: mypyc finds something in them that it cannot translate, which it prints.
     """
     os.chdir(ROOT)  # mypy names modules by where they are
-    return [*mypycify([*modules], opt_level="3", debug_level="0", target_dir=str(target))]
+    with redirect_stdout(sys.stderr):  # its warnings
+        return [*mypycify([*modules], opt_level="3", debug_level="0", target_dir=str(target))]
 
 
 def build(extensions: list[object], target: Path, site: Path) -> None:

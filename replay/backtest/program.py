@@ -18,7 +18,7 @@ def program() -> bytes:
     fs = SystemFs()
     root = Path(engine.__path__[0]).parent
     packages = [root / name for name in ("engine", "strategies", "adapters", "replay")]
-    return code_hash(fs, chain.from_iterable(_directories(fs, each) for each in packages))
+    return code_hash(fs, chain.from_iterable([_directories(fs, each) for each in packages]))
 
 
 def _directories(fs: Fs, root: Path) -> Iterator[Path]:

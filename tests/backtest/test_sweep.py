@@ -115,10 +115,10 @@ def test_where_results_cannot_go_is_said_before_any_work(data: list[Path], tmp_p
 class FullFs(SystemFs):
     """A disk that is full once a few results are there."""
 
-    def open_new(self, path: Path) -> AppendFile:
+    def open_new(self, path: Path, *, private: bool = False) -> AppendFile:
         if len(self.list_dir(path.parent)) >= 2:
             raise OSError(ENOSPC, "No space left on device")
-        return super().open_new(path)
+        return super().open_new(path, private=private)
 
 
 def test_a_full_disk_is_said_and_what_is_done_is_kept(data: list[Path], tmp_path: Path) -> None:
