@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 NAME_LETTERS_MAX = 40
 """It stands in file names, and in every journal that the strategy is run in."""
+PACKAGES = ("adapters", "engine", "replay", "strategies")
 _HERE = Path(__file__).parent
 
 
@@ -121,6 +122,39 @@ def _check_name(name: str) -> None:
         raise ConfigError(f"name: expected {NAME_LETTERS_MAX} letters at most, found {len(name)}")
     if name in registered_names():
         raise ConfigError(f"name: there is a strategy {name!r} already; choose another")
+    if clash := _clash(name):
+        raise ConfigError(f"name: {clash}; choose another")
+
+
+def _clash(name: str) -> str:
+    # What its files could not be imported with; empty for nothing.
+    import keyword
+    import sys
+
+    called = class_name(name)
+    if keyword.iskeyword(called):
+        return f"its class would be {called}, which Python keeps for itself"
+    if called.startswith("Test"):
+        return f"pytest would take its class, {called}, for a test"
+    if called in _imported():
+        return f"its class would be {called}, which its own file imports"
+    if name in sys.stdlib_module_names or name in PACKAGES:
+        return f"there is a module {name!r}, which its file would hide"
+    return ""
+
+
+def _imported() -> set[str]:
+    # What the strategy and its test import by name.
+    import ast
+
+    code, test, _ = _texts("own", "own", Path())
+    return {
+        alias.name
+        for text in (code, test)
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ImportFrom) and node.module != "own"
+        for alias in node.names
+    }
 
 
 def class_name(name: str) -> str:

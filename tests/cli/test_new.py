@@ -114,6 +114,15 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
         ("", "expected lower-case words joined by _"),
         ("o" * 41, "expected 40 letters at most"),
         ("inventory_skew", "there is a strategy 'inventory_skew' already"),
+        ("none", "its class would be None, which Python keeps for itself"),
+        ("true", "its class would be True, which Python keeps for itself"),
+        ("level", "its class would be Level, which its own file imports"),
+        ("two_sided_quote", "its class would be TwoSidedQuote, which its own file imports"),
+        ("decimal", "its class would be Decimal, which its own file imports"),
+        ("law", "its class would be Law, which its own file imports"),
+        ("random", "there is a module 'random', which its file would hide"),
+        ("engine", "there is a module 'engine', which its file would hide"),
+        ("tests", "pytest would take its class, Tests, for a test"),
     ],
 )
 def test_what_is_no_name_for_a_strategy_is_refused(name: str, told: str, tmp_path: Path) -> None:
