@@ -8,6 +8,7 @@ that equal amounts are equal bytes in a journal.
 from __future__ import annotations
 
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
+from functools import lru_cache
 
 # 60 digits hold 10^30 units of an asset at 30 decimals; a result that needs more raises.
 EXACT = Context(prec=60, traps=[Inexact, InvalidOperation, Overflow])
@@ -63,6 +64,25 @@ def to_units(value: Decimal, decimals: int) -> int:
     if units != scaled:
         raise ValueError(f"{value} has more than {decimals} decimals")
     return units
+
+
+@lru_cache(maxsize=64)
+def lots_of(size: str, qty_decimals: int) -> int:
+    """Return a size that a strategy is told, such as `0.01`, in lots of a market's precision.
+
+    The same for every quote, so it is kept.
+
+    Raises:
+        ValueError: no number, none above zero, or finer than a lot.
+    """
+    try:
+        lots = to_units(parse(size), qty_decimals)
+    except ValueError:
+        lots = 0
+    if lots <= 0:
+        expected = f"expected a size above zero with at most {qty_decimals} decimals"
+        raise ValueError(f"{expected}, such as 0.01, found {size!r}")
+    return lots
 
 
 def format_units(units: int, decimals: int) -> str:

@@ -11,14 +11,12 @@ to come back: each rests at its own level or not at all.
 
 from __future__ import annotations
 
-from decimal import Decimal
-from functools import lru_cache
 from typing import Annotated
 
 from msgspec import Meta
 
 from engine.events import BestBidOffer, Filled
-from engine.money import to_units
+from engine.money import lots_of
 from engine.strategy import Figure, MarketEvent, Reasoning, Strategy, View
 from engine.types import Level, Stp, TwoSidedQuote
 from strategies.ladder import BPS
@@ -29,8 +27,8 @@ class Grid(Strategy, frozen=True, forbid_unknown_fields=True):
     """Buy below and sell above a centre, and turn each fill over one level away."""
 
     qty: str
-    """Size of each order, base asset, as a decimal string; must fit the market's precision. Higher:
-    more earned by each swing, and more inventory at the end of the grid."""
+    """Size of each order, base asset, above zero, as a decimal string; must fit the market's
+    precision. Higher: more earned by each swing, and more inventory at the end of the grid."""
     stp: Stp
     """Self-trade prevention; a two-sided strategy must choose."""
     interval_bps: Annotated[float, Meta(gt=0.0, le=1_000.0)]
@@ -81,7 +79,7 @@ class Grid(Strategy, frozen=True, forbid_unknown_fields=True):
                 if levels
             ),
         ]
-        buys, sells = wanted(memory, _lots(self.qty, view.market.qty_decimals))
+        buys, sells = wanted(memory, lots_of(self.qty, view.market.qty_decimals))
         orders = [qty for _, qty in buys + sells if qty]
         waiting = len(orders) - len(quote.bids + quote.asks)
         words = f"{waiting} of {len(orders)} orders wait: they would take, or lack room"
@@ -95,7 +93,7 @@ class Grid(Strategy, frozen=True, forbid_unknown_fields=True):
         return self._laid(view, memory)
 
     def _laid(self, view: View, memory: Turned) -> TwoSidedQuote:
-        buys, sells = wanted(memory, _lots(self.qty, view.market.qty_decimals))
+        buys, sells = wanted(memory, lots_of(self.qty, view.market.qty_decimals))
         bids = self._resting(view, buys, -1, view.ask_price)
         # Fills that are told out of order may want to buy and to sell at one price for a moment.
         nearest = max(view.bid_price, bids[0].price if bids else 0)
@@ -114,8 +112,3 @@ class Grid(Strategy, frozen=True, forbid_unknown_fields=True):
                 room -= qty
                 levels.append(Level(price, qty, self.stp))
         return tuple(levels)
-
-
-@lru_cache(maxsize=64)
-def _lots(qty: str, qty_decimals: int) -> int:
-    return to_units(Decimal(qty), qty_decimals)

@@ -6,7 +6,6 @@ rounded down and asks up, none that would take, none beyond the inventory limit,
 
 from __future__ import annotations
 
-from decimal import Decimal
 from functools import lru_cache
 from math import ceil
 from typing import Annotated
@@ -14,7 +13,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from engine.events import BestBidOffer
-from engine.money import to_units
+from engine.money import lots_of
 from engine.strategy import View
 from engine.types import Level, Stp, TwoSidedQuote
 
@@ -28,7 +27,7 @@ class Rung(Struct, frozen=True, forbid_unknown_fields=True, cache_hash=True):
     """One level of the ladder, the same on both sides."""
 
     qty: str
-    """Size, base asset, as a decimal string; must fit the market's quantity precision."""
+    """Size, base asset, above zero, as a decimal string; must fit the market's precision."""
     stp: Stp
     """Self-trade prevention of the level; a two-sided strategy must choose."""
     offset_bps: NotNegative = 0.0
@@ -49,11 +48,10 @@ def rungs_of(ladder: tuple[Rung, ...], qty_decimals: int) -> Rungs:
     """Return a ladder in lots. The same for every quote, so it is kept.
 
     Raises:
-        ValueError: a size that does not fit the precision.
+        ValueError: a size that is none, or does not fit the precision.
     """
     return tuple(
-        (rung.offset_bps, to_units(Decimal(rung.qty), qty_decimals), rung.stp, rung.rpi)
-        for rung in ladder
+        (rung.offset_bps, lots_of(rung.qty, qty_decimals), rung.stp, rung.rpi) for rung in ladder
     )
 
 

@@ -39,8 +39,8 @@ class RpiOverlay(Strategy, frozen=True, forbid_unknown_fields=True):
     """Distance of the best visible level from the reference, basis points of price, 0..10,000.
     Higher: fewer fills, each earning more."""
     rpi_qty: str
-    """Size of the hidden level, base asset, as a decimal string; must fit the market's precision.
-    Room is given to it first."""
+    """Size of the hidden level, base asset, above zero, as a decimal string; must fit the market's
+    precision. Room is given to it first."""
     rpi_stp: Stp
     """Its self-trade prevention; a two-sided strategy must choose."""
     rpi_half_spread_bps: NotNegative
@@ -94,9 +94,10 @@ class RpiOverlay(Strategy, frozen=True, forbid_unknown_fields=True):
         # The levels, the hidden one first where it is inside, and how far the best of them is.
         decimals, best_bps = view.market.qty_decimals, self.half_spread_bps
         rungs, inside_bps = rungs_of(self.ladder, decimals), best_bps - rpi_bps
+        # Also where it is left out, so that a size that does not fit is refused at the start.
+        hidden = rungs_of((Rung(self.rpi_qty, self.rpi_stp, rpi=True),), decimals)
         if inside_bps <= 0.0:
             return rungs, best_bps
-        hidden = rungs_of((Rung(self.rpi_qty, self.rpi_stp, rpi=True),), decimals)
         behind = [(inside_bps + away, qty, stp, rpi) for away, qty, stp, rpi in rungs]
         return hidden + tuple(behind), best_bps - inside_bps
 

@@ -324,7 +324,8 @@ PRECISION = [
     (
         "ladder size finer than a lot",
         ('"0.001"', '"0.0000001"'),
-        f"{M}.parameters: 1E-7 has more than 6 decimals",
+        f"{M}.parameters: expected a size above zero with at most 6 decimals, "
+        "such as 0.01, found '0.0000001'",
     ),
 ]
 

@@ -118,7 +118,7 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
         ("true", "its class would be True, which Python keeps for itself"),
         ("level", "its class would be Level, which its own file imports"),
         ("two_sided_quote", "its class would be TwoSidedQuote, which its own file imports"),
-        ("decimal", "its class would be Decimal, which its own file imports"),
+        ("decimal", "there is a module 'decimal', which its file would hide"),
         ("law", "its class would be Law, which its own file imports"),
         ("random", "there is a module 'random', which its file would hide"),
         ("engine", "there is a module 'engine', which its file would hide"),

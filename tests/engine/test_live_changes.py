@@ -156,7 +156,8 @@ REFUSALS = [
     ("out of its bounds", "half_spread_bps", "-1", "Expected `float` >= 0.0"),
     ("an unknown choice", "ladder.0.stp", "zz", "Invalid enum value 'zz'"),
     ("an empty ladder", "ladder", "[]", "length >= 1"),
-    ("a size that is no number", "ladder.0.qty", "x", "parameters: not usable: InvalidOperation"),
+    ("a size that is no number", "ladder.0.qty", "x", "not usable: ValueError expected a size"),
+    ("a size below zero", "ladder.0.qty", "-0.01", "not usable: ValueError expected a size above"),
     ("a size finer than a lot", "ladder.0.qty", "0.0001", "not usable: ValueError"),
     *[(f"not live: {key}", f"{key}.x", "1", f"since {why}") for key, why in UNSAFE.items()],
 ]

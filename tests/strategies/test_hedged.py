@@ -147,7 +147,7 @@ def test_the_spot_never_takes() -> None:
 
 def test_while_the_other_market_is_not_seen_nothing_is_quoted() -> None:
     assert ON_SPOT.quote(replace(spot(), beside=None)) == TwoSidedQuote()
-    with pytest.raises(ValueError, match="more than 6 decimals"):
+    with pytest.raises(ValueError, match="at most 6 decimals"):
         Hedged((Rung("0.0000001", Stp.NO),), "BTC_PERP", 1.0).quote(bare_spot(0))
 
 

@@ -127,7 +127,8 @@ def test_levels_carry_their_own_settings() -> None:
 
 
 def test_a_level_below_the_venues_minimum_is_left_out() -> None:
-    assert strategy(Rung("0", Stp.NO)).quote(view()) == TwoSidedQuote()
+    coarse = replace(view(), market=replace(MARKET, qty_min=11))
+    assert strategy(Rung("0.010", Stp.NO)).quote(coarse) == TwoSidedQuote()
     cheap = strategy(Rung("0.001", Stp.NO)).quote(view(3, 5))
     assert cheap == TwoSidedQuote(), "1 lot at 3 ticks is worth less than the minimum of 10"
 

@@ -58,6 +58,12 @@ def test_where_it_would_not_be_inside_only_the_visible_ladder_is_quoted() -> Non
     assert bids[0] == (999_400, 4, True)
 
 
+def test_a_size_that_does_not_fit_is_refused_also_where_it_is_left_out() -> None:
+    """The fees, which decide on that, are known later than the start."""
+    with pytest.raises(ValueError, match="expected a size above zero"):
+        replace(TESTED, rpi_half_spread_bps=10.0, rpi_qty="0.0004").quote(VIEW)
+
+
 @pytest.mark.parametrize(
     ("inventory", "bids", "asks"),
     [(0, [4, 10, 20], [4, 10, 20]), (90, [4, 6], [4, 10, 20]), (98, [2], [4, 10, 20]),
