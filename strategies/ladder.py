@@ -36,6 +36,9 @@ class Rung(Struct, frozen=True, forbid_unknown_fields=True, cache_hash=True):
     """Rest hidden for retail flow only."""
 
 
+FAR_TICKS = 2.0**53
+"""No price is quoted from here on: below it floats know every tick, and records hold every one."""
+
 Ladder = Annotated[tuple[Rung, ...], Meta(min_length=1, max_length=10)]
 """Levels, best first; 1..10."""
 
@@ -74,6 +77,9 @@ def side_levels(
     qty_min, notional_min = market.qty_min, market.notional_min or 1
     room = view.inventory_max + sign * view.inventory
     start, nearest = sign * best, sign * bound
+    # Not by `>=`: what is no number is no price either.
+    if not start < FAR_TICKS:
+        return ()
     levels: list[Level] = []
     for offset_bps, qty, stp, rpi in rungs:
         away = ceil(start + outward * offset_bps)

@@ -258,6 +258,15 @@ def test_volatility_is_measured_where_none_is_stated() -> None:
     assert measuring.fold(memory, e.PublicTrades(NAME, ()), T0 + S) is memory
 
 
+@pytest.mark.parametrize("held", [-20, 20])
+def test_a_side_so_far_away_that_no_record_could_hold_its_price_is_left_out(held: int) -> None:
+    """Every parameter is in its range: an ask at 10^21 ticks once ended the run."""
+    strategy = AvellanedaStoikov((Rung("0.010", Stp.NO),), 1e4, 1e4, 604_800.0, sigma_bps=1e4)
+    quote = strategy.quote(View(MARKET, T0, 5_990_000, 1, 6_010_000, 1, held, 50, Volatility()))
+    assert [level.price for level in quote.bids] == ([6_009_999] if held < 0 else [])
+    assert [level.price for level in quote.asks] == ([5_990_001] if held > 0 else [])
+
+
 def test_only_prices_stir_it() -> None:
     before = e.BestBidOffer(NAME, 1, 0, 100, 1, 102, 1)
     strategy = AvellanedaStoikov(ONE, 0.05, 0.2)
