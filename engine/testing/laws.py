@@ -25,6 +25,7 @@ Check = Callable[[Strategy, tuple[Situation, ...]], None]
 LAWS: Mapping[str, Check] = {
     "pure": running_laws.pure,
     "answers": quoting_laws.answers,
+    "wants": quoting_laws.wants,
     "rests": quoting_laws.rests,
     "fits": quoting_laws.fits,
     "mirrors": quoting_laws.mirrors,

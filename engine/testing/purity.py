@@ -32,8 +32,8 @@ BUILTINS = {
     "hash": "a hash, which is salted anew by each process",
     "eval": "code that no journal names",
     "exec": "code that no journal names",
-    "sum": "sum(), which rounds floats otherwise on Python 3.12 than on 3.11: add in a loop, or "
-    "use math.fsum",
+    "sum": "a sum of floats that Python 3.12 rounds otherwise than 3.11: add in a loop, or use "
+    "math.fsum (whole numbers too: what is added cannot be seen here)",
 }
 CLOCKS = {"now", "utcnow", "today"}
 """Methods of the classes of `datetime`."""

@@ -10,16 +10,20 @@ from typing import NoReturn
 from msgspec.structs import replace
 
 from engine.events import BestBidOffer
+from engine.money import format_units
 from engine.strategy import UNITS, Strategy, View
 from engine.testing.ladders import ladder, side_by_side, view_text
 from engine.testing.situations import Situation, mirrored
-from engine.types import Level, Stp, TwoSidedQuote
+from engine.types import Level, Market, Stp, TwoSidedQuote
 
 ROUNDINGS = 2
 """Ticks by which roundings may move a price: its own, and that of the level before it."""
 FAR = 20
 """Where a history is mirrored, prices may be off by one in so many of the distance of the best from
 the mid, and sizes likewise: returns are relative, and the mirror of a rise no fall of its size."""
+
+RECORD_MAX = 2**63 - 1
+"""A journal's records hold whole numbers up to here."""
 
 FAULTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What a strategy raises that did not think of a situation, or was given what it cannot use."""
@@ -39,13 +43,18 @@ def answers(strategy: Strategy, cases: Situations) -> None:
                 wrong = _wrong_type(level)
                 if wrong:
                     _broken(case, view, wrong)
-        before = BestBidOffer(
-            view.market.name, 1, 0, view.bid_price, view.bid_qty, view.ask_price, view.ask_qty
-        )
+        before = ticker_of(view)
         for after in (replace(before, bid_qty=before.bid_qty + 1), replace(before, bid_price=1)):
             stirred = strategy.is_stirred(before, after)
             if type(stirred) is not bool:
                 _broken(case, view, f"is_stirred: expected True or False, found {stirred!r}")
+
+
+def ticker_of(view: View) -> BestBidOffer:
+    """Return the ticker that a view's prices and sizes come from."""
+    return BestBidOffer(
+        view.market.name, 1, 0, view.bid_price, view.bid_qty, view.ask_price, view.ask_qty
+    )
 
 
 def _wrong_type(level: object) -> str:
@@ -85,7 +94,10 @@ def fits(strategy: Strategy, cases: Situations) -> None:
             if level.price <= 0:
                 _broken(case, view, "a price of nothing, or less", found)
             if level.qty < market.qty_min or level.qty <= 0:
-                _broken(case, view, f"a size below the least of {market.qty_min} lots", found)
+                least = _base(market.qty_min, market)
+                _broken(case, view, f"a size below the least, {least}", found)
+            if max(level.price, level.qty) > RECORD_MAX:
+                _broken(case, view, "a price or a size that no record can hold", found)
             worth = level.price * level.qty
             if worth < market.notional_min or (market.notional_max and worth > market.notional_max):
                 _broken(case, view, "a level worth less or more than the venue takes", found)
@@ -94,7 +106,26 @@ def fits(strategy: Strategy, cases: Situations) -> None:
             ("asks", found.asks, view.inventory_max + view.inventory),
         ):
             if side and total(side) > room:
-                _broken(case, view, f"{name} of {total(side)} lots, with room for {room}", found)
+                size, left = _base(total(side), market), _base(max(room, 0), market)
+                _broken(case, view, f"{name} of {size}, with room for {left}", found)
+
+
+def _base(lots: int, market: Market) -> str:
+    return f"{format_units(lots, market.qty_decimals)} {market.base_asset}"
+
+
+def wants(strategy: Strategy, cases: Situations) -> None:
+    """In some ordinary situation it wants an order, so that there is something to judge."""
+    ordinary = [case for case in cases if case.ordinary]
+    for case in ordinary:
+        if asked(strategy, case, case.view(strategy)) != TwoSidedQuote():
+            return
+    if ordinary:
+        market = ordinary[0].seen.market
+        raise AssertionError(
+            f"it wants no order in any of {len(ordinary)} ordinary situations: expected sizes from "
+            f"{_base(market.qty_min, market)}, and memories and limits that let them out"
+        )
 
 
 def mirrors(strategy: Strategy, cases: Situations) -> None:
@@ -104,7 +135,7 @@ def mirrors(strategy: Strategy, cases: Situations) -> None:
             continue
         turned = mirrored(case)
         view, other = case.view(strategy), turned.view(strategy)
-        found, answer = strategy.quote(view), strategy.quote(other)
+        found, answer = asked(strategy, case, view), asked(strategy, turned, other)
         middle2 = view.bid_price + view.ask_price
         expected = TwoSidedQuote(_turned(answer.asks, middle2), _turned(answer.bids, middle2))
         off = _allowed(found, middle2) if case.history else ROUNDINGS
@@ -156,7 +187,7 @@ def skews(strategy: Strategy, cases: Situations) -> None:
         most = view.inventory_max
         shares = (-120, -100, -70, -30, -5, 0, 5, 30, 70, 100, 120)
         views = [replace(view, inventory=most * share // 100) for share in shares]
-        quotes = [strategy.quote(each) for each in views]
+        quotes = [asked(strategy, case, each) for each in views]
         for less, more, seen in zip(quotes, quotes[1:], views[1:], strict=False):
             wrong = _leans_with(less, more)
             if wrong:
@@ -206,14 +237,21 @@ def _quoted(
     strategy: Strategy, cases: Situations
 ) -> Iterator[tuple[Situation, View, TwoSidedQuote]]:
     for case in cases:
-        view = case.seen
         try:
             view = case.view(strategy)
-            found = strategy.quote(view)
         except FAULTS as error:
-            error.add_note(_where(case, view))
+            error.add_note(_where(case, case.seen))
             raise
-        yield case, view, found
+        yield case, view, asked(strategy, case, view)
+
+
+def asked(strategy: Strategy, case: Situation, view: View) -> TwoSidedQuote:
+    """Return what a strategy wants; whatever it raises tells the view, and the situation."""
+    try:
+        return strategy.quote(view)
+    except FAULTS as error:
+        error.add_note(_where(case, view))
+        raise
 
 
 def _broken(case: Situation, view: View, what: str, found: TwoSidedQuote | None = None) -> NoReturn:

@@ -17,9 +17,10 @@ from engine.inventory import Inventory
 from engine.state import PRIVATE, Feed, Link, LinkStatus, MarketState, Recon, State
 from engine.step import wanted_quote
 from engine.stopping import KillSwitch
-from engine.strategy import Strategy
+from engine.strategy import Strategy, View
 from engine.testing.ladders import side_by_side
 from engine.testing.purity import run_shut
+from engine.testing.quoting_laws import asked, ticker_of
 from engine.testing.situations import Situation, walk
 from engine.testing.values import NS_PER_S
 from engine.types import NO_LIMIT, Limits, Quoted, TwoSidedQuote
@@ -27,6 +28,8 @@ from engine.types import NO_LIMIT, Limits, Quoted, TwoSidedQuote
 EVENTS = 3_000
 MEMORY_BYTES_MAX = 65_536
 """A memory is hashed every thousand events and stands in every snapshot."""
+GROWS_FROM, GROWTH_MAX = 1_024, 1.25
+"""Bytes from which a memory may not grow by more than a quarter in the second half of a history."""
 SCALARS = (type(None), bool, int, float, str, bytes, Decimal)
 
 Situations = tuple[Situation, ...]
@@ -35,7 +38,8 @@ Situations = tuple[Situation, ...]
 def repeats(strategy: Strategy, cases: Situations) -> None:
     """The same state gives the same quote: from equal parameters, and whatever was asked before."""
     views = [case.view(strategy) for case in cases]
-    first = [strategy.quote(view) for view in views]
+    asking = list(zip(cases, views, strict=True))
+    first = [asked(strategy, case, view) for case, view in asking]
     # Whoever keeps anything aside sees the views in another order now.
     again = [strategy.quote(view) for view in reversed(views)][::-1]
     anew = _copy(strategy)
@@ -52,6 +56,7 @@ def remembers(strategy: Strategy, cases: Situations) -> None:
     """Its memory is an immutable value of one type, small, that a snapshot can hold."""
     start = strategy.initial_memory()
     kind: Any = type(start)
+    half = 0
     for history in (
         *_histories(cases),
         walk(cases[0].seen.market, seed=9, count=EVENTS, step_bps=2),
@@ -59,16 +64,30 @@ def remembers(strategy: Strategy, cases: Situations) -> None:
         memory = start
         for number, (at_ns, event) in enumerate(history):
             # Encoding each memory of a long history costs more than it shows.
-            kept = msgspec.msgpack.encode(memory) if number < 200 else b""
+            kept = _packed(memory) if number < 200 else b""
             after = strategy.fold(memory, event, at_ns)
-            if kept and msgspec.msgpack.encode(memory) != kept:
+            if kept and _packed(memory) != kept:
                 raise AssertionError(f"fold changed the memory it was given, at {event}")
             if type(after) is not kind:
                 raise AssertionError(f"expected a memory of {kind}, as at first, found {after!r}")
+            if kept and _packed(strategy.fold(memory, event, at_ns)) != _packed(after):
+                raise AssertionError(f"fold answers otherwise when asked again, at {event}")
             memory = after
+            if number == EVENTS // 2:
+                half = len(_packed(memory))
         _check_memory(memory, kind)
+    grown = len(_packed(memory))
+    if grown > GROWS_FROM and grown > half * GROWTH_MAX:
+        raise AssertionError(
+            f"a memory of {half} bytes after {EVENTS // 2} events and of {grown} after {EVENTS} "
+            "grows with every event: keep sums, or drop what is old"
+        )
     if strategy.initial_memory() != start:
         raise AssertionError("initial_memory differs from call to call")
+
+
+def _packed(memory: Any) -> bytes:
+    return msgspec.msgpack.encode(memory)
 
 
 def _histories(cases: Situations) -> Iterator[Any]:
@@ -83,7 +102,7 @@ def _check_memory(memory: Any, kind: Any) -> None:
     wrong = _mutable(memory, "memory")
     if wrong:
         raise AssertionError(wrong)
-    data = msgspec.msgpack.encode(memory)
+    data = _packed(memory)
     if len(data) > MEMORY_BYTES_MAX:
         raise AssertionError(
             f"a memory of {len(data)} bytes after {EVENTS} events, at most {MEMORY_BYTES_MAX} are "
@@ -100,7 +119,8 @@ def _mutable(value: Any, path: str) -> str:
         parts = ((f"{path}[{number}]", each) for number, each in enumerate(value))
     elif isinstance(value, msgspec.Struct):
         if not value.__struct_config__.frozen:
-            return f"{path}: {type(value).__name__} is not frozen"
+            name = type(value).__name__
+            return f"{path}: {name} is not frozen: class {name}(Struct, frozen=True)"
         parts = ((f"{path}.{name}", getattr(value, name)) for name in value.__struct_fields__)
     elif isinstance(value, (*SCALARS, Enum)):
         return ""
@@ -120,7 +140,10 @@ def parameters(strategy: Strategy, cases: Situations) -> None:
         raise AssertionError("a misspelt parameter would be ignored: forbid_unknown_fields=True")
     back = _copy(strategy)
     if back != strategy:
-        raise AssertionError(f"a journal gives back other parameters: {back}")
+        raise AssertionError(
+            f"a journal gives back other parameters: {back}; expected every field to hold what its "
+            "type says, as a configuration would give it"
+        )
 
 
 def _copy(strategy: Strategy) -> Strategy:
@@ -133,9 +156,8 @@ def pauses(strategy: Strategy, cases: Situations) -> None:
     state, market = _running(strategy, case)
     gate = closed_gate(state, market)
     assert not gate, f"the state of this law is out of date: {gate}"
-    seen = case.view(strategy)
-    expected = strategy.quote(replace(seen, now_ns=state.now_ns, fees=None))
-    found = wanted_quote(state, market)
+    seen = _of_engine(case.view(strategy))
+    expected, found = asked(strategy, case, seen), wanted_quote(state, market)
     if found != expected:
         text = side_by_side(expected, found, seen.market)
         raise AssertionError(f"the engine wants another quote than the strategy\n{text}")
@@ -144,17 +166,35 @@ def pauses(strategy: Strategy, cases: Situations) -> None:
             raise AssertionError(f"it quotes although {what}")
 
 
+def _of_engine(seen: View) -> View:
+    # What a market that was just started shows: no fee and no funding rate was told yet.
+    beside = None if seen.beside is None else _of_engine(seen.beside)
+    return replace(seen, fees=None, funding_rate=Decimal(0), beside=beside)
+
+
 def _running(strategy: Strategy, case: Situation) -> tuple[State, MarketState]:
     # A state in which every gate is open, as after a start.
-    seen = case.seen
+    seen, ready = case.view(strategy), Link(status=LinkStatus.READY)
+    views = [seen] if seen.beside is None else [seen, seen.beside]
+    markets = {view.market.name: _started(strategy, view) for view in views}
+    state = State(
+        now_ns=seen.now_ns,
+        mode="paper",
+        markets=markets,
+        links=dict.fromkeys([*markets, PRIVATE], ready),
+        clock_fault="",
+    )
+    return state, markets[seen.market.name]
+
+
+def _started(strategy: Strategy, seen: View) -> MarketState:
     market, now_ns = seen.market, seen.now_ns
     limits = Limits(seen.inventory_max, NO_LIMIT, 10_000, 100)
     json = msgspec.json.encode(strategy).decode()
-    ready = Link(status=LinkStatus.READY)
-    one = MarketState(
+    return MarketState(
         quoted=Quoted(market, "", json, limits, 0, 0, 100),
         strategy=strategy,
-        memory=case.memory(strategy),
+        memory=seen.memory,
         feed=Feed(
             Book(
                 (seen.bid_price,), (seen.bid_qty,), (seen.ask_price,), (seen.ask_qty,), update_id=1
@@ -168,14 +208,6 @@ def _running(strategy: Strategy, case: Situation) -> tuple[State, MarketState]:
         kill_switch=KillSwitch(armed_until_ns=NO_LIMIT, escalate_at_ns=NO_LIMIT),
         recon=Recon(blind=False),
     )
-    state = State(
-        now_ns=now_ns,
-        mode="paper",
-        markets={market.name: one},
-        links={market.name: ready, PRIVATE: ready},
-        clock_fault="",
-    )
-    return state, one
 
 
 def _faults(state: State, market: MarketState) -> dict[str, tuple[State, MarketState]]:
@@ -206,7 +238,9 @@ def pure(strategy: Strategy, cases: Situations) -> None:
     def everything() -> None:
         for case in cases:
             view = case.view(strategy)
-            strategy.quote(view)
+            asked(strategy, case, view)
             strategy.follow(view, strategy.reason(view))
+            ticker = ticker_of(view)
+            strategy.is_stirred(ticker, replace(ticker, bid_qty=ticker.bid_qty + 1))
 
     run_shut(everything)

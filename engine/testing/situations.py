@@ -7,6 +7,7 @@ numbers come from a small generator of our own, since the core draws none.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
@@ -22,13 +23,15 @@ from engine.events import (
 )
 from engine.strategy import MarketEvent, Strategy, View
 from engine.testing.values import NS_PER_S, T0, fees
-from engine.types import Market, Role, Side, VenueFill
+from engine.types import Market, Product, Role, Side, VenueFill
 
 History = tuple[tuple[int, MarketEvent], ...]
 """What happened, with the time of each in nanoseconds, ascending."""
 
 MID = 60_000
 """Where an ordinary market trades, quote asset."""
+FUNDING_RATE = Decimal("0.0001")
+"""Of every perpetual here; in a mirror, who is short pays it."""
 
 
 class Situation(Struct, frozen=True):
@@ -41,8 +44,14 @@ class Situation(Struct, frozen=True):
     """Prices are far from zero, so that one tick is small and no minimum bites."""
 
     def view(self, strategy: Strategy) -> View:
-        """Return what the strategy sees, by its own methods."""
-        return replace(self.seen, memory=self.memory(strategy))
+        """Return what the strategy sees, by its own methods: another market if it names one."""
+        return replace(self.seen, memory=self.memory(strategy), beside=self._beside(strategy))
+
+    def _beside(self, strategy: Strategy) -> View | None:
+        name, beside = strategy.beside(), self.seen.beside
+        if not name or beside is None:
+            return None
+        return replace(beside, market=replace(beside.market, name=name))
 
     def memory(self, strategy: Strategy) -> Any:
         """Return the strategy's memory after the history."""
@@ -88,12 +97,14 @@ def _ordinary(market: Market) -> Iterator[Situation]:
                 inventory,
                 one,
             )
+            seen = beside_another(seen, draw.between(-50, 50) * one // 100, draw.between(-5, 5))
             yield Situation(f"{name}, spread of {spread} ticks", seen, history)
 
 
 def _edges(market: Market) -> Iterator[Situation]:
     one, mid = 10**market.qty_decimals, MID * 10**market.price_decimals
-    flat = View(market, T0, mid, one, mid + 1, one, 0, one)
+    alone = View(market, T0, mid, one, mid + 1, one, 0, one)
+    flat = beside_another(alone, 0, 0)
     least = market.qty_min
     changes: dict[str, dict[str, Any]] = {
         "at its limit, long": {"inventory": one},
@@ -110,11 +121,33 @@ def _edges(market: Market) -> Iterator[Situation]:
     }
     for name, change in changes.items():
         yield Situation(name, replace(flat, **change))
+    yield Situation("no other market to be seen", alone)
     prices = {"the lowest price": 1, "a price of a few ticks": 7, "a price of a thousand": 1_000}
     for name, bid in prices.items():
         seen = replace(flat, bid_price=bid, ask_price=bid + 1)
         yield Situation(name, seen, ordinary=False)
         yield Situation(f"{name}, wide", replace(seen, ask_price=3 * bid + 1), ordinary=False)
+
+
+def beside_another(seen: View, inventory: int, ticks: int) -> View:
+    """Return a view beside which a spot market sees its perpetual, and a perpetual its spot.
+
+    Args:
+        seen: The view.
+        inventory: What is held on the other market, lots, signed.
+        ticks: How far the other's prices are above, where that leaves them above zero.
+    """
+    market, is_spot = seen.market, seen.market.product is not Product.PERPETUAL
+    product, up = Product.PERPETUAL if is_spot else Product.SPOT, max(ticks, 1 - seen.bid_price)
+    other = replace(
+        seen,
+        market=replace(market, name=f"{market.name}, the other", product=product),
+        bid_price=seen.bid_price + up,
+        ask_price=seen.ask_price + up,
+        inventory=inventory,
+        funding_rate=FUNDING_RATE if is_spot else Decimal(0),
+    )
+    return replace(seen, beside=other, funding_rate=Decimal(0) if is_spot else FUNDING_RATE)
 
 
 # --- histories --------------------------------------------------------------------------------
@@ -221,9 +254,22 @@ def mirrored(situation: Situation) -> Situation:
     """
     seen = situation.seen
     middle2 = seen.bid_price + seen.ask_price
-    view = replace(seen, bid_qty=seen.ask_qty, ask_qty=seen.bid_qty, inventory=-seen.inventory)
+    view = _mirrored_view(seen, middle2)
     history = tuple((at_ns, _mirrored(event, middle2)) for at_ns, event in situation.history)
     return replace(situation, name=f"the mirror of {situation.name}", seen=view, history=history)
+
+
+def _mirrored_view(seen: View, middle2: int) -> View:
+    return replace(
+        seen,
+        bid_price=middle2 - seen.ask_price,
+        bid_qty=seen.ask_qty,
+        ask_price=middle2 - seen.bid_price,
+        ask_qty=seen.bid_qty,
+        inventory=-seen.inventory,
+        funding_rate=-seen.funding_rate,
+        beside=None if seen.beside is None else _mirrored_view(seen.beside, middle2),
+    )
 
 
 def _mirrored(event: MarketEvent, middle2: int) -> MarketEvent:

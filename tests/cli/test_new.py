@@ -41,7 +41,7 @@ def test_anywhere_it_writes_a_strategy_whose_test_passes(
     assert "Not registered" in capsys.readouterr().out
     done = run_pytest(tmp_path / "mine", tmp_path / "mine" / "test_my_own.py")
     assert done.returncode == 0, done.stdout
-    assert "13 passed" in done.stdout
+    assert "14 passed" in done.stdout
 
 
 def checkout(directory: Path) -> Path:

@@ -84,6 +84,11 @@ class DrawsFromASeed(Lawful, frozen=True, forbid_unknown_fields=True):
         return super().quote(view)
 
 
+class LooksAtAClockToBeStirred(Lawful, frozen=True, forbid_unknown_fields=True):
+    def is_stirred(self, before: BestBidOffer, after: BestBidOffer) -> bool:
+        return time.monotonic() > 0
+
+
 class Prints(Lawful, frozen=True, forbid_unknown_fields=True):
     def quote(self, view: View) -> TwoSidedQuote:
         print("quoting")
@@ -181,6 +186,25 @@ class GoesBeyondItsLimit(Lawful, frozen=True, forbid_unknown_fields=True):
         return super().side(replace(view, inventory=0), price, sign)
 
 
+class AsksBeyondAnyRecord(Lawful, frozen=True, forbid_unknown_fields=True):
+    def quote(self, view: View) -> TwoSidedQuote:
+        return TwoSidedQuote(super().quote(view).bids, self.side(view, 2**63, -1))
+
+
+class WantsNothing(Lawful, frozen=True, forbid_unknown_fields=True):
+    def quote(self, view: View) -> TwoSidedQuote:
+        return TwoSidedQuote()
+
+
+class FailsHoldingHalf(Lawful, frozen=True, forbid_unknown_fields=True):
+    """Only where the law itself changes the inventory."""
+
+    def quote(self, view: View) -> TwoSidedQuote:
+        if 10 * view.inventory == 7 * view.inventory_max:
+            raise KeyError("seven tenths")
+        return super().quote(view)
+
+
 class OnlyBids(Lawful, frozen=True, forbid_unknown_fields=True):
     def quote(self, view: View) -> TwoSidedQuote:
         return TwoSidedQuote(super().quote(view).bids)
@@ -249,6 +273,22 @@ class RemembersEverything(Lawful, frozen=True, forbid_unknown_fields=True):
         return (*memory, now_ns, now_ns, now_ns)
 
 
+class RemembersEveryTicker(Lawful, frozen=True, forbid_unknown_fields=True):
+    """Slowly: what it holds after three thousand events is not large yet."""
+
+    def initial_memory(self) -> Any:
+        return ()
+
+    def fold(self, memory: Any, event: MarketEvent, now_ns: int) -> Any:
+        return (*memory, event.bid_price) if type(event) is BestBidOffer else memory
+
+
+class FoldsByItsCalls(Lawful, frozen=True, forbid_unknown_fields=True):
+    def fold(self, memory: Any, event: MarketEvent, now_ns: int) -> Any:
+        CALLS.append(1)
+        return Seen(memory.mid2, len(CALLS))
+
+
 class RemembersNoNumber(Lawful, frozen=True, forbid_unknown_fields=True):
     def initial_memory(self) -> Any:
         return (0.0,)
@@ -264,6 +304,7 @@ class NotFrozen(Struct, forbid_unknown_fields=True):
     reason = Strategy.reason
     follow = Strategy.follow
     fold = Strategy.fold
+    beside = Strategy.beside
     is_stirred = Strategy.is_stirred
 
     def quote(self, view: View) -> TwoSidedQuote:
@@ -276,6 +317,12 @@ class TakesAnyParameter(Lawful, frozen=True, forbid_unknown_fields=False):
 
 class LosesAParameter(Lawful, frozen=True, forbid_unknown_fields=True):
     rest: Any = partial(int)
+
+
+class HasAParameterOfAnyType(Lawful, frozen=True, forbid_unknown_fields=True):
+    """Given a tuple, of which JSON makes a list."""
+
+    rest: Any = (1, 2)
 
 
 class SaysItTwice(Lawful, frozen=True, forbid_unknown_fields=True):
@@ -305,40 +352,48 @@ BREAKERS: list[tuple[str, Any, str]] = [
     ("pure", AsksTheDate(), "datetime.now() is a clock"),
     ("pure", Draws(), "random() is randomness"),
     ("pure", DrawsFromASeed(), "random() is randomness"),
+    ("pure", LooksAtAClockToBeStirred(), "time.monotonic() is a clock"),
     ("pure", Prints(), "print() is input or output"),
     ("pure", ReadsAFile(), "open() is input or output"),
-    ("pure", AddsFloats(), "rounds floats otherwise on Python 3.12"),
+    ("pure", AddsFloats(), "that Python 3.12 rounds otherwise"),
     ("pure", Hashes(), "salted anew by each process"),
     ("answers", Fails(), "it raises ZeroDivisionError"),
     ("answers", ForgetsToAnswer(), "expected a TwoSidedQuote, found None"),
     ("answers", LevelsInAList(), "expected a tuple of levels"),
     ("answers", HalfTicks(), "expected whole ticks and lots"),
     ("answers", StirredByANumber(), "is_stirred: expected True or False, found"),
+    ("wants", WantsNothing(), "it wants no order in any of 36 ordinary situations"),
+    ("wants", Lawful(size=9), "expected sizes from 0.00001 BTC"),
     ("rests", Takes(), "a bid that must rest reaches the best ask"),
     ("rests", SellsIntoTheBid(), "an ask that must rest reaches the best bid"),
     ("rests", MeetsItself(), "an own bid meets an own ask"),
     ("rests", WorstFirst(), "levels are not best first"),
     ("fits", PricesAtNothing(), "a price of nothing"),
-    ("fits", TooSmall(), "a size below the least of 10 lots"),
+    ("fits", TooSmall(), "a size below the least, 0.00001 BTC"),
     ("fits", WorthTooLittle(), "a level worth less or more than the venue takes"),
-    ("fits", GoesBeyondItsLimit(), "with room for 0"),
+    ("fits", GoesBeyondItsLimit(), "bids of 0.01 BTC, with room for 0 BTC"),
+    ("fits", AsksBeyondAnyRecord(), "a price or a size that no record can hold"),
     ("mirrors", OnlyBids(), "the mirror of its quote in the mirror differs"),
     ("mirrors", LeansToOneSide(), "the mirror of its quote in the mirror differs"),
     ("skews", Lawful(lean_bps=-5), "rises with the inventory"),
     ("skews", BiddingMoreHoldingMore(), "it bids for more, holding more"),
+    ("skews", FailsHoldingHalf(), "inventory 0.7 of 1"),
     ("reasons", SaysItTwice(), "a figure of its reasoning stands twice: mid, mid"),
     ("reasons", SaysItInYards(), "expected a number of ticks, lots, orders, bps"),
     ("reasons", SaysNoNumber(), "found Figure(name='mid', value=nan"),
     ("reasons", SaysOtherwise(), "its quote is not what its reasoning comes to"),
     ("repeats", CountsItsCalls(), "asked again it answers otherwise"),
     ("remembers", ChangesItsMemory(), "fold changed the memory it was given"),
-    ("remembers", MutableMemory(), "memory: Loose is not frozen"),
+    ("remembers", MutableMemory(), "memory: Loose is not frozen: class Loose(Struct, frozen=True)"),
     ("remembers", MemoryInAList(), "memory[0]: expected a frozen Struct, a tuple or a scalar"),
     ("remembers", ChangesTheKindOfItsMemory(), "it raises AttributeError"),
     ("remembers", RemembersEverything(), "keep sums, or drop what is old"),
+    ("remembers", RemembersEveryTicker(), "grows with every event: keep sums"),
+    ("remembers", FoldsByItsCalls(), "fold answers otherwise when asked again"),
     ("remembers", RemembersNoNumber(), "a snapshot does not give back the memory"),
     ("parameters", NotFrozen(), "the class is not frozen"),
     ("parameters", TakesAnyParameter(), "forbid_unknown_fields=True"),
+    ("parameters", HasAParameterOfAnyType(), "a journal gives back other parameters"),
     ("parameters", LosesAParameter(), "it raises TypeError"),
 ]
 """The law that is broken, who breaks it, and what the author is told."""

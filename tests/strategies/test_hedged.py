@@ -13,9 +13,7 @@ from adapters.cli.simulate import simulate
 from engine import events as e
 from engine.errors import ConfigError
 from engine.strategy import View, load_strategy
-from engine.testing import LAWS, Law, Situation, situations
-from engine.testing import values as kit
-from engine.types import Level, Market, Product, Stp, TwoSidedQuote
+from engine.types import Level, Product, Stp, TwoSidedQuote
 from replay.verify import verify
 from strategies.hedged import Hedged
 from strategies.ladder import Rung
@@ -169,19 +167,6 @@ def test_the_other_market_has_to_be_quoted_by_the_same_file(other: str) -> None:
     wrong = text.replace('other = "BTC_PERP"', f'other = "{other}"').encode()
     with pytest.raises(ConfigError, match="expected another market of this file, found"):
         parse_config(wrong, "my.toml")
-
-
-def beside_another(case: Situation) -> Situation:
-    """The same with an even market beside it, which the kit's situations have none of."""
-    return replace(case, seen=replace(case.seen, beside=replace(case.seen, inventory=0)))
-
-
-@pytest.mark.parametrize("market", [kit.SPOT, kit.PERPETUAL], ids=["spot", "perpetual"])
-@pytest.mark.parametrize("law", [law for law in LAWS if law != "pauses"])
-def test_it_keeps_the_laws_beside_another_market(law: str, market: Market) -> None:
-    cases = tuple([beside_another(case) for case in situations(market)])
-    tested = Hedged((Rung("0.01", Stp.NO), Rung("0.02", Stp.NO, 5.0)), "BTC_PERP", 5.0)
-    Law(law, tested, market).judge(cases)
 
 
 @pytest.mark.slow

@@ -53,8 +53,8 @@ KEPT: dict[str, tuple[Strategy, dict[str, str]]] = {
         RpiOverlay(LADDER, 30.0, "0.01", Stp.CANCEL_NEW, 0.0, 1.0, 50.0),
         {},
     ),
-    # Without its other market it quotes nothing; beside one, its own test judges it.
     "hedged": (Hedged(LADDER, "ETH_PERP", 5.0), {}),
+    "hedged, by funding and basis": (Hedged(LADDER, "ETH_PERP", 5.0, 20.0, 3.0, 0.5), {}),
 }
 """Parameters to judge -> the strategy with them, and the laws it breaks on purpose, with why.
 
