@@ -5,6 +5,9 @@ What is good enough is kept with its place in the queue. What is not is modified
 would). What has no order yet is placed, in one bulk. An order with a request in flight is left
 alone until the venue has answered. No plan lets an own bid reach an own ask at any interleaving
 of what is in flight.
+
+What may take is sized by the position, so it waits for whatever of its side may still change that:
+deals that are owed, and orders on their way out. Else the same would be taken twice.
 """
 
 from __future__ import annotations
@@ -189,6 +192,9 @@ def _move(
         moves = _affordable(state, market, moves, intents)
     for order, want in moves:
         side, price, qty = order.side, want.price, want.qty
+        if not (want.post_only or want.rpi) and order.qty - order.leaves_qty > order.filled_qty:
+            # Deals of it are owed: what it has taken would be asked for again.
+            continue
         if price > order.price if side is BUY else price < order.price:
             # Most go further away from the market, and cannot come to cross anything.
             if crossing is None:
@@ -250,7 +256,8 @@ def _place(
     new: list[NewOrder] = []
     for side, levels, held in ((BUY, wanted.bids, taken[0]), (SELL, wanted.asks, taken[1])):
         for index, want in enumerate(levels):
-            if held[index]:
+            takes = not (want.post_only or want.rpi)
+            if held[index] or (takes and _is_unsettled(market, side, held)):
                 continue
             price = bounded(market, side, want.price, state.now_ns)
             if not price or not crossing.allows(side, price):
@@ -262,6 +269,12 @@ def _place(
             crossing.note(side, price)
             new.append(_new_order(state, side, index, len(new), price, want, name))
     return _requests(state, market, new), refusals
+
+
+def _is_unsettled(market: MarketState, side: Side, held: list[bool]) -> bool:
+    # Whether deals of a side are owed, or more orders of it live than are wanted.
+    live = market.bids if side is BUY else market.asks
+    return len(live) > held.count(True) or any(order.side is side for order in market.owing)
 
 
 def _requests(state: State, market: MarketState, new: list[NewOrder]) -> list[Intent]:

@@ -9,11 +9,12 @@ from msgspec.structs import replace
 
 from engine import events as e
 from engine import intents as i
+from engine.orders import Order
 from engine.planner import client_order_id, plan
 from engine.risk import exposure_of
 from engine.state import State
 from engine.step import decide, wanted_quote
-from engine.types import Level, Limits, OrderStatus, Side, Stp, TwoSidedQuote
+from engine.types import Level, Limits, OrderStatus, Side, Stp, TwoSidedQuote, VenueOrder
 from tests.engine.builders import (
     BUSY,
     NAME,
@@ -31,6 +32,7 @@ from tests.engine.builders import (
     started,
     venue_order,
 )
+from tests.engine.test_gates import in_market
 
 
 def planned(run: Run, bids: Pairs = (), asks: Pairs = ()) -> list[tuple[object, ...]]:
@@ -288,3 +290,52 @@ def test_no_plan_passes_the_position_limit_whatever_fills() -> None:
             elif intent[0] == "place":
                 worst += sum(order[2] for order in intent[1:])  # type: ignore[index]
         assert worst <= max(20, held + resting)
+
+
+# --- what takes -------------------------------------------------------------------------------
+
+
+def takes(run: Run, qty: int, price: int = 1010) -> list[tuple[object, ...]]:
+    """What a plan for one bid that takes asks for."""
+    wanted = TwoSidedQuote((Level(price, qty, Stp.CANCEL_BOTH, post_only=False),))
+    return [short(intent) for intent in plan(attentive(run), run.market, wanted)[0]]
+
+
+def test_what_takes_waits_for_the_deals_that_are_owed() -> None:
+    """It was sized by a position without them, and would be taken twice."""
+    run, (bid,) = quoting(asks=())
+    name, filled = bid.client_order_id, OrderStatus.FILLED
+    run.push(e.OrderClosed(venue_order(name, 1, leaves=0, price=990, status=filled)))
+    assert planned(run, ((990, 10),)) == [("place", ("BUY", 990, 10))], "what rests does not"
+    assert takes(run, 10) == []
+    run.push(e.Filled(fill(1, price=990, client_order_id=name)))
+    assert takes(run, 10) == [("place", ("BUY", 1010, 10))]
+
+
+def test_what_takes_waits_until_the_orders_that_it_replaces_are_gone() -> None:
+    run, (first, second) = quoting(((990, 10), (985, 5)), asks=())
+    assert takes(run, 10) == [("cancel", "0"), ("cancel", "1")]
+    run.push(e.OrderClosed(cancelled(first, 1)))
+    assert takes(run, 10) == [("cancel", "1")]
+    run.push(e.OrderClosed(cancelled(second, 2)))
+    assert takes(run, 10) == [("place", ("BUY", 1010, 10))]
+
+
+def cancelled(order: Order, order_id: int) -> VenueOrder:
+    return venue_order(
+        order.client_order_id,
+        order_id,
+        qty=order.qty,
+        price=order.price,
+        status=OrderStatus.CANCELLED,
+    )
+
+
+def test_what_takes_is_not_enlarged_before_its_deals_are_told() -> None:
+    run, (bid,) = quoting(asks=())
+    taking = replace(bid, post_only=False, stp=Stp.CANCEL_BOTH, leaves_qty=3)
+    in_market(run, bids=(taking,), orders={bid.client_order_id: taking})
+    assert takes(run, 10, 990) == []
+    told = replace(taking, filled_qty=7)
+    in_market(run, bids=(told,), orders={bid.client_order_id: told})
+    assert takes(run, 10, 990) == [("modify", "0", 990, 10)]

@@ -12,8 +12,9 @@ from adapters.cli.config import parse_config
 from adapters.cli.simulate import simulate
 from engine import events as e
 from engine.errors import ConfigError
+from engine.intents import PlaceOrders
 from engine.strategy import View, load_strategy
-from engine.types import Level, Product, Stp, TwoSidedQuote
+from engine.types import Level, Product, Role, Stp, TwoSidedQuote
 from replay.verify import verify
 from strategies.hedged import Hedged
 from strategies.ladder import Rung
@@ -181,7 +182,19 @@ def test_what_is_bought_on_the_spot_is_sold_on_the_perpetual() -> None:
     records = records_of(run.fs)
     deals = [record.event.fill for record in records if isinstance(record.event, e.Filled)]
     assert {deal.role.name for deal in deals if deal.market == "BTC_USDT"} == {"MAKER"}
-    assert "TAKER" in {deal.role.name for deal in deals if deal.market == "BTC_PERP"}
+    taken = [deal.qty for deal in deals if deal.role is Role.TAKER]
+    assert {deal.market for deal in deals if deal.role is Role.TAKER} == {"BTC_PERP"}
+    asked = [
+        new.qty
+        for record in records
+        if isinstance(record.event, e.Decided)
+        for intent in record.event.intents
+        if isinstance(intent, PlaceOrders)
+        for new in intent.orders
+        if not new.post_only
+    ]
+    assert 0 < len(asked) <= 4, "what is taken is told before more is taken: 22 times, once"
+    assert sum(taken) <= sum(asked)
     markets = run.outcome.state.markets
     net = markets["BTC_USDT"].position + 1_000 * markets["BTC_PERP"].position
     assert abs(net) <= 10_000, "0.01 BTC"
