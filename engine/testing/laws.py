@@ -16,7 +16,7 @@ from msgspec import Struct
 from engine.strategy import Strategy
 from engine.testing import quoting_laws, running_laws
 from engine.testing.quoting_laws import FAULTS
-from engine.testing.situations import Situation, situations
+from engine.testing.situations import MID, Situation, situations
 from engine.testing.values import SPOT
 from engine.types import Market
 
@@ -50,6 +50,8 @@ class Law(Struct, frozen=True):
     market: Market
     excuse: str = ""
     """Why the strategy breaks it on purpose; empty when it must keep it."""
+    mid: str = MID
+    """Where the market trades, quote asset."""
 
     def __str__(self) -> str:
         return self.name
@@ -62,7 +64,7 @@ class Law(Struct, frozen=True):
                 with the quotes in prices and sizes; or an exception that is not needed.
         """
         __tracebackhide__ = True
-        self.judge(situations(self.market))
+        self.judge(situations(self.market, self.mid))
 
     def judge(self, cases: tuple[Situation, ...]) -> None:
         """Assert the law in situations of one's own."""
@@ -92,7 +94,11 @@ class Law(Struct, frozen=True):
 
 
 def laws(
-    strategy: Strategy, market: Market = SPOT, *, except_for: Mapping[str, str] | None = None
+    strategy: Strategy,
+    market: Market = SPOT,
+    *,
+    except_for: Mapping[str, str] | None = None,
+    mid: str = MID,
 ) -> list[Law]:
     """Return every law, ready for a strategy.
 
@@ -100,6 +106,7 @@ def laws(
         strategy: With parameters that fit the market.
         market: Whose precision and minimums the situations have.
         except_for: Name of a law that it breaks on purpose -> why.
+        mid: Where the market trades, quote asset, such as "0.000012".
 
     Raises:
         ValueError: an exception from no law, or without a reason.
@@ -111,11 +118,15 @@ def laws(
             raise ValueError(
                 f"except_for: expected one of {known} and why, found {name!r}: {why!r}"
             )
-    return [Law(name, strategy, market, excuses.get(name, "")) for name in LAWS]
+    return [Law(name, strategy, market, excuses.get(name, ""), mid) for name in LAWS]
 
 
 def check_laws(
-    strategy: Strategy, market: Market = SPOT, *, except_for: Mapping[str, str] | None = None
+    strategy: Strategy,
+    market: Market = SPOT,
+    *,
+    except_for: Mapping[str, str] | None = None,
+    mid: str = MID,
 ) -> None:
     """Assert every law for a strategy: see `laws`.
 
@@ -124,7 +135,7 @@ def check_laws(
     """
     __tracebackhide__ = True
     broken: list[str] = []
-    for law in laws(strategy, market, except_for=except_for):
+    for law in laws(strategy, market, except_for=except_for, mid=mid):
         try:
             law()
         except AssertionError as error:

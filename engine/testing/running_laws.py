@@ -59,7 +59,7 @@ def remembers(strategy: Strategy, cases: Situations) -> None:
     half = 0
     for history in (
         *_histories(cases),
-        walk(cases[0].seen.market, seed=9, count=EVENTS, step_bps=2),
+        walk(cases[0].seen.market, cases[0].seen.bid_price, seed=9, count=EVENTS, step_bps=2),
     ):
         memory = start
         for number, (at_ns, event) in enumerate(history):

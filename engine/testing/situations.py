@@ -21,6 +21,7 @@ from engine.events import (
     PublicTrade,
     PublicTrades,
 )
+from engine.money import parse, to_units
 from engine.strategy import MarketEvent, Strategy, View
 from engine.testing.values import NS_PER_S, T0, fees
 from engine.types import Market, Product, Role, Side, VenueFill
@@ -28,8 +29,10 @@ from engine.types import Market, Product, Role, Side, VenueFill
 History = tuple[tuple[int, MarketEvent], ...]
 """What happened, with the time of each in nanoseconds, ascending."""
 
-MID = 60_000
-"""Where an ordinary market trades, quote asset."""
+MID = "60000"
+"""Where an ordinary market trades, quote asset, where nothing else is said."""
+WORTH = 60_000
+"""Of the inventory limit in an ordinary situation, quote asset."""
 FUNDING_RATE = Decimal("0.0001")
 """Of every perpetual here; in a mirror, who is short pays it."""
 
@@ -73,18 +76,30 @@ class Draw:
         return low + (self._state >> 33) % (high - low + 1)
 
 
-def situations(market: Market) -> tuple[Situation, ...]:
-    """Return every situation of a market: ordinary ones first, then its edges."""
-    return (*_ordinary(market), *_edges(market))
+def situations(market: Market, mid: str = MID) -> tuple[Situation, ...]:
+    """Return every situation of a market: ordinary ones first, then its edges.
+
+    Args:
+        market: Whose precision and minimums they have.
+        mid: Where it trades, quote asset; a thousand ticks at least.
+    """
+    around = to_units(parse(mid), market.price_decimals)
+    if around < 1_000:
+        raise ValueError(f"mid: expected at least 1000 ticks of {market.name}, found {mid!r}")
+    return (*_ordinary(market, around), *_edges(market, around))
 
 
-def _ordinary(market: Market) -> Iterator[Situation]:
-    one = 10**market.qty_decimals
-    mid = MID * 10**market.price_decimals
-    for number, (name, history) in enumerate(histories(market).items()):
+def _limit(market: Market, mid: int) -> int:
+    # Lots that are worth the inventory limit; a hundredth of them is one at least.
+    return max(100, WORTH * int(10 ** (market.price_decimals + market.qty_decimals)) // mid)
+
+
+def _ordinary(market: Market, mid: int) -> Iterator[Situation]:
+    one = _limit(market, mid)
+    for number, (name, history) in enumerate(histories(market, mid).items()):
         draw = Draw(number + 1)
         bid = mid - draw.between(0, mid // 10_000)
-        for spread in (1, 2, draw.between(3, 50), mid // 2_000):
+        for spread in (1, 2, draw.between(3, 50), max(51, mid // 2_000)):
             ask = bid + spread
             inventory = draw.between(-100, 100) * one // 100
             seen = View(
@@ -101,8 +116,8 @@ def _ordinary(market: Market) -> Iterator[Situation]:
             yield Situation(f"{name}, spread of {spread} ticks", seen, history)
 
 
-def _edges(market: Market) -> Iterator[Situation]:
-    one, mid = 10**market.qty_decimals, MID * 10**market.price_decimals
+def _edges(market: Market, mid: int) -> Iterator[Situation]:
+    one = _limit(market, mid)
     alone = View(market, T0, mid, one, mid + 1, one, 0, one)
     flat = beside_another(alone, 0, 0)
     least = market.qty_min
@@ -114,6 +129,7 @@ def _edges(market: Market) -> Iterator[Situation]:
         "room for less than the smallest order": {"inventory": one - max(1, least - 1)},
         "a limit of one lot": {"inventory_max": 1},
         "a huge limit": {"inventory_max": 10**15},
+        "as much bid as asked, two ticks apart": {"ask_price": mid + 2},
         "one lot at the best bid": {"bid_qty": 1},
         "one lot at the best ask": {"ask_qty": 1, "bid_qty": 10**12},
         "a rebate": {"fees": fees("-0.0001", market)},
@@ -153,23 +169,25 @@ def beside_another(seen: View, inventory: int, ticks: int) -> View:
 # --- histories --------------------------------------------------------------------------------
 
 
-def histories(market: Market) -> dict[str, History]:
-    """Return what may have happened before, by name."""
+def histories(market: Market, mid: int) -> dict[str, History]:
+    """Return what may have happened before, by name; `mid` in ticks."""
+    later_ns = T0 + 3_600 * NS_PER_S
     return {
         "nothing happened yet": (),
-        "a calm minute": walk(market, seed=1, count=60, step_bps=1),
-        "a wild minute": walk(market, seed=2, count=60, step_bps=40),
-        "a quarter of an hour": walk(market, seed=3, count=150, step_bps=5, every_ms=6_000),
-        "a storm of events": walk(market, seed=4, count=120, step_bps=2, every_ms=3),
+        "a calm minute": walk(market, mid, seed=1, count=60, step_bps=1),
+        "a wild minute": walk(market, mid, seed=2, count=60, step_bps=40),
+        "a quarter of an hour": walk(market, mid, seed=3, count=150, step_bps=5, every_ms=6_000),
+        "a storm of events": walk(market, mid, seed=4, count=120, step_bps=2, every_ms=3),
         "a hole of an hour": (
-            *walk(market, seed=5, count=20, step_bps=3),
-            *walk(market, seed=6, count=20, step_bps=3, start_ns=T0 + 3_600 * NS_PER_S),
+            *walk(market, mid, seed=5, count=20, step_bps=3),
+            *walk(market, mid, seed=6, count=20, step_bps=3, start_ns=later_ns),
         ),
     }
 
 
 def walk(
     market: Market,
+    around: int,
     *,
     seed: int,
     count: int,
@@ -181,27 +199,28 @@ def walk(
 
     Args:
         market: Whose events they are.
+        around: The middle, ticks.
         seed: Which of them.
         count: How many.
         step_bps: How far the mid goes at most between two, basis points.
         every_ms: Time between two, on average.
         start_ns: Time of the first.
     """
-    draw, scale = Draw(seed), 10**market.price_decimals
-    mid, at_ns = MID * scale, start_ns
+    draw, one = Draw(seed), _limit(market, around)
+    mid, at_ns = around, start_ns
     found: list[tuple[int, MarketEvent]] = []
     for number in range(1, count + 1):
         step = mid * step_bps // 10_000
         # Held within a hundredth of the middle: the mirror of a return is not quite its opposite.
-        low, high = MID * scale * 99 // 100, MID * scale * 101 // 100
+        low, high = around * 99 // 100, around * 101 // 100
         mid = max(low, min(high, mid + draw.between(-step, step)))
-        found.append((at_ns, _event(market, draw, number, mid, at_ns)))
+        found.append((at_ns, _event(market, one, draw, number, mid, at_ns)))
         at_ns += draw.between(0, 2 * every_ms) * 1_000_000
     return tuple(found)
 
 
-def _event(market: Market, draw: Draw, number: int, mid: int, at_ns: int) -> MarketEvent:
-    half, one, venue_us = draw.between(1, 30), 10**market.qty_decimals, at_ns // 1000
+def _event(market: Market, one: int, draw: Draw, number: int, mid: int, at_ns: int) -> MarketEvent:
+    half, venue_us = draw.between(1, 30), at_ns // 1000
     size, other = (draw.between(1, 300) * one // 100 for _ in range(2))
     bid, ask = mid - half, mid + half
     match draw.between(0, 9):

@@ -362,7 +362,7 @@ BREAKERS: list[tuple[str, Any, str]] = [
     ("answers", LevelsInAList(), "expected a tuple of levels"),
     ("answers", HalfTicks(), "expected whole ticks and lots"),
     ("answers", StirredByANumber(), "is_stirred: expected True or False, found"),
-    ("wants", WantsNothing(), "it wants no order in any of 36 ordinary situations"),
+    ("wants", WantsNothing(), "it wants no order in any of 37 ordinary situations"),
     ("wants", Lawful(size=9), "expected sizes from 0.00001 BTC"),
     ("rests", Takes(), "a bid that must rest reaches the best ask"),
     ("rests", SellsIntoTheBid(), "an ask that must rest reaches the best bid"),

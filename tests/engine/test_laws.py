@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from engine.testing import LAWS, PERPETUAL, SPOT, Law, check_laws, laws, run_shut, situations
 from engine.testing.purity import ForbiddenCall
@@ -126,9 +127,19 @@ def test_situations_are_the_same_for_everybody() -> None:
     assert len(names) == len(set(names)) > 30
 
 
-@pytest.mark.parametrize("market", [SPOT, PERPETUAL], ids=["spot", "perpetual"])
-def test_every_situation_is_one_the_engine_could_show(market: Market) -> None:
-    for case in situations(market):
+WHOLE = replace(SPOT, price_decimals=8, qty_decimals=0)
+"""Lots of a whole coin, of which a limit may be a few or very many."""
+
+
+@pytest.mark.parametrize(
+    ("market", "mid"),
+    [(SPOT, "60000"), (PERPETUAL, "60000"), (WHOLE, "0.00001"), (WHOLE, "9000000")],
+    ids=["spot", "perpetual", "tiny", "dear"],
+)
+def test_every_situation_is_one_the_engine_could_show(market: Market, mid: str) -> None:
+    cases = situations(market, mid)
+    assert len({case.name for case in cases}) == len(cases)
+    for case in cases:
         seen = case.seen
         assert 0 < seen.bid_price < seen.ask_price
         assert seen.bid_qty > 0
@@ -137,6 +148,11 @@ def test_every_situation_is_one_the_engine_could_show(market: Market) -> None:
         times = [at_ns for at_ns, _ in case.history]
         assert times == sorted(times)
         assert not times or times[-1] <= seen.now_ns
+
+
+def test_a_middle_of_too_few_ticks_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"mid: expected at least 1000 ticks of BTC_USDT, found"):
+        situations(SPOT, "9.99")
 
 
 def test_a_level_that_no_mirror_can_have_is_not_asked_for() -> None:

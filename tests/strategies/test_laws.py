@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 import strategies as _strategies  # noqa: F401 - registers them
 from engine.strategy import Strategy, View, load_strategy, registered_names, strategy_class
-from engine.testing import PERPETUAL, SPOT, Law, Situation, laws
+from engine.testing import PERPETUAL, SPOT, Law, Situation, check_laws, laws
 from engine.testing.situations import History
 from engine.types import Market, Stp
 from strategies.avellaneda_stoikov import AvellanedaStoikov
@@ -62,6 +64,16 @@ A strategy's name stands first, up to a comma. A strategy whose own test runs th
 out here.
 """
 MARKETS = {"spot": SPOT, "perpetual": PERPETUAL}
+TINY = replace(
+    SPOT,
+    name="TINY_USDT",
+    base_asset="TINY",
+    price_decimals=8,
+    qty_decimals=0,
+    qty_min=1_000,
+    notional_min=505_000_000,
+)
+"""A market of 0.000012 USDT, which is 1,200 ticks, with whole lots."""
 ANY = ("answers", "rests", "fits", "reasons")
 """Laws of a single quote, which drawn views can judge too."""
 
@@ -82,6 +94,28 @@ def test_every_strategy_of_the_package_is_judged() -> None:
             own = Path(__file__).with_name(f"test_{name}.py")
             tested = own.exists() and re.search(r"\b(check_)?laws\(", own.read_text("utf-8"))
             assert tested, f"{name}: no test holds it to the laws; add it to KEPT"
+
+
+def in_tiny_lots(strategy: Strategy) -> Strategy:
+    """Return a strategy with sizes worth as much where one lot is worth 0.000012."""
+    fields = msgspec.structs.asdict(strategy)
+    for name in ("qty", "rpi_qty"):
+        if name in fields:
+            fields[name] = lots_worth(fields[name])
+    if "ladder" in fields:
+        rungs = [replace(rung, qty=lots_worth(rung.qty)) for rung in fields["ladder"]]
+        fields["ladder"] = tuple(rungs)
+    return type(strategy)(**fields)
+
+
+def lots_worth(size: str) -> str:
+    return str(int(Decimal(size) * 5_000_000_000))
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_it_keeps_them_where_a_tick_is_eight_basis_points(name: str) -> None:
+    strategy, excuses = KEPT[name]
+    check_laws(in_tiny_lots(strategy), TINY, except_for=excuses, mid="0.000012")
 
 
 @pytest.mark.parametrize("law", every_law())
