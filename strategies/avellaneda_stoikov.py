@@ -82,7 +82,8 @@ class AvellanedaStoikov(Strategy, frozen=True, forbid_unknown_fields=True):
     """Volatility, basis points per square root of a second, 0..10,000; 0 measures it. Higher:
     sheds inventory faster, quotes wider. The stationary form does not depend on it."""
     volatility_half_life_s: HalfLife = 60.0
-    """Half-life of the measured volatility, seconds, 1..86,400."""
+    """Span of the measured volatility, seconds, 1..86,400: half of a change is followed in 0.7 of
+    it. Higher: calmer, later."""
 
     def initial_memory(self) -> Volatility:
         return Volatility()
@@ -101,7 +102,7 @@ class AvellanedaStoikov(Strategy, frozen=True, forbid_unknown_fields=True):
         """Return the ladder; a side without room for one minimal order is left out."""
         mid = (view.bid_price + view.ask_price) / 2
         rungs, basis_point = rungs_of(self.ladder, view.market.qty_decimals), mid / BPS
-        q, term = self._terms(view, rungs[0][1] or 1)
+        q, term = self._terms(view, rungs[0][1])
         if self.horizon_s:
             below, above = finite_distances(q, term, self.gamma, self.k)
         else:
@@ -113,7 +114,7 @@ class AvellanedaStoikov(Strategy, frozen=True, forbid_unknown_fields=True):
         """Return the terms of the equations, and the distances that they give."""
         mid = (view.bid_price + view.ask_price) / 2
         rungs = rungs_of(self.ladder, view.market.qty_decimals)
-        q, term = self._terms(view, rungs[0][1] or 1)
+        q, term = self._terms(view, rungs[0][1])
         figures: tuple[Figure, ...] = (
             mid_of_others(mid),
             Figure("inventory_in_orders", q, "orders", "q, in sizes of the first level"),

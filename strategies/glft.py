@@ -63,12 +63,13 @@ class Glft(Strategy, frozen=True, forbid_unknown_fields=True):
     prior_s: Annotated[float, Meta(ge=1.0, le=1e9)] = 60.0
     """Seconds of trades that those two are worth, 1..1e9. Higher: the fit trusts them more."""
     flow_half_life_s: HalfLife = 600.0
-    """Half-life of a trade in the fit, seconds, 1..86,400."""
+    """Half-life of a trade in the fit, seconds, 1..86,400. Higher: calmer, later."""
     sigma_bps: NotNegative = 0.0
     """Volatility, basis points per square root of a second, 0..10,000; 0 measures it. Higher:
     sheds inventory faster, quotes wider."""
     volatility_half_life_s: HalfLife = 60.0
-    """Half-life of the measured volatility, seconds, 1..86,400."""
+    """Span of the measured volatility, seconds, 1..86,400: half of a change is followed in 0.7 of
+    it. Higher: calmer, later."""
 
     def initial_memory(self) -> Flow:
         return Flow()
@@ -98,7 +99,7 @@ class Glft(Strategy, frozen=True, forbid_unknown_fields=True):
         """Return the ladder; a side without room for one minimal order is left out."""
         mid = (view.bid_price + view.ask_price) / 2
         rungs, basis_point = rungs_of(self.ladder, view.market.qty_decimals), mid / BPS
-        q, sigma, rate, k = self._terms(view, rungs[0][1] or 1)
+        q, sigma, rate, k = self._terms(view, rungs[0][1])
         below, above = asymptotic_distances(q, self.gamma, sigma, rate, k)
         bid, ask = mid - below * basis_point, mid + above * basis_point
         return two_sided(view, rungs, bid, ask, basis_point)
@@ -107,7 +108,7 @@ class Glft(Strategy, frozen=True, forbid_unknown_fields=True):
         """Return what was fitted of the flow, and the distances that it gives."""
         mid = (view.bid_price + view.ask_price) / 2
         rungs = rungs_of(self.ladder, view.market.qty_decimals)
-        q, sigma, rate, k = self._terms(view, rungs[0][1] or 1)
+        q, sigma, rate, k = self._terms(view, rungs[0][1])
         below, above = asymptotic_distances(q, self.gamma, sigma, rate, k)
         seen, stated = view.memory.arrivals, 2 * self.arrivals_per_s * self.prior_s
         figures = (

@@ -37,7 +37,8 @@ class InventorySkew(Strategy, frozen=True, forbid_unknown_fields=True):
     skew_bps: NotNegative = 5.0
     """Shift of the reservation price at full inventory, basis points. Higher: sheds it faster."""
     volatility_half_life_s: HalfLife = 30.0
-    """Half-life of the volatility estimate, seconds, 1..86,400."""
+    """Span of the volatility estimate, seconds, 1..86,400: half of a change is followed in 0.7 of
+    it. Higher: calmer, later."""
     fee_multiple: Annotated[float, Meta(ge=0.0, le=100.0)] = 0.0
     """Floor of the half-spread in maker fees of the account, 0..100. At 1, the spread that a buy
     and a sell earn pays their fees."""

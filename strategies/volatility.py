@@ -36,7 +36,8 @@ def sampled(memory: Volatility, event: BestBidOffer, now_ns: int, half_life_s: f
         memory: The last sample's.
         event: Best prices now.
         now_ns: Later than the last sample, nanoseconds.
-        half_life_s: Half-life of the estimate, seconds.
+        half_life_s: A sample that comes so long after the last one weighs half, seconds. Of samples
+            a second apart this is the time constant: half of a change is followed in 0.7 of it.
     """
     if not event.bid_price or not event.ask_price:
         return memory
