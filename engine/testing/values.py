@@ -221,6 +221,9 @@ def view(
     inventory_max: str = "1",
     memory: Any = None,
     maker_fee: str | None = None,
+    rpi_premium: str = "0",
+    funding_rate: str = "0",
+    beside: View | None = None,
     at_s: float = 0.0,
     market: Market = SPOT,
 ) -> View:
@@ -235,6 +238,9 @@ def view(
         inventory_max: Limit of the inventory either way, base asset.
         memory: The strategy's: see `remembered`. None for a strategy that keeps none.
         maker_fee: Fee rate of the account, a ratio; None until the venue has told it.
+        rpi_premium: What an RPI fill pays on top of it, a ratio.
+        funding_rate: Of a perpetual's next settlement, a ratio; positive where who is long pays.
+        beside: Of the other market that the strategy names; None while that must not be quoted.
         at_s: Time, seconds after `T0`.
         market: The market quoted.
     """
@@ -249,8 +255,14 @@ def view(
         held,
         qty(inventory_max, market),
         memory,
-        None if maker_fee is None else fees(maker_fee, market),
+        None if maker_fee is None else fees(maker_fee, market, rpi_premium),
+        parse(funding_rate),
+        beside,
     )
+    if maker_fee is None and rpi_premium != "0":
+        raise ValueError(
+            f"rpi_premium: expected a maker_fee beside it, found {rpi_premium!r} alone"
+        )
     if not 0 < seen.bid_price < seen.ask_price:
         raise ValueError(f"expected 0 < bid < ask, found {bid} and {ask}")
     return seen

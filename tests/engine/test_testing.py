@@ -87,6 +87,17 @@ def test_a_view_from_text_is_what_the_engine_would_show() -> None:
     assert view(maker_fee="-0.0002").maker_fee_rate == Decimal("-0.0002")
 
 
+def test_a_view_may_have_another_market_beside_it() -> None:
+    perpetual = view(bid="60010.0", ask="60010.1", inventory="-0.5", market=PERPETUAL,
+                     funding_rate="0.0002")  # fmt: skip
+    seen = view(beside=perpetual)
+    assert seen.beside == perpetual
+    assert (perpetual.funding_rate, perpetual.inventory) == (Decimal("0.0002"), -500)
+    assert view(maker_fee="0.001", rpi_premium="0.0001").rpi_fee_rate == Decimal("0.0011")
+    with pytest.raises(ValueError, match="rpi_premium: expected a maker_fee beside it"):
+        view(rpi_premium="0.0001")
+
+
 def test_a_memory_is_the_fold_of_events_in_time() -> None:
     class Times(Lawful, frozen=True, forbid_unknown_fields=True):
         def initial_memory(self) -> Any:
