@@ -226,6 +226,16 @@ def test_there_is_never_more_than_room() -> None:
     assert (full.bids, [level.qty for level in full.asks]) == ((), [10, 10, 10])
 
 
+def test_a_level_that_was_overfilled_sells_no_more_than_an_order_at_a_time() -> None:
+    """Its size was lowered while it ran, or a deal came late: what is beyond waits its turn."""
+    memory = after(filled(BUY, 9_990, 25))
+    assert orders(memory, 9_985, 9_995)[1][0] == (10_000, 10)
+    memory = TESTED.fold(memory, filled(SELL, 10_000, 10), T0)
+    assert orders(memory, 9_985, 9_995)[1][0] == (10_000, 10)
+    memory = TESTED.fold(memory, filled(SELL, 10_000, 10), T0)
+    assert orders(memory, 9_985, 9_995)[1][0] == (10_000, 5)
+
+
 def test_what_is_below_the_venues_minimum_waits_for_more() -> None:
     coarse = replace(MARKET, qty_min=5)
     seen = replace(view(after(filled(BUY, 9_990, 3)), 9_990, 9_995), market=coarse)
