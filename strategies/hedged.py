@@ -66,7 +66,7 @@ class Hedged(Strategy, frozen=True, forbid_unknown_fields=True):
         # First, so that a size that does not fit the market is refused whatever else is seen.
         rungs = rungs_of(self.ladder, view.market.qty_decimals)
         other = view.beside
-        if other is None:
+        if other is None or other.market.base_asset != view.market.base_asset:
             return TwoSidedQuote()
         net, share, is_far, tilt_bps = self._leaning(view, other)
         if is_far:
@@ -79,6 +79,10 @@ class Hedged(Strategy, frozen=True, forbid_unknown_fields=True):
         other = view.beside
         if other is None:
             return Reasoning(words=(f"nothing while {self.other} must not be quoted or is empty",))
+        base, theirs = view.market.base_asset, other.market.base_asset
+        if base != theirs:
+            words = f"nothing: {self.other} is a market of {theirs}, and this of {base}"
+            return Reasoning(words=(words,))
         net, share, is_far, tilt_bps = self._leaning(view, other)
         mid, reservation, half = self._around(view, share, tilt_bps)
         perpetual, spot = legs_of(view, other)

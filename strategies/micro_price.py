@@ -53,7 +53,9 @@ class MicroPrice(Strategy, frozen=True, forbid_unknown_fields=True):
             imbalance(before.bid_qty, before.ask_qty),
             imbalance(after.bid_qty, after.ask_qty),
         )
-        if (abs(was) > self.pull_at) is not (abs(now) > self.pull_at):
+        if (was > self.pull_at) is not (now > self.pull_at):
+            return True
+        if (was < -self.pull_at) is not (now < -self.pull_at):
             return True
         moved = abs(now - was) * self.imbalance_multiple * (after.ask_price - after.bid_price) / 2
         return moved * BPS > NARROW * self.half_spread_bps * after.bid_price

@@ -150,6 +150,14 @@ def test_while_the_other_market_is_not_seen_nothing_is_quoted() -> None:
         Hedged((Rung("0.0000001", Stp.NO),), "BTC_PERP", 1.0).quote(bare_spot(0))
 
 
+def test_beside_another_asset_nothing_is_quoted() -> None:
+    """Lots of ether do not hedge bitcoin."""
+    ether = replace(bare_perpetual(0, "0", 0), market=replace(PERPETUAL, base_asset="ETH"))
+    seen = replace(spot(), beside=ether)
+    assert ON_SPOT.quote(seen) == ON_SPOT.follow(seen, ON_SPOT.reason(seen)) == TwoSidedQuote()
+    assert ON_SPOT.reason(seen).words == ("nothing: BTC_PERP is a market of ETH, and this of BTC",)
+
+
 def test_it_names_the_other_market_and_only_prices_stir_it() -> None:
     assert ON_SPOT.beside() == "BTC_PERP"
     before = e.BestBidOffer(NAME, 1, 0, 100, 1, 102, 1)

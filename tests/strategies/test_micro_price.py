@@ -81,6 +81,14 @@ def test_what_stirs_it(case: str, after: tuple[int, int, int, int], stirred: boo
     assert tested.is_stirred(before, e.BestBidOffer(NAME, 2, 0, *after)) is stirred, case
 
 
+def test_it_is_stirred_where_the_side_that_is_to_go_changes() -> None:
+    """From far too many bids to far too many asks, on a market too narrow for sizes to matter."""
+    tested = replace(TESTED, pull_at=0.6, half_spread_bps=9.0)
+    before = e.BestBidOffer(NAME, 1, 0, 999_999, 90, 1_000_000, 10)
+    assert tested.is_stirred(before, e.BestBidOffer(NAME, 2, 0, 999_999, 10, 1_000_000, 90))
+    assert not tested.is_stirred(before, e.BestBidOffer(NAME, 2, 0, 999_999, 95, 1_000_000, 5))
+
+
 def test_illegal_parameters_are_refused() -> None:
     ladder = '"ladder":[{"qty":"1","stp":"cn"}],"half_spread_bps":1'
     with pytest.raises(ConfigError, match="<= 1"):
