@@ -138,7 +138,7 @@ def mirrors(strategy: Strategy, cases: Situations) -> None:
         found, answer = asked(strategy, case, view), asked(strategy, turned, other)
         middle2 = view.bid_price + view.ask_price
         expected = TwoSidedQuote(_turned(answer.asks, middle2), _turned(answer.bids, middle2))
-        off = _allowed(found, middle2) if case.history else ROUNDINGS
+        off = _allowed(found, view, bool(case.history))
         for one, two in (
             (_both_ways(expected.bids, view), _both_ways(found.bids, view)),
             (_both_ways(expected.asks, view), _both_ways(found.asks, view)),
@@ -162,11 +162,14 @@ def _both_ways(levels: tuple[Level, ...], view: View) -> tuple[Level, ...]:
     )
 
 
-def _allowed(found: TwoSidedQuote, middle2: int) -> int:
+def _allowed(found: TwoSidedQuote, view: View, history: bool) -> int:
     # Ticks; skewed, one side may be near the mid although the other is far.
-    best = [side[0].price for side in (found.bids, found.asks) if side]
-    away = max((abs(2 * price - middle2) for price in best), default=0)
-    return ROUNDINGS + away // (2 * FAR)
+    middle2, spread = view.bid_price + view.ask_price, view.ask_price - view.bid_price
+    away2 = [abs(2 * level.price - middle2) for level in found.bids + found.asks]
+    # A distance that is a part of some price within the spread is another part of its mirror.
+    off = ROUNDINGS + max(away2, default=0) * spread // middle2
+    best2 = [abs(2 * side[0].price - middle2) for side in (found.bids, found.asks) if side]
+    return off + max(best2, default=0) // (2 * FAR) if history else off
 
 
 def _near(one: Level, other: Level, off: int, history: bool) -> bool:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from engine.strategy import View
 from engine.testing import LAWS, PERPETUAL, SPOT, Law, check_laws, laws, run_shut, situations
 from engine.testing.purity import ForbiddenCall
-from engine.types import Market
+from engine.types import Market, TwoSidedQuote
 from tests.engine.law_breakers import BREAKERS, Lawful, OnlyBids, Prints, ReadsAClock
 
 
@@ -148,6 +149,20 @@ def test_every_situation_is_one_the_engine_could_show(market: Market, mid: str) 
         times = [at_ns for at_ns, _ in case.history]
         assert times == sorted(times)
         assert not times or times[-1] <= seen.now_ns
+
+
+class AroundTheMicroPrice(Lawful, frozen=True, forbid_unknown_fields=True):
+    """So far from it, in parts of it, that its mirror image is some ticks off on a wide book."""
+
+    def quote(self, view: View) -> TwoSidedQuote:
+        bid_qty, ask_qty = view.bid_qty, view.ask_qty
+        micro = (view.bid_price * ask_qty + view.ask_price * bid_qty) // (bid_qty + ask_qty)
+        bid, ask = micro - micro * 3 // 100, micro + micro * 3 // 100
+        return TwoSidedQuote(self.side(view, bid, 1), self.side(view, ask, -1))
+
+
+def test_what_is_relative_to_a_price_may_be_off_by_as_much_as_that_is() -> None:
+    Law("mirrors", AroundTheMicroPrice(), SPOT)()
 
 
 def test_a_middle_of_too_few_ticks_is_refused() -> None:
