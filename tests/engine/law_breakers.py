@@ -391,6 +391,7 @@ BREAKERS: list[tuple[str, Any, str]] = [
     ("remembers", RemembersEveryTicker(), "grows with every event: keep sums"),
     ("remembers", FoldsByItsCalls(), "fold answers otherwise when asked again"),
     ("remembers", RemembersNoNumber(), "a snapshot does not give back the memory"),
+    ("pauses", CountsItsCalls(), "the engine wants another quote than the strategy"),
     ("parameters", NotFrozen(), "the class is not frozen"),
     ("parameters", TakesAnyParameter(), "forbid_unknown_fields=True"),
     ("parameters", HasAParameterOfAnyType(), "a journal gives back other parameters"),
