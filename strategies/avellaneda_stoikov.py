@@ -79,8 +79,8 @@ class AvellanedaStoikov(Strategy, frozen=True, forbid_unknown_fields=True):
     """Length of a session, seconds, 0..604,800; one follows another, counted from 1970. Longer:
     inventory weighs more, above all at its start. 0: no session ends (the stationary form)."""
     sigma_bps: NotNegative = 0.0
-    """Volatility, basis points per square root of a second, 0..10,000; 0 measures it. Higher:
-    sheds inventory faster, quotes wider. The stationary form does not depend on it."""
+    """Volatility, basis points per square root of a second, 0..10,000; 0 measures it, from nothing
+    at each start. Higher: sheds inventory faster, quotes wider. The stationary form has none."""
     volatility_half_life_s: HalfLife = 60.0
     """Span of the measured volatility, seconds, 1..86,400: half of a change is followed in 0.7 of
     it. Higher: calmer, later."""

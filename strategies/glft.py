@@ -65,8 +65,8 @@ class Glft(Strategy, frozen=True, forbid_unknown_fields=True):
     flow_half_life_s: HalfLife = 600.0
     """Half-life of a trade in the fit, seconds, 1..86,400. Higher: calmer, later."""
     sigma_bps: NotNegative = 0.0
-    """Volatility, basis points per square root of a second, 0..10,000; 0 measures it. Higher:
-    sheds inventory faster, quotes wider."""
+    """Volatility, basis points per square root of a second, 0..10,000; 0 measures it, from nothing
+    at each start. Higher: sheds inventory faster, quotes wider."""
     volatility_half_life_s: HalfLife = 60.0
     """Span of the measured volatility, seconds, 1..86,400: half of a change is followed in 0.7 of
     it. Higher: calmer, later."""
