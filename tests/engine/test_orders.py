@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -82,7 +83,7 @@ def test_news_of_an_id_that_is_over_moves_nothing() -> None:
     assert orders.finished(order, cancelled, SEQ, NOW) == (order, "")
 
 
-@pytest.mark.parametrize(("changed_us", "moves"), [(0, True), (99, False), (100, True)])
+@pytest.mark.parametrize(("changed_us", "moves"), [(0, True), (1, False), (99, False), (100, True)])
 def test_news_from_before_a_listing_that_lacked_the_order_is_old(
     changed_us: int, moves: bool
 ) -> None:
@@ -134,6 +135,19 @@ def test_pushes_of_ids_that_are_not_remembered_any_more_are_old_news(order: Orde
     assert replace(after, owed=order.owed) == order
 
 
+def test_an_id_between_those_that_are_remembered_was_not_forgotten() -> None:
+    order = replace(far_behind(), past_ids=tuple(range(10, 10 + 2 * PAST_IDS, 2)), order_id=50)
+    for order_id, is_news in ((9, False), (11, True)):
+        after, anomaly = orders.pushed(order, venue_order(CID, order_id), SEQ, NOW)
+        assert (after.order_id == order_id, anomaly) == (is_news, ""), order_id
+
+
+def test_a_late_answer_ends_an_order_at_the_moment_it_comes() -> None:
+    filled = venue_order(CID, 1, leaves=0, status=OrderStatus.FILLED)
+    after, anomaly = orders.answered(order_at(Status.OPEN), filled, 1, SEQ, NOW)
+    assert (after.status, after.closed_ns, anomaly) == (Status.CLOSED, NOW, "")
+
+
 @pytest.mark.parametrize("status", list(OrderStatus))
 def test_an_answer_far_behind_revives_nothing(status: OrderStatus) -> None:
     """A slow connection: later modifies were answered and pushed, and the order filled."""
@@ -145,3 +159,19 @@ def test_an_answer_far_behind_revives_nothing(status: OrderStatus) -> None:
 
 def test_the_answer_to_a_request_counts_even_if_its_id_were_lower_than_those_before() -> None:
     assert modified(far_behind(), 2).order_id == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"qty": 0}, "price and qty must be positive"),
+        ({"leaves_qty": 11}, "leaves outside 0..qty"),
+        ({"past_ids": (1,)}, "a live id among the past ones"),
+        ({"unknown": True}, "unknown without a request"),
+        ({"status": Status.NEW}, "not shown, and nothing asked"),
+    ],
+)
+def test_what_an_order_may_never_be_is_told_in_words(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(AssertionError) as broken:
+        replace(order_at(Status.OPEN), **changes).check()
+    assert str(broken.value) == told
