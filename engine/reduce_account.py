@@ -88,9 +88,9 @@ def change_order(
     fact: Callable[[Order], Moved],
 ) -> State:
     """Apply one fact to one order of ours, and note the anomaly it revealed."""
-    market = state.markets.get(market_name)
-    order = market.order(client_order_id) if market else None
-    if market is None or order is None:
+    market = state.markets[market_name]
+    order = market.order(client_order_id)
+    if order is None:
         return replace(advance(state, record), attention_seq=record.seq)
     return _put(state, record, market, order, fact(order))
 
@@ -289,8 +289,8 @@ def _recheck(state: State, market: MarketState) -> Mismatch:
     if not market.mismatch.since_ns:
         return market.mismatch
     if market.quoted.hedged:
-        told = reported_legs(state, market)
-        agreed = legs.were(replace(market.inventory.legs, past=()), told, 0)
+        held, told = market.inventory.legs, reported_legs(state, market)
+        agreed = (held.long, held.short) == (told.long, told.short)
     else:
         total = base_total(market.inventory, market.quoted.market)
         agreed = total == reported_total(state, market)

@@ -36,7 +36,6 @@ from engine.state import (
     Link,
     LinkStatus,
     MarketState,
-    Recon,
     ReconStage,
     State,
     Uptime,
@@ -107,7 +106,6 @@ def _market_started(
         quoted=quoted,
         strategy=strategy,
         memory=strategy.initial_memory(),
-        recon=Recon(reason="start"),
         touched_seq=record.seq,
     )
     if before is None:

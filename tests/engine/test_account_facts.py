@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -13,11 +14,13 @@ from engine.orders import CLOSED
 from engine.reduce_account import agrees
 from engine.reduce_limits import paced
 from engine.state import Mismatch, State
+from engine.strategy import MarketEvent
 from engine.types import NO_LIMIT, OrderStatus, Settings, SpotBalance
 from tests.engine.builders import (
     MARKET,
     NAME,
     PERPETUAL,
+    Fixed,
     S,
     balances,
     fill,
@@ -28,9 +31,17 @@ from tests.engine.builders import (
     venue_order,
 )
 from tests.engine.changes import fold, next_at, nothing_changes
+from tests.engine.reconciling import ask as ask_for
 from tests.engine.test_gates import in_market
 
 CID = "r1-1"
+
+
+class Noting(Fixed, frozen=True, forbid_unknown_fields=True):
+    """Remembers the deals that it is told."""
+
+    def fold(self, memory: tuple[e.Filled, ...], event: MarketEvent, now_ns: int) -> Any:
+        return (*memory, event) if isinstance(event, e.Filled) else memory
 
 
 @pytest.mark.parametrize(
@@ -133,6 +144,15 @@ def test_a_deal_that_does_not_explain_a_report_leaves_it_noted() -> None:
     assert run.market.mismatch == Mismatch()
 
 
+def test_a_strategy_is_told_each_deal_once() -> None:
+    run = started()
+    in_market(run, strategy=Noting(), memory=())
+    deal = fill(1, qty=3)
+    for _ in range(2):
+        run.push(e.Filled(deal))
+    assert run.market.memory == (e.Filled(deal),)
+
+
 def test_a_report_may_be_as_old_as_three_seconds() -> None:
     run = started()
     before_ns = run.now_ns
@@ -217,12 +237,24 @@ def test_a_report_is_held_against_every_market_that_it_concerns() -> None:
     assert run.state.markets[other.name].mismatch == Mismatch()
 
 
+def test_a_difference_that_is_known_hides_none_of_another_market() -> None:
+    other = replace(MARKET, name="ETH_USDT", base_asset="ETH")
+    run = started(quoted(), quoted(other))
+    run.push(e.SpotBalancesChanged((SpotBalance("BTC", Decimal(1), Decimal(0)),)))
+    run.push(e.SpotBalancesChanged((SpotBalance("ETH", Decimal(3), Decimal(0)),)))
+    reported = [market.mismatch.reported for market in run.state.markets.values()]
+    assert reported == ["1", "3"]
+
+
 def test_a_listing_may_show_an_order_that_is_over() -> None:
     run, (ask, bid) = quoting()
     over = venue_order(bid.client_order_id, bid.order_id, price=990, status=OrderStatus.CANCELLED)
     rests = venue_order(ask.client_order_id, ask.order_id, side=ask.side, price=1010)
     run.listed = (over, rests)
     run.push(e.LoopStalled(5 * S))
+    request = ask_for(run, i.QueryOpenOrders)
+    seq = run.push(e.OpenOrdersListed(NAME, 0, run.listed, True), request)
+    ended = run.order(bid.client_order_id)
+    assert (ended.close_reason, ended.updated_seq) == ("CANCELLED", seq)
     run.settle()
-    assert run.order(bid.client_order_id).close_reason == "CANCELLED"
     assert run.order(ask.client_order_id).price == 1010

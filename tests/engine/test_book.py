@@ -11,6 +11,7 @@ from engine import intents as i
 from engine.book import Book, apply_delta, from_snapshot
 from engine.top import merged_top, mid2, net_top, view_of
 from engine.types import OrderStatus, Side
+from engine.working import GHOST_NS
 from tests.engine.builders import NAME, Run, new_order, quoting, snapshot, started, venue_order
 
 LIMIT = 8
@@ -108,6 +109,15 @@ def test_a_ticker_that_jumps_over_the_book_hides_the_levels_behind_it() -> None:
 
 def settle_ghosts(run: Run) -> None:
     run.wait(1)
+
+
+def test_a_timer_forgets_a_price_we_left_the_moment_its_time_is_over() -> None:
+    run, (_, bid) = quoting()
+    gone = venue_order(bid.client_order_id, 1, price=990, status=OrderStatus.CANCELLED)
+    run.push(e.OrderClosed(gone))
+    for after_ns, own_bids in ((GHOST_NS - 1, {990: 10}), (1, {})):
+        run.push(e.TimerFired(), after_ns=after_ns)
+        assert run.market.own_bids == own_bids
 
 
 def test_our_own_orders_are_no_part_of_the_market() -> None:

@@ -222,6 +222,41 @@ def test_a_report_that_a_late_deal_explains_is_no_break() -> None:
     assert not run.market.mismatch.since_ns
 
 
+def test_a_deal_is_of_the_leg_that_its_order_names() -> None:
+    run = holding(30, 12)
+    sides(run)
+    [bid] = run.market.bids
+    assert bid.position_side is LONG, "a stranger's bid would reduce what is short"
+    taken(run, bid, 4, 1)
+    assert held(run) == (34, 12)
+    run.push(e.PositionsReported(legs_of(30, 12)))
+    assert not run.market.mismatch.since_ns, "it was made before the deal"
+
+
+def test_a_report_that_a_deal_leads_away_from_stays_noted() -> None:
+    run = holding(30, 12)
+    sides(run)
+    run.push(e.PositionsReported(legs_of(26, 12)))
+    noted = run.market.mismatch
+    [bid], [ask] = run.market.bids, run.market.asks
+    taken(run, bid, 1, 1)
+    assert run.market.mismatch == noted
+    # What the legs are after two deals is what was reported, and not what they were between.
+    taken(run, ask, 4, 2)
+    assert (held(run), run.market.mismatch) == ((27, 12), noted)
+
+
+def test_positions_of_a_market_that_is_halted_hide_none_of_another() -> None:
+    other = replace(spec(), market=replace(PERPETUAL, name="ETH_PERP", base_asset="ETH"))
+    run = started(spec(), other)
+    known = replace(run.market, halted="a human looks")
+    run.state = replace(run.state, markets={**run.state.markets, NAME: known})
+    strange = [Position(n, 1, 5, None, None, Decimal(0), BOTH) for n in (NAME, "ETH_PERP")]
+    run.push(e.PositionsReported(tuple(strange)))
+    assert run.market.halted == "a human looks"
+    assert run.state.markets["ETH_PERP"].halted.startswith("the account is not in hedge mode")
+
+
 def test_a_restart_keeps_the_legs_and_the_orders_sides() -> None:
     run = holding(30, 12)
     assert sides(run) == {BUY: [LONG], SELL: [LONG]}

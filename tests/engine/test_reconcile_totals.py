@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from engine import events as e
 from engine import intents as i
@@ -210,6 +211,12 @@ def test_a_restart_makes_what_was_in_flight_unknown_and_resends_nothing() -> Non
     run.settle()
     assert run.market.live == ()
     assert run.market.inventory.fills == 1
+
+
+def test_breaks_are_counted_on_over_a_restart() -> None:
+    before = started()
+    before.state = replace(before.state, markets={NAME: replace(before.market, breaks=2)})
+    assert Run(quoted(), state=before.state, run_id="r2").market.breaks == 2
 
 
 def test_a_market_the_next_run_does_not_quote_is_reported_while_it_has_orders() -> None:

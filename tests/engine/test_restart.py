@@ -17,6 +17,7 @@ from engine.reduce_session import ADOPT_NS
 from engine.state import PRIVATE, Link, MarketState, Recon, ReconStage, State
 from engine.strategy import load_strategy
 from engine.types import OrderStatus, Position, Settings, Side, Stp, VenueOrder
+from engine.working import LEFT_LEVEL
 from tests.engine.builders import (
     MARKET,
     NAME,
@@ -74,6 +75,7 @@ def test_orders_left_behind_are_cancelled_at_once_without_being_asked_for() -> N
     assert {intent for intent in run.decide() if isinstance(intent, i.CancelOrder)} == {
         i.CancelOrder(NAME, order.client_order_id) for order in orders
     }
+    assert [order.cancel_at_ns for order in run.market.live] == [0, 0]
 
 
 def test_nothing_is_quoted_before_the_orders_left_behind_are_gone() -> None:
@@ -174,10 +176,10 @@ def test_what_was_in_flight_is_unknown_and_neither_resent_nor_forgotten() -> Non
         i.PlaceOrders(NAME, (new_order("r1-new", level=1),)),
     )
     run = restarted(before)
-    assert {order.client_order_id: (order.pending, order.unknown) for order in run.market.live} == {
-        ask.client_order_id: (Pending.CANCEL, True),
-        bid.client_order_id: (Pending.MODIFY, True),
-        "r1-new": (Pending.PLACE, True),
+    assert {o.client_order_id: (o.pending, o.unknown, o.level) for o in run.market.live} == {
+        ask.client_order_id: (Pending.CANCEL, True, 0),
+        bid.client_order_id: (Pending.MODIFY, True, LEFT_LEVEL + 1),
+        "r1-new": (Pending.PLACE, True, LEFT_LEVEL + 2),
     }
     assert (run.market.buy_worst, run.market.sell_worst) == (10 + 5 + 10, 10)
     assert run.state.requests == {}
