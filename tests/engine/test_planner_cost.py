@@ -188,6 +188,16 @@ def test_the_most_endangered_move_and_the_rest_is_cancelled_or_kept(
     assert sorted(gone) == sorted(set(ranked[modified:]) - {1010})
 
 
+def test_moves_that_may_all_go_are_not_ranked() -> None:
+    run, (ask, bid) = quoting()
+    bids, asks = (Level(965, 10, Stp.CANCEL_NEW),), (Level(1011, 10, Stp.CANCEL_NEW),)
+    intents, _ = plan(short_of(run, MODIFY, 2), run.market, TwoSidedQuote(bids, asks))
+    assert [move.client_order_id for move in intents if isinstance(move, i.ModifyOrder)] == [
+        ask.client_order_id,
+        bid.client_order_id,
+    ]
+
+
 def test_what_is_too_large_by_more_goes_first_among_equals() -> None:
     run, orders = quoting(((990, 10), (980, 10)), ())
     bids = (Level(990, 9, Stp.CANCEL_NEW), Level(980, 8, Stp.CANCEL_NEW))

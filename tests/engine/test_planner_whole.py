@@ -7,10 +7,20 @@ from msgspec.structs import replace
 
 from engine import events as e
 from engine import intents as i
+from engine.orders import Order
 from engine.planner import plan
 from engine.risk import exposure_of
 from engine.trouble import WouldTake
-from engine.types import BUY, SELL, Level, Side, Stp, TwoSidedQuote
+from engine.types import (
+    BUY,
+    SELL,
+    Level,
+    OrderStatus,
+    Side,
+    Stp,
+    TwoSidedQuote,
+    VenueOrder,
+)
 from tests.engine.builders import (
     NAME,
     PERPETUAL,
@@ -19,7 +29,9 @@ from tests.engine.builders import (
     limits,
     quoted,
     quoting,
+    snapshot,
     started,
+    venue_order,
 )
 from tests.engine.test_gates import in_market
 from tests.engine.test_planner import attentive
@@ -178,6 +190,43 @@ def test_a_bid_stays_below_where_an_ask_is_on_its_way_to(price: int, allowed: bo
     run.ask(modify(ask.client_order_id, 995))
     expected = [modify(bid.client_order_id, price)] if allowed else []
     assert planned(run, ((price, 10),), ((995, 10),)) == (expected, [])
+
+
+def test_a_bid_that_is_placed_may_pass_one_that_moves_but_no_ask() -> None:
+    run, (ask, first, second) = quoting(((990, 10), (980, 10)))
+    run.push(e.OrderClosed(closed(first)))
+    for price, placed in ((992, 1), (1010, 0)):
+        intents, _ = planned(run, ((price, 10), (985, 10)), ((1010, 10),))
+        assert intents[0] == modify(second.client_order_id, 985)
+        assert len(intents) == 1 + placed
+    assert run.order(ask.client_order_id) == ask
+
+
+def test_where_levels_are_missing_no_order_takes_the_level_of_another() -> None:
+    run, (_, first, second, third) = quoting(((990, 10), (989, 10), (988, 10)))
+    run.push(e.OrderClosed(closed(second)))
+    intents, _ = planned(run, ((992, 10), (991, 10), (990, 10)), ((1010, 10),))
+    assert intents[:2] == [
+        modify(first.client_order_id, 992),
+        modify(third.client_order_id, 990),
+    ]
+    assert isinstance(intents[2], i.PlaceOrders)
+
+
+def closed(order: Order) -> VenueOrder:
+    return venue_order(
+        order.client_order_id, order.order_id, price=order.price, status=OrderStatus.CANCELLED
+    )
+
+
+def test_an_ask_may_rest_at_the_lowest_price_there_is() -> None:
+    limit = limits(collar_bps=10_000)
+    run = started(quoted(limit=limit))
+    run.push(snapshot((1, 50), (3, 50), update_id=2))
+    (place,), refusals = planned(run, (), ((1, 10),))
+    assert isinstance(place, i.PlaceOrders)
+    assert [order.price for order in place.orders] == [1]
+    assert refusals == []
 
 
 # --- where the venue refused a post-only order ------------------------------------------------

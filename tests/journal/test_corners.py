@@ -24,13 +24,22 @@ from adapters.runtime.journal_format import (
 )
 from adapters.runtime.journal_keep import Keep, carry_out
 from adapters.runtime.journal_packed import pack, unpack, unpack_partly
-from adapters.runtime.journal_read import read_headers, segment_paths
+from adapters.runtime.journal_read import BLOCK, JournalReader, read_headers, segment_paths
 from adapters.runtime.journal_salvage import salvage
 from adapters.runtime.journal_start import start_state
 from adapters.runtime.journal_verify import verify_journal
 from adapters.simulated_fs import Fault, SimFs
 from engine.errors import JournalError
-from tests.journal.helpers import FIRST, JOURNAL, RAW, SECOND, closed_journal, open_writer, read_all
+from tests.journal.helpers import (
+    FIRST,
+    JOURNAL,
+    RAW,
+    SECOND,
+    append,
+    closed_journal,
+    open_writer,
+    read_all,
+)
 from tests.journal.test_keep import HOUR_NS, kept_journal, planned
 
 HEADER = Header(1, Kind.EVENTS, False, 1, bytes(32), bytes(32), bytes(32))
@@ -85,18 +94,25 @@ def test_a_missing_segment_is_refused_everywhere() -> None:
     fs.remove(SECOND)
     with pytest.raises(JournalError, match=r"expected segments 1 to 3, found \[1, 3, 4\]"):
         open_writer(fs)
-    with pytest.raises(JournalError, match=r"expected 00000002\.qfj, found 00000003\.qfj next"):
+    with pytest.raises(JournalError) as missing:
         read_all(fs)
+    assert str(missing.value) == f"{JOURNAL}: expected 00000002.qfj, found 00000003.qfj next"
 
 
 def test_headers_of_damaged_segments_are_refused_and_unborn_ones_passed_over() -> None:
     fs = closed_journal()
     whole = list(read_headers(fs, JOURNAL))
-    fs.overwrite(JOURNAL / "00000005.qfj", b"half a header")
-    assert list(read_headers(fs, JOURNAL)) == whole
+    for unborn in (b"half a header", bytes(HEADER_SIZE)):
+        fs.overwrite(JOURNAL / "00000005.qfj", unborn)
+        assert list(read_headers(fs, JOURNAL)) == whole
     fs.overwrite(FIRST, bytes(200))
-    with pytest.raises(JournalError, match=r"00000001\.qfj offset 0"):
+    with pytest.raises(JournalError) as damaged:
         list(read_headers(fs, JOURNAL))
+    assert str(damaged.value) == (
+        f"{FIRST} offset 0 seq 0: expected magic 8951464a0d0a1a0a, found 0000000000000000;"
+        " `quotefold journal verify` lists all damage, `quotefold journal salvage` copies out what"
+        " is whole"
+    )
 
 
 def test_a_disk_that_cannot_be_read_is_no_damage() -> None:
@@ -109,6 +125,49 @@ def test_a_disk_that_cannot_be_read_is_no_damage() -> None:
     fs.fault = Fault(fs.calls + 1, "refused", errno.EIO)
     with pytest.raises(JournalError, match=r"base\.qfb: cannot read"):
         read_base(fs, JOURNAL)
+
+
+@pytest.mark.parametrize("name", ["", FIRST.name, FIRST.name + ".zst"])
+def test_what_a_disk_does_not_give_is_named(name: str) -> None:
+    """The list of files, a plain segment, a compressed one."""
+    fs = closed_journal()
+    if name.endswith(".zst"):
+        compact_segment(fs, JOURNAL, Kind.EVENTS, 1)
+    wanted = f"{JOURNAL / name}: cannot read: [Errno 5] Input/output error"
+    for read in (read_all, lambda disk: list(read_headers(disk, JOURNAL))):
+        broken = Broken(fs, JOURNAL / name)
+        with pytest.raises(JournalError) as told:
+            read(broken)
+        assert str(told.value) == wanted
+
+
+class Broken(SimFs):
+    """The same files on a disk that cannot read one path."""
+
+    def __init__(self, fs: SimFs, path: Path) -> None:
+        super().__init__()
+        self._files, self._dirs, self._broken = fs._files, fs._dirs, path
+
+    def list_dir(self, path: Path) -> list[str]:
+        self._give(path)
+        return super().list_dir(path)
+
+    def read(self, path: Path, start: int = 0, size: int = -1) -> bytes:
+        self._give(path)
+        return super().read(path, start, size)
+
+    def _give(self, path: Path) -> None:
+        if path == self._broken:
+            raise OSError(errno.EIO, "Input/output error")
+
+
+def test_a_block_that_ends_just_before_what_is_wanted_is_not_given() -> None:
+    fs = SimFs()
+    with open_writer(fs) as writer:
+        append(writer, BLOCK + 2)
+    for from_seq, wanted in ((BLOCK, 1), (BLOCK + 1, 2), (BLOCK + 2, 1)):
+        first_seq, payloads = next(JournalReader(fs, JOURNAL).blocks(from_seq))
+        assert (first_seq, len(payloads)) == (from_seq, wanted)
 
 
 # --- compressed -----------------------------------------------------------------------------------
