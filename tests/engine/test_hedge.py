@@ -229,8 +229,9 @@ def test_a_deal_is_of_the_leg_that_its_order_names() -> None:
     assert bid.position_side is LONG, "a stranger's bid would reduce what is short"
     taken(run, bid, 4, 1)
     assert held(run) == (34, 12)
+    taken(run, bid, 1, 2)
     run.push(e.PositionsReported(legs_of(30, 12)))
-    assert not run.market.mismatch.since_ns, "it was made before the deal"
+    assert not run.market.mismatch.since_ns, "it was made before both deals"
 
 
 def test_a_report_that_a_deal_leads_away_from_stays_noted() -> None:
