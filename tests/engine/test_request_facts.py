@@ -68,3 +68,15 @@ def test_a_limit_in_the_way_does_not_hide_what_risk_refused() -> None:
     )
     assert run.state.told == {TIMER: run.now_ns + TOLD_NS}
     assert run.market.hold_until_ns > run.now_ns
+
+
+def test_an_answer_to_no_request_is_counted_and_told() -> None:
+    run = started()
+    seq, _ = next_at(run)
+    fold(
+        run,
+        e.RequestThrottled(),
+        1,
+        anomalies=run.state.anomalies + 1,
+        last_anomaly=f"seq {seq}: an answer to no request of this run",
+    )
