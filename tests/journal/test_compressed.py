@@ -189,6 +189,15 @@ def test_work_that_is_called_off_leaves_the_segment_alone() -> None:
     assert read_all(fs) == records(1, 30)
 
 
+def test_what_a_dying_process_left_half_compressed_is_compressed_anew() -> None:
+    fs = closed_journal()
+    fs.overwrite(JOURNAL / "00000001.qfj.zst.new", b"half of it")
+    compact_segment(fs, JOURNAL, Kind.EVENTS, 1)
+    assert fs.exists(FIRST_PACKED)
+    assert read_all(fs) == records(1, 30)
+    assert verify_journal(fs, JOURNAL).unknown_files == ()
+
+
 def test_a_reader_finds_what_is_compressed_under_its_hands() -> None:
     fs = closed_journal()
     path, data = JOURNAL / "00000001.qfj", fs.read(JOURNAL / "00000001.qfj")

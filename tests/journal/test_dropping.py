@@ -17,7 +17,7 @@ from adapters.runtime.snapshots import list_snapshots
 from adapters.simulated import SimFs
 from engine.codec import encode_record
 from engine.events import Record, TimerFired
-from tests.journal.helpers import JOURNAL, RAW
+from tests.journal.helpers import JOURNAL, RAW, open_writer
 from tests.journal.test_keep import HOUR_NS, NOW_NS, RECORDS, SEGMENT, kept_journal
 
 
@@ -137,3 +137,11 @@ def test_a_segment_of_a_clock_that_was_ahead_is_as_old_as_those_around_it() -> N
     drop = plan_drop(fs, JOURNAL, Keep(for_ns=HOUR_NS), NOW_NS)
     assert drop is not None
     assert drop.base.number > number
+
+
+def test_a_segment_without_a_record_is_of_no_age() -> None:
+    fs, _ = kept_journal()
+    keep = Keep(for_ns=HOUR_NS)
+    before = plan_drop(fs, JOURNAL, keep, NOW_NS)
+    with open_writer(fs):
+        assert plan_drop(fs, JOURNAL, keep, NOW_NS) == before
