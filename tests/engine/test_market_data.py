@@ -231,6 +231,24 @@ def test_the_first_trades_are_history_and_later_ones_are_no_reason_to_price_anew
     fold(run, later, feed={"last_trade": 1002, "last_trade_id": 9, "traded_ns": now_ns})
 
 
+@pytest.mark.parametrize("ids", [(8, 7), (7, 8)])
+def test_the_newest_of_two_trades_counts_in_whatever_order_they_come(ids: tuple[int, int]) -> None:
+    run = started()
+    run.push(e.PublicTrades(NAME, tuple(trade(number, 1000 + number) for number in ids)))
+    assert (run.market.feed.last_trade_id, run.market.feed.last_trade) == (8, 1008)
+
+
+@pytest.mark.parametrize(("low_ns", "high_ns", "ahead_ns"), [(2 * S, 3 * S, 2 * S), (-S, -S, -S)])
+def test_history_was_made_by_the_venues_clock(low_ns: int, high_ns: int, ahead_ns: int) -> None:
+    run = started()
+    run.state = replace(run.state, offset_low_ns=low_ns, offset_high_ns=high_ns)
+    venue_us = (run.now_ns - 60 * S) // 1000
+    told = e.PublicTrades(NAME, (replace(trade(8), venue_us=venue_us),))
+    seq, now_ns = next_at(run)
+    after = reduce(run.state, e.Record(seq, now_ns, 0, told))
+    assert after.markets[NAME].feed.traded_ns == venue_us * 1000 - ahead_ns
+
+
 def test_trades_that_a_strategy_remembers_are_a_reason_to_price_anew() -> None:
     run = with_strategy("listening")
     run.push(e.PublicTrades(NAME, (trade(8),)))
