@@ -13,7 +13,7 @@ from engine import clock, reconcile
 from engine import events as e
 from engine import intents as i
 from engine.orders import Pending, Status
-from engine.reconcile import LEFT, PAGE, RACE_NS, RETRY_NS
+from engine.reconcile import LAP, LEFT, PAGE, RACE_NS, RETRY_NS
 from engine.state import Mismatch, Recon, ReconStage
 from engine.types import OrderStatus, Position, SpotBalance, Stp, VenueOrder
 from tests.engine.builders import (
@@ -169,12 +169,12 @@ def test_a_further_page_is_asked_for_with_what_is_known_by_then(kind: type) -> N
     deals = tuple(fill(deal_id, qty=1) for deal_id in range(150, 150 - PAGE, -1))
     if kind is i.QueryFills:
         run.push(e.FillsListed(NAME, 0, deals, False), request)
-        found: dict[str, Any] = {"fills": deals}
+        found: dict[str, Any] = {"fills": deals, "offset": PAGE}
     else:
         listed = (venue_order(CID, 1), STRANGER)
         run.push(e.OpenOrdersListed(NAME, 0, listed, False), request)
-        found = {"listed": (CID, "x-1"), "strangers": (STRANGER,)}
-    assert run.market.recon == replace(before, request_seq=0, offset=PAGE, **found)
+        found = {"listed": (CID, "x-1"), "strangers": (STRANGER,), "offset": PAGE - LAP}
+    assert run.market.recon == replace(before, request_seq=0, **found)
 
 
 def test_history_before_the_baseline_is_not_asked_for_page_by_page() -> None:
@@ -281,8 +281,8 @@ def test_silence_proves_something_from_one_moment_on(short_ns: int, is_proof: bo
     run.push(e.OutcomeUnknown("timeout"), request)
     run.wait(8)
     question = ask(run, i.QueryOpenOrders)
-    error_ns = max(abs(run.state.offset_low_ns), abs(run.state.offset_high_ns))
-    asked_ns = run.order(CID).sent_ns + 6 * S + error_ns - short_ns
+    assert run.state.measured
+    asked_ns = run.order(CID).nonce * MS + 6 * S - run.state.offset_low_ns - short_ns
     recon = replace(run.market.recon, asked_ns=asked_ns)
     run.state = replace(run.state, markets={NAME: replace(run.market, recon=recon)})
     run.push(e.OpenOrdersListed(NAME, 0, (), True), question)

@@ -14,7 +14,7 @@ from engine.working import GHOST_NS, Ghost, haunted, visible
 from tests.engine.builders import T0, new_order, venue_order
 
 CID = "r1-1"
-PLACED = orders.placed(new_order(CID), T0, 1)
+PLACED = orders.placed(new_order(CID), T0, 7, 1)
 RESTING, _ = orders.shown(PLACED, venue_order(CID, 1), 2)
 OVER = orders.close(RESTING, "test", 3, T0, 0)
 
