@@ -10,7 +10,7 @@ from statistics import median
 from adapters.cli.backtest_plan import make_plan
 from adapters.ports import SystemFs
 from benchmarks.figures import Row, Section, rate_row, timed_ns
-from benchmarks.session import RECORDED_LABEL, RECORDING, one_market
+from benchmarks.session import RECORDED_LABEL, longer, one_market
 from replay.backtest.made import LatencySpec
 from replay.backtest.played import Played
 from replay.backtest.run import Plan, run_backtest
@@ -19,8 +19,6 @@ from replay.backtest.workers import local
 from replay.read import read_records
 from replay.verify import verify
 
-LONG = "binance_spot_btcusdt_20240808_11m.jsonl.zst"
-"""Beside `RECORDING`: eleven minutes, of which that is the first."""
 GRID = ("half_spread_bps=0.3,0.6,1,2", "skew_bps=0,5")
 
 
@@ -37,8 +35,7 @@ def measure_backtest(recording: Path | None, passes: int, *, quick: bool = False
     """
     if recording is None:
         return Section("backtest", "backtest", [], ["Needs a recording, and none was found."])
-    if not quick and recording.name == RECORDING and recording.with_name(LONG).is_file():
-        recording = recording.with_name(LONG)
+    recording = recording if quick else longer(recording)
     fs, plan = SystemFs(), ladder_plan(recording)
     found: list[Played] = []
     with tempfile.TemporaryDirectory(prefix="quotefold-bench-") as directory:

@@ -16,10 +16,10 @@ import msgspec
 
 import engine
 from adapters.ports import SystemFs
-from benchmarks.backtesting import LONG, ladder_plan
+from benchmarks.backtesting import ladder_plan
 from benchmarks.feeding import measure_frames
 from benchmarks.figures import Row, Section, rate_row
-from benchmarks.session import RECORDED_LABEL, RECORDING, make_session
+from benchmarks.session import RECORDED_LABEL, longer, make_session
 from engine import step
 from replay.backtest.run import run_backtest
 from replay.read import read_records
@@ -96,9 +96,7 @@ def measure_compiled(recording: Path | None, passes: int, *, quick: bool = False
         return Section(KEY, TITLE, [], ["Needs a recording, and none was found."])
     if not PYTHON.exists():
         return Section(KEY, TITLE, [], ["The core is not compiled: `make compiled`."])
-    short = recording
-    if not quick and recording.name == RECORDING and recording.with_name(LONG).is_file():
-        recording = recording.with_name(LONG)
+    short, recording = recording, recording if quick else longer(recording)
     command = [str(PYTHON), "-P", "-c", _CHILD, str(ROOT)]
     with (
         tempfile.TemporaryDirectory(prefix="quotefold-bench-") as directory,

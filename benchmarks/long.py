@@ -14,9 +14,8 @@ from zstandard import ZstdCompressor, ZstdDecompressor
 
 from adapters.cli.backtest_plan import make_plan
 from adapters.ports import SystemFs
-from benchmarks.backtesting import LONG
 from benchmarks.figures import Row, Section
-from benchmarks.session import RECORDED_LABEL, RECORDING, one_market
+from benchmarks.session import RECORDED_LABEL, longer, one_market
 from replay.backtest.made import LatencySpec
 from replay.backtest.played import Played
 from replay.backtest.run import run_backtest
@@ -59,8 +58,7 @@ def measure_long(recording: Path | None, *, quick: bool = False) -> Section:
     """
     if recording is None:
         return Section("long", "a long journal", [], ["Needs a recording, and none was found."])
-    if not quick and recording.name == RECORDING and recording.with_name(LONG).is_file():
-        recording = recording.with_name(LONG)
+    recording = recording if quick else longer(recording)
     with tempfile.TemporaryDirectory(prefix="quotefold-bench-") as name:
         directory = Path(name)
         short, _ = _written(directory / "short", [recording])

@@ -11,10 +11,10 @@ from typing import IO, Any
 import msgspec
 
 from adapters.ports import SystemFs
-from benchmarks.backtesting import LONG, ladder_plan
+from benchmarks.backtesting import ladder_plan
 from benchmarks.figures import Row, Section, rate_row, timed_ns
 from benchmarks.plain_feed import write_plain
-from benchmarks.session import MARKET, RECORDED_LABEL, RECORDING
+from benchmarks.session import MARKET, RECORDED_LABEL, longer
 from engine.strategy import load_strategy
 from replay.backtest.played import Played
 from replay.backtest.run import Plan, run_backtest
@@ -41,8 +41,7 @@ def measure_nautilus(recording: Path | None, passes: int, *, quick: bool = False
         return Section(KEY, TITLE, [], ["Needs a recording, and none was found."])
     if not PYTHON.exists():
         return Section(KEY, TITLE, [], ["nautilus_trader is not installed: `make nautilus`."])
-    if not quick and recording.name == RECORDING and recording.with_name(LONG).is_file():
-        recording = recording.with_name(LONG)
+    recording = recording if quick else longer(recording)
     plan = ladder_plan(recording)
     with tempfile.TemporaryDirectory(prefix="quotefold-bench-") as directory:
         feed = Path(directory) / "feed"

@@ -24,6 +24,8 @@ from replay.read import read_records
 MARKET = "BTC_USDT"
 SEED = 1
 RECORDING = "binance_spot_btcusdt_first60s.jsonl.zst"
+LONG = "binance_spot_btcusdt_20240808_11m.jsonl.zst"
+"""Beside it: eleven minutes, of which that is the first."""
 RECORDED_LABEL = "Binance data in WhiteBIT framing"
 SYNTHETIC_LABEL = "synthetic flow (no recording found)"
 
@@ -51,6 +53,12 @@ def find_recording() -> Path | None:
         if path.is_file():
             return path
     return None
+
+
+def longer(recording: Path) -> Path:
+    """Return the eleven minutes for their first one where they lie beside it, else the same."""
+    long = recording.with_name(LONG)
+    return long if recording.name == RECORDING and long.is_file() else recording
 
 
 def one_market() -> Config:
