@@ -21,6 +21,7 @@ from benchmarks.feeding import measure_frames
 from benchmarks.figures import Row, Section, rate_row
 from benchmarks.session import RECORDED_LABEL, longer, make_session
 from engine import step
+from engine.state import fingerprint
 from replay.backtest.run import run_backtest
 from replay.read import read_records
 from replay.verify import verify
@@ -30,6 +31,7 @@ PYTHON = ROOT / ".venv" / "compiled" / "bin" / "python"
 _CHILD = "import sys; sys.path.append(sys.argv[1]); from benchmarks.compiled import main; main()"
 """The packages of its own environment come first there, and `benchmarks` is none of them."""
 _SESSION_S = 30.0
+PACKAGES = ("engine", "strategies", "replay", "adapters")
 KEY, TITLE = "compiled", "the core as it is, and compiled"
 
 
@@ -47,6 +49,19 @@ class Frames(msgspec.Struct, frozen=True):
 
     every: float
     acting: float
+
+
+def is_ready() -> bool:
+    """Say whether the compiled core is there, and of the very program of this checkout."""
+    if not PYTHON.exists():
+        return False
+    (site,) = PYTHON.parent.parent.glob("lib/python3*/site-packages")
+    sources = (path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+    return all(
+        copy.is_file() and copy.read_bytes() == path.read_bytes()
+        for path in sources
+        for copy in [site / path.relative_to(ROOT)]
+    )
 
 
 def play(recording: Path, journal: Path) -> Done:
@@ -71,7 +86,8 @@ def prove(journal: Path) -> Done:
     taken = perf_counter_ns() - start
     if proof.divergences:
         raise RuntimeError(f"compiled benchmark: {journal} does not prove: {proof.first}")
-    return Done(taken, {"events": proof.events, "records": proof.records}, str(state.seq))
+    counts = {"events": proof.events, "records": proof.records}
+    return Done(taken, counts, fingerprint(state).hex())
 
 
 def frames(recording: Path, passes: int) -> Frames:
@@ -94,8 +110,8 @@ def measure_compiled(recording: Path | None, passes: int, *, quick: bool = False
     """
     if recording is None:
         return Section(KEY, TITLE, [], ["Needs a recording, and none was found."])
-    if not PYTHON.exists():
-        return Section(KEY, TITLE, [], ["The core is not compiled: `make compiled`."])
+    if not is_ready():
+        return Section(KEY, TITLE, [], ["The core is not compiled as it is now: `make compiled`."])
     short, recording = recording, recording if quick else longer(recording)
     command = [str(PYTHON), "-P", "-c", _CHILD, str(ROOT)]
     with (

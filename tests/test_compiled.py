@@ -36,7 +36,7 @@ run_backtest(SystemFs(), plan_of(Path(sys.argv[2])), Path(sys.argv[3]))
 """
 
 needs_compiled = pytest.mark.skipif(
-    not benchmark.PYTHON.exists(), reason="the core is not compiled: `make compiled`"
+    not benchmark.is_ready(), reason="the core is not compiled as it is now: `make compiled`"
 )
 
 
@@ -102,10 +102,31 @@ def test_the_benchmark_compares_the_two(recording: Path) -> None:
     assert all(value > 0 for row in section.rows for value in row.figures.values())
 
 
+def test_a_core_of_another_program_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What was edited since would be compared with what it was."""
+    root, python = tmp_path / "checkout", tmp_path / "compiled" / "bin" / "python"
+    site = tmp_path / "compiled" / "lib" / "python3.11" / "site-packages"
+    for name in ("engine/step.py", "adapters/ports.py"):
+        for place in (root / name, site / name):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text("same = True\n")
+    python.parent.mkdir()
+    python.touch()
+    monkeypatch.setattr(benchmark, "ROOT", root)
+    monkeypatch.setattr(benchmark, "PYTHON", python)
+    assert benchmark.is_ready()
+    (root / "engine/step.py").write_text("same = False\n")
+    assert not benchmark.is_ready()
+    (root / "engine/step.py").write_text("same = True\n")
+    (root / "engine/new.py").touch()
+    assert not benchmark.is_ready()
+
+
 def test_what_it_takes_is_said_where_it_is_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(benchmark, "PYTHON", tmp_path / "python")
+    assert not benchmark.is_ready()
     section = benchmark.measure_compiled(tmp_path / "spot.zst", 1)
     assert section.rows == []
     assert "`make compiled`" in section.notes[0]
